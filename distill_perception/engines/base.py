@@ -1,0 +1,93 @@
+"""What every engine is, and the checks they share: inputs and graphs are checked here, once."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bundle import GRAPH_INPUT, TASK_OUTPUTS, Bundle
+from ..errors import EngineError
+
+Outputs = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How to run a model.
+
+    Attributes:
+        precision: one of the bundle's precisions, e.g. `fp32`.
+        device: `cpu`, or an accelerator as the engine understands it (`gpu`, `cuda`, `cuda:1`).
+        threads: CPU threads for one inference; 0 lets the engine decide.
+    """
+
+    precision: str = "fp32"
+    device: str = "cpu"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        if self.threads < 0:
+            raise EngineError(f"engine setting threads={self.threads} is not valid; use 0 (engine decides) or more")
+
+
+class Engine(ABC):
+    """A loaded model. One thread at a time may call `infer`.
+
+    Attributes:
+        name: the registry's name of the engine.
+        description: engine, version, device and precision, for people and diagnostics.
+        input_size: (height, width) of the model's input.
+    """
+
+    name: str
+    description: str
+
+    def __init__(self, bundle: Bundle) -> None:
+        spec = bundle.manifest.input
+        self.input_size: tuple[int, int] = (spec.height, spec.width)
+        self.output_names: tuple[str, ...] = tuple(
+            name for task in bundle.manifest.tasks for name in TASK_OUTPUTS[task]
+        )
+
+    def infer(self, frames: NDArray[np.uint8]) -> Outputs:
+        """Run the model on a batch.
+
+        Args:
+            frames: uint8 [N,H,W,3] in the model's size and channel order, N >= 1.
+
+        Returns:
+            The bundle's outputs by name (see `distill_perception.bundle`). The arrays may be the engine's own
+            memory: they are valid until the next call, so copy what is to be kept.
+
+        Raises:
+            EngineError: wrong dtype or shape, or the engine failed.
+        """
+        height, width = self.input_size
+        if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8:
+            found = getattr(frames, "dtype", type(frames).__name__)
+            raise EngineError(f"engine {self.name}: '{GRAPH_INPUT}' must be a uint8 array, found {found}")
+        if frames.ndim != 4 or frames.shape[1:] != (height, width, 3) or frames.shape[0] < 1:
+            raise EngineError(
+                f"engine {self.name}: '{GRAPH_INPUT}' must have shape [N,{height},{width},3], "
+                f"found {list(frames.shape)}"
+            )
+        return self._run(np.ascontiguousarray(frames))
+
+    def warm_up(self, batch_sizes: Sequence[int] = (1,)) -> None:
+        """Run every batch size once, so that the first camera frame does not pay for lazy set-up."""
+        for size in batch_sizes:
+            self.infer(np.zeros((size, *self.input_size, 3), np.uint8))
+
+    @abstractmethod
+    def _run(self, frames: NDArray[np.uint8]) -> Outputs:
+        """Run the model on checked, contiguous frames."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the model; calling it twice is harmless. `infer` raises EngineError afterwards."""
+
+    def _closed(self) -> EngineError:
+        return EngineError(f"engine {self.name}: is closed; open it again with open_engine()")

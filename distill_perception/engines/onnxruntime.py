@@ -1,0 +1,93 @@
+"""ONNX Runtime: runs everywhere, on the CPU or (with the onnxruntime-gpu package) on CUDA."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bundle import GRAPH_INPUT, Bundle, TensorSpec, check_graph
+from ..errors import EngineError
+from .base import Engine, EngineSettings, Outputs
+
+try:
+    import onnxruntime as ort
+except ImportError:  # reported by problem(), with the remedy
+    ort = None
+
+_DTYPES = {"float": "float32", "float16": "float16", "double": "float64"}
+_LOG_ERRORS = 3  # warnings about graph clean-up are not for the vehicle's log
+
+
+def problem(device: str) -> str | None:
+    """Why ONNX Runtime cannot serve `device` (`cpu`, `cuda`, `cuda:N`) here; None when it can."""
+    if ort is None:
+        return "the onnxruntime package is missing; pip install onnxruntime"
+    kind, _, index = device.partition(":")
+    if kind == "cpu" and not index:
+        return None
+    if kind not in ("cuda", "gpu") or not (index.isdigit() or not index):
+        return f"it knows no device '{device}'; use cpu, cuda or cuda:N"
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        return f"device '{device}' needs its CUDA build; pip install onnxruntime-gpu in place of onnxruntime"
+    return None
+
+
+def open_model(bundle: Bundle, settings: EngineSettings) -> Engine:
+    """Load a bundle's ONNX file."""
+    return OnnxRuntimeEngine(bundle, settings)
+
+
+class OnnxRuntimeEngine(Engine):
+    """One InferenceSession."""
+
+    name = "onnxruntime"
+
+    def __init__(self, bundle: Bundle, settings: EngineSettings) -> None:
+        super().__init__(bundle)
+        file = bundle.model_path(settings.precision)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = settings.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _LOG_ERRORS
+        # Spinning threads would take the cores from the node's own threads between two frames.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session: ort.InferenceSession | None = ort.InferenceSession(
+                str(file), options, providers=_providers(settings.device)
+            )
+        except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no base class
+            raise EngineError(f"onnxruntime cannot load {file}: {_first_line(error)}") from error
+        meta = self._session.get_modelmeta()
+        check_graph(
+            bundle.manifest,
+            [_spec(item) for item in self._session.get_inputs()],
+            [_spec(item) for item in self._session.get_outputs()],
+            meta.custom_metadata_map,
+        )
+        self.description = f"onnxruntime {ort.__version__}, {settings.device}, {settings.precision}"
+
+    def _run(self, frames: NDArray[np.uint8]) -> Outputs:
+        if self._session is None:
+            raise self._closed()
+        try:
+            values = self._session.run(list(self.output_names), {GRAPH_INPUT: frames})
+        except Exception as error:  # noqa: BLE001 - as above
+            raise EngineError(f"onnxruntime failed to run the model: {_first_line(error)}") from error
+        return dict(zip(self.output_names, values, strict=True))
+
+    def close(self) -> None:
+        self._session = None
+
+
+def _providers(device: str) -> list[object]:
+    kind, _, index = device.partition(":")
+    if kind == "cpu":
+        return ["CPUExecutionProvider"]
+    return [("CUDAExecutionProvider", {"device_id": index or "0"}), "CPUExecutionProvider"]
+
+
+def _spec(item: "ort.NodeArg") -> TensorSpec:
+    inner = item.type.removeprefix("tensor(").removesuffix(")")
+    return TensorSpec(item.name, _DTYPES.get(inner, inner), tuple(item.shape))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

@@ -1,0 +1,25 @@
+"""Every error a user may meet: each says what is wrong, where, and what to do about it."""
+
+
+class PerceptionError(Exception):
+    """Base of this package's errors; caught once, at the command line or at the node's edge."""
+
+
+class BundleError(PerceptionError):
+    """A model bundle is missing, damaged, or does not keep the contract."""
+
+
+class EngineError(PerceptionError):
+    """An inference engine is not available, cannot load the model, or was given wrong input."""
+
+
+class ImageError(PerceptionError):
+    """A picture is malformed or has an encoding that is not supported."""
+
+
+class ReplayError(PerceptionError):
+    """A recorded drive cannot be read, played or scored."""
+
+
+class ConfigError(PerceptionError):
+    """A setting, parameter or installed file is missing or not valid."""

@@ -1,0 +1,1 @@
+"""Pure functions on pictures: geometry, colour, boxes, palettes and overlays."""

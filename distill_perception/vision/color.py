@@ -1,0 +1,67 @@
+"""ROS picture encodings and the way from each to the model's channel order."""
+
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ImageError
+
+ChannelOrder = Literal["rgb", "bgr"]
+
+CHANNELS: dict[str, int] = {"bgr8": 3, "rgb8": 3, "bgra8": 4, "rgba8": 4, "mono8": 1}
+
+# (encoding, wanted order) -> OpenCV's conversion; None where the picture is in that order already.
+_CONVERSIONS: dict[tuple[str, str], int | None] = {
+    ("bgr8", "bgr"): None,
+    ("bgr8", "rgb"): cv2.COLOR_BGR2RGB,
+    ("rgb8", "rgb"): None,
+    ("rgb8", "bgr"): cv2.COLOR_RGB2BGR,
+    ("bgra8", "bgr"): cv2.COLOR_BGRA2BGR,
+    ("bgra8", "rgb"): cv2.COLOR_BGRA2RGB,
+    ("rgba8", "rgb"): cv2.COLOR_RGBA2RGB,
+    ("rgba8", "bgr"): cv2.COLOR_RGBA2BGR,
+    ("mono8", "bgr"): cv2.COLOR_GRAY2BGR,
+    ("mono8", "rgb"): cv2.COLOR_GRAY2RGB,
+}
+
+
+def check_picture(pixels: NDArray[Any], encoding: str) -> None:
+    """Check a camera picture: uint8 [H,W] for mono8, else [H,W,channels of the encoding], not empty.
+
+    Raises:
+        ImageError: says what was expected and what was found.
+    """
+    channels = CHANNELS.get(encoding)
+    if channels is None:
+        raise ImageError(f"encoding '{encoding}' is not supported; supported: {', '.join(CHANNELS)}")
+    shape = list(pixels.shape)
+    wanted = "[H,W]" if channels == 1 else f"[H,W,{channels}]"
+    if pixels.dtype != np.uint8:
+        raise ImageError(f"{encoding} picture must be uint8 {wanted}, found {pixels.dtype} {shape}")
+    if pixels.ndim != (2 if channels == 1 else 3) or (channels > 1 and shape[2] != channels):
+        raise ImageError(f"{encoding} picture must be uint8 {wanted}, found {shape}")
+    if pixels.size == 0:
+        raise ImageError(f"{encoding} picture is empty: {shape}")
+
+
+def needs_conversion(encoding: str, order: ChannelOrder) -> bool:
+    """Whether pictures of `encoding` differ from the model's three channels in `order`."""
+    return _CONVERSIONS[encoding, order] is not None
+
+
+def convert(
+    pixels: NDArray[np.uint8], encoding: str, order: ChannelOrder, out: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """Convert a checked picture to uint8 [H,W,3] in `order`, into `out` where given.
+
+    Without `out` a picture that is in that order already is returned as it is, not copied.
+    """
+    code = _CONVERSIONS[encoding, order]
+    if code is not None:
+        return cv2.cvtColor(pixels, code, dst=out)  # type: ignore[return-value]
+    if out is None:
+        return pixels
+    np.copyto(out, pixels)
+    return out

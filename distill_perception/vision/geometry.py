@@ -1,0 +1,96 @@
+"""Fitting a camera picture into the model's input, and carrying masks and boxes back."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Size = tuple[int, int]  # (height, width)
+ResizeRule = Literal["letterbox", "stretch"]
+
+# The grey that the picture's border is filled with; training must pad with the same.
+PAD_VALUE = 114
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Where the camera picture lies inside the model's input.
+
+    Attributes:
+        source: (height, width) of the camera picture.
+        target: (height, width) of the model's input.
+        top, left, height, width: the picture's place in the input, in input pixels.
+    """
+
+    source: Size
+    target: Size
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @classmethod
+    def fit(cls, source: Size, target: Size, rule: ResizeRule = "letterbox") -> "Letterbox":
+        """Place a picture of `source` size: whole and centred (`letterbox`), or filling the input (`stretch`)."""
+        if rule == "stretch":
+            return cls(source, target, 0, 0, *target)
+        scale = min(target[0] / source[0], target[1] / source[1])
+        height = min(target[0], max(1, round(source[0] * scale)))
+        width = min(target[1], max(1, round(source[1] * scale)))
+        return cls(source, target, (target[0] - height) // 2, (target[1] - width) // 2, height, width)
+
+    @property
+    def is_identity(self) -> bool:
+        """True when picture and input are the same size, so that nothing is resized."""
+        return self.source == self.target
+
+    @property
+    def fills_target(self) -> bool:
+        """True when no border is left around the picture."""
+        return (self.height, self.width) == self.target
+
+    def content(self, picture: NDArray[Any], size: Size | None = None) -> NDArray[Any]:
+        """The view of `picture` [h,w,...] that the camera sees; its size may differ from the input's by a scale.
+
+        Args:
+            picture: an array laid out as the model's input, e.g. a confidence of half its resolution.
+            size: (height, width) of `picture`, where it is known.
+        """
+        height, width = size or (picture.shape[0], picture.shape[1])
+        if self.fills_target:
+            return picture
+        down, right = height / self.target[0], width / self.target[1]
+        top, left = int(self.top * down), int(self.left * right)
+        bottom = max(top + 1, round((self.top + self.height) * down))
+        edge = max(left + 1, round((self.left + self.width) * right))
+        return picture[top:bottom, left:edge]
+
+    def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize uint8 [h,w] or [h,w,C] into the model's input size, border filled with PAD_VALUE."""
+        shape = (*self.target, *picture.shape[2:])
+        out = np.full(shape, PAD_VALUE, np.uint8)
+        self.content(out)[...] = resize(picture, (self.height, self.width))
+        return out
+
+    def mask_to_camera(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Carry uint8 [h,w] from the model's layout to camera resolution (nearest); always a new array."""
+        content = self.content(mask)
+        if content.shape == self.source:
+            return content.copy()
+        size = (self.source[1], self.source[0])
+        return cv2.resize(content, size, interpolation=cv2.INTER_NEAREST)  # type: ignore[return-value]
+
+    def boxes_to_camera(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Carry float32 [K,4] x1,y1,x2,y2 from input pixels to camera pixels, clipped to the picture."""
+        down, right = self.source[0] / self.height, self.source[1] / self.width
+        moved = (boxes - np.float32([self.left, self.top] * 2)) * np.float32([right, down] * 2)
+        limit = np.float32([self.source[1], self.source[0]] * 2)
+        return np.clip(moved, np.float32(0), limit)
+
+
+def resize(picture: NDArray[np.uint8], size: Size, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    """Resize a picture for the model: linear, which training must use too."""
+    result = cv2.resize(picture, (size[1], size[0]), dst=out, interpolation=cv2.INTER_LINEAR)
+    return result  # type: ignore[return-value]
