@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from .errors import BundleError
 from .strict import StrictModel, describe_validation_error
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 MANIFEST_NAME = "manifest.yaml"
 
 Task = Literal["segmentation", "detection"]

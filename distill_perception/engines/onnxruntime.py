@@ -53,7 +53,7 @@ class OnnxRuntimeEngine(Engine):
             self._session: ort.InferenceSession | None = ort.InferenceSession(
                 str(file), options, providers=_providers(settings.device)
             )
-        except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no base class
+        except Exception as error:  # onnxruntime's own share no base class
             raise EngineError(f"onnxruntime cannot load {file}: {_first_line(error)}") from error
         meta = self._session.get_modelmeta()
         check_graph(
@@ -69,7 +69,7 @@ class OnnxRuntimeEngine(Engine):
             raise self._closed()
         try:
             values = self._session.run(list(self.output_names), {GRAPH_INPUT: frames})
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             raise EngineError(f"onnxruntime failed to run the model: {_first_line(error)}") from error
         return dict(zip(self.output_names, values, strict=True))
 

@@ -1,6 +1,6 @@
 """ROS picture encodings and the way from each to the model's channel order."""
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import cv2
 import numpy as np
@@ -60,7 +60,7 @@ def convert(
     """
     code = _CONVERSIONS[encoding, order]
     if code is not None:
-        return cv2.cvtColor(pixels, code, dst=out)  # type: ignore[return-value]
+        return cast(NDArray[np.uint8], cv2.cvtColor(pixels, code, dst=out))
     if out is None:
         return pixels
     np.copyto(out, pixels)

@@ -1,7 +1,7 @@
 """Fitting a camera picture into the model's input, and carrying masks and boxes back."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import cv2
 import numpy as np
@@ -42,26 +42,19 @@ class Letterbox:
         return cls(source, target, (target[0] - height) // 2, (target[1] - width) // 2, height, width)
 
     @property
-    def is_identity(self) -> bool:
-        """True when picture and input are the same size, so that nothing is resized."""
-        return self.source == self.target
-
-    @property
     def fills_target(self) -> bool:
         """True when no border is left around the picture."""
         return (self.height, self.width) == self.target
 
-    def content(self, picture: NDArray[Any], size: Size | None = None) -> NDArray[Any]:
-        """The view of `picture` [h,w,...] that the camera sees; its size may differ from the input's by a scale.
+    def content(self, picture: NDArray[Any]) -> NDArray[Any]:
+        """The part of `picture` that shows the camera picture, as a view.
 
         Args:
-            picture: an array laid out as the model's input, e.g. a confidence of half its resolution.
-            size: (height, width) of `picture`, where it is known.
+            picture: [h,w,...], laid out as the model's input; its resolution may be lower.
         """
-        height, width = size or (picture.shape[0], picture.shape[1])
         if self.fills_target:
             return picture
-        down, right = height / self.target[0], width / self.target[1]
+        down, right = picture.shape[0] / self.target[0], picture.shape[1] / self.target[1]
         top, left = int(self.top * down), int(self.left * right)
         bottom = max(top + 1, round((self.top + self.height) * down))
         edge = max(left + 1, round((self.left + self.width) * right))
@@ -74,23 +67,33 @@ class Letterbox:
         self.content(out)[...] = resize(picture, (self.height, self.width))
         return out
 
-    def mask_to_camera(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Carry uint8 [h,w] from the model's layout to camera resolution (nearest); always a new array."""
+    def mask_to_camera(self, mask: NDArray[np.uint8], size: Size | None = None) -> NDArray[np.uint8]:
+        """Carry uint8 [h,w] in the model's layout back: its border is cut off, the rest resized (nearest).
+
+        Args:
+            mask: laid out as the model's input; its resolution may be lower.
+            size: (height, width) of the result, the camera picture's by default.
+
+        Returns:
+            A new array, never a view.
+        """
+        height, width = size or self.source
         content = self.content(mask)
-        if content.shape == self.source:
+        if content.shape == (height, width):
             return content.copy()
-        size = (self.source[1], self.source[0])
-        return cv2.resize(content, size, interpolation=cv2.INTER_NEAREST)  # type: ignore[return-value]
+        resized = cv2.resize(content, (width, height), interpolation=cv2.INTER_NEAREST)
+        return cast(NDArray[np.uint8], resized)
 
     def boxes_to_camera(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Carry float32 [K,4] x1,y1,x2,y2 from input pixels to camera pixels, clipped to the picture."""
         down, right = self.source[0] / self.height, self.source[1] / self.width
-        moved = (boxes - np.float32([self.left, self.top] * 2)) * np.float32([right, down] * 2)
-        limit = np.float32([self.source[1], self.source[0]] * 2)
-        return np.clip(moved, np.float32(0), limit)
+        origin = np.array([self.left, self.top] * 2, np.float32)
+        scale = np.array([right, down] * 2, np.float32)
+        limit = np.array([self.source[1], self.source[0]] * 2, np.float32)
+        return np.clip((boxes - origin) * scale, np.float32(0), limit)
 
 
 def resize(picture: NDArray[np.uint8], size: Size, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """Resize a picture for the model: linear, which training must use too."""
-    result = cv2.resize(picture, (size[1], size[0]), dst=out, interpolation=cv2.INTER_LINEAR)
-    return result  # type: ignore[return-value]
+    resized = cv2.resize(picture, (size[1], size[0]), dst=out, interpolation=cv2.INTER_LINEAR)
+    return cast(NDArray[np.uint8], resized)
