@@ -1,0 +1,193 @@
+"""Write a labelled bag: image, label and boxes of a frame share one stamp."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag2 import StoragePlugin, Writer
+
+from ..errors import ReplayError
+from . import message_types as kinds
+from .ground_truth import Boxes, box_center
+from .labelled_folder import LabelledFrame
+from .topics import BOXES, LABEL, LABEL_INFO, beside
+
+STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
+_BAG_VERSION = 8  # readable from ROS 2 Iron on; 9 is only for newer ones
+
+_FOREVER = QosTime(9223372036, 854775807)
+_LATCHED = Qos(
+    QosHistory.KEEP_LAST,
+    1,
+    QosReliability.RELIABLE,
+    QosDurability.TRANSIENT_LOCAL,
+    _FOREVER,
+    _FOREVER,
+    QosLiveliness.AUTOMATIC,
+    _FOREVER,
+    avoid_ros_namespace_conventions=False,
+)
+
+
+@dataclass(frozen=True)
+class BagOptions:
+    """How a bag is written. start_ns: stamp of the first frame, by default now."""
+
+    topic: str = "/camera/front/image_raw"
+    rate_hz: float = 15.0
+    storage: str = "mcap"
+    compressed: bool = False
+    jpeg_quality: int = 95
+    frame_id: str = "camera_front"
+    start_ns: int | None = None
+
+
+def write_bag(
+    path: Path,
+    frames: Iterable[LabelledFrame],
+    options: BagOptions = BagOptions(),
+    class_names: dict[int, str] | None = None,
+    *,
+    overwrite: bool = False,
+) -> int:
+    """Write the frames as a bag folder; the folder appears under its name only when it is complete.
+
+    Args:
+        path: the bag's folder.
+        class_names: written once as label_info, if known.
+        overwrite: replace an existing bag.
+
+    Returns:
+        The number of frames written.
+
+    Raises:
+        ReplayError: the folder exists, an option is out of range, or there were no frames.
+    """
+    _check(path, options, overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _finished_folder(path) as unfinished:
+        with Writer(unfinished, version=_BAG_VERSION, storage_plugin=STORAGES[options.storage]) as writer:
+            count = _FrameWriter(writer, options).write_all(frames, class_names or {})
+        if not count:
+            raise ReplayError(f"{path}: no frames to write")
+    return count
+
+
+def _check(path: Path, options: BagOptions, overwrite: bool) -> None:
+    if options.storage not in STORAGES:
+        raise ReplayError(f"storage '{options.storage}' is unknown; choose one of {', '.join(STORAGES)}")
+    if not options.rate_hz > 0:
+        raise ReplayError(f"rate must be above 0 Hz, not {options.rate_hz:g}")
+    if not options.topic.startswith("/") or options.topic.endswith("/"):
+        raise ReplayError(f"topic '{options.topic}' must be absolute, for example /camera/front/image_raw")
+    if path.exists():
+        if not overwrite:
+            raise ReplayError(f"{path} exists already; choose another name or overwrite it (--force)")
+        if not (path / "metadata.yaml").is_file():
+            raise ReplayError(f"{path} exists and is not a bag; it will not be overwritten")
+
+
+@contextmanager
+def _finished_folder(path: Path) -> Iterator[Path]:
+    """A folder to write into, moved to `path` on success and removed on any error, Ctrl-C included."""
+    parent = Path(tempfile.mkdtemp(prefix=f".{path.name}-unfinished-", dir=path.parent))
+    try:
+        yield parent / path.name
+        if path.exists():
+            shutil.rmtree(path)
+        (parent / path.name).rename(path)
+    finally:
+        shutil.rmtree(parent, ignore_errors=True)
+
+
+class _FrameWriter:
+    """Serializes frames into an open bag; topics are added when first needed."""
+
+    def __init__(self, writer: Writer, options: BagOptions) -> None:
+        self.writer = writer
+        self.options = options
+        self.store = kinds.typestore()
+        self.connections: dict[str, Connection] = {}
+
+    def write_all(self, frames: Iterable[LabelledFrame], class_names: dict[int, str]) -> int:
+        start = time.time_ns() if self.options.start_ns is None else self.options.start_ns
+        count = 0
+        for count, frame in enumerate(frames, start=1):
+            stamp_ns = start + round((count - 1) * 1e9 / self.options.rate_hz)
+            if count == 1 and class_names:
+                info = self._label_info(stamp_ns, class_names)
+                self._write(beside(self.options.topic, LABEL_INFO), kinds.LABEL_INFO, stamp_ns, info, (_LATCHED,))
+            self._write_frame(frame, stamp_ns)
+        return count
+
+    def _write_frame(self, frame: LabelledFrame, stamp_ns: int) -> None:
+        topic = self.options.topic
+        if self.options.compressed:
+            topic = topic.removesuffix("/compressed") + "/compressed"
+            self._write(topic, kinds.COMPRESSED_IMAGE, stamp_ns, self._jpeg(frame.pixels, stamp_ns))
+        else:
+            self._write(topic, kinds.IMAGE, stamp_ns, self._image(frame.pixels, "bgr8", stamp_ns))
+        if frame.label is not None:
+            self._write(beside(topic, LABEL), kinds.IMAGE, stamp_ns, self._image(frame.label, "mono8", stamp_ns))
+        if frame.boxes is not None:
+            self._write(beside(topic, BOXES), kinds.DETECTIONS, stamp_ns, self._detections(frame.boxes, stamp_ns))
+
+    def _write(self, topic: str, kind: str, stamp_ns: int, message: Any, qos: tuple[Qos, ...] = ()) -> None:
+        if topic not in self.connections:
+            self.connections[topic] = self.writer.add_connection(
+                topic, kind, typestore=self.store, offered_qos_profiles=qos
+            )
+        self.writer.write(self.connections[topic], stamp_ns, self.store.serialize_cdr(message, kind))
+
+    def _make(self, kind: str, *fields: Any) -> Any:
+        return self.store.types[kind](*fields)
+
+    def _header(self, stamp_ns: int) -> Any:
+        stamp = self._make("builtin_interfaces/msg/Time", stamp_ns // 10**9, stamp_ns % 10**9)
+        return self._make("std_msgs/msg/Header", stamp, self.options.frame_id)
+
+    def _image(self, pixels: np.ndarray, encoding: str, stamp_ns: int) -> Any:
+        height, width = pixels.shape[:2]
+        flat = np.ascontiguousarray(pixels).reshape(-1)
+        return self._make(
+            kinds.IMAGE, self._header(stamp_ns), height, width, encoding, 0, flat.size // height, flat
+        )
+
+    def _jpeg(self, pixels: np.ndarray, stamp_ns: int) -> Any:
+        _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, self.options.jpeg_quality])
+        return self._make(kinds.COMPRESSED_IMAGE, self._header(stamp_ns), "bgr8; jpeg compressed bgr8", data.reshape(-1))
+
+    def _detections(self, boxes: Boxes, stamp_ns: int) -> Any:
+        header = self._header(stamp_ns)
+        items = [self._detection(header, xyxy, int(label)) for xyxy, label in zip(boxes.xyxy, boxes.labels)]
+        return self._make(kinds.DETECTIONS, header, items)
+
+    def _detection(self, header: Any, xyxy: np.ndarray, label: int) -> Any:
+        x, y, width, height = box_center(xyxy)
+        centre = self._make("vision_msgs/msg/Pose2D", self._make("vision_msgs/msg/Point2D", x, y), 0.0)
+        box = self._make("vision_msgs/msg/BoundingBox2D", centre, width, height)
+        hypothesis = self._make("vision_msgs/msg/ObjectHypothesis", str(label), 1.0)
+        result = self._make("vision_msgs/msg/ObjectHypothesisWithPose", hypothesis, self._no_pose())
+        return self._make("vision_msgs/msg/Detection2D", header, [result], box, "")
+
+    def _no_pose(self) -> Any:
+        point = self._make("geometry_msgs/msg/Point", 0.0, 0.0, 0.0)
+        rotation = self._make("geometry_msgs/msg/Quaternion", 0.0, 0.0, 0.0, 1.0)
+        pose = self._make("geometry_msgs/msg/Pose", point, rotation)
+        return self._make("geometry_msgs/msg/PoseWithCovariance", pose, np.zeros(36))
+
+    def _label_info(self, stamp_ns: int, class_names: dict[int, str]) -> Any:
+        classes = [
+            self._make("vision_msgs/msg/VisionClass", class_id, name) for class_id, name in sorted(class_names.items())
+        ]
+        return self._make(kinds.LABEL_INFO, self._header(stamp_ns), classes, 0.0)

@@ -1,0 +1,153 @@
+"""The labelled folder: one drive as plain files.
+
+    images/NAME.(jpg|png)   camera frames, in the order of their sorted names
+    labels/NAME.png         optional, uint8 class id per pixel, same size as the image
+    boxes.json              optional, COCO; category ids are class ids
+    classes.json            optional, `["sky", ...]` or `[{"id": 0, "name": "sky"}, ...]`,
+                            or either under the key "classes"
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..errors import ReplayError
+from .ground_truth import Boxes
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+@dataclass(frozen=True)
+class LabelledFrame:
+    """One frame of a drive. pixels: uint8 [H,W,3] BGR; label: uint8 [H,W] class ids."""
+
+    name: str
+    pixels: np.ndarray
+    label: np.ndarray | None
+    boxes: Boxes | None
+
+
+@dataclass(frozen=True)
+class LabelledFolder:
+    """A drive on disk; frames are decoded one at a time by `frames()`."""
+
+    path: Path
+    images: tuple[Path, ...]
+    labels: dict[str, Path]
+    boxes: dict[str, Boxes]
+    class_names: dict[int, str]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def frames(self) -> Iterator[LabelledFrame]:
+        """Decode the frames in order.
+
+        Raises:
+            ReplayError: a file cannot be decoded, or a label's size differs from its image's.
+        """
+        for path in self.images:
+            pixels = _read(path, cv2.IMREAD_COLOR)
+            label_path = self.labels.get(path.stem)
+            label = None if label_path is None else _read(label_path, cv2.IMREAD_UNCHANGED)
+            if label is not None:
+                _check_label(label, pixels, label_path)
+            yield LabelledFrame(path.stem, pixels, label, self.boxes.get(path.stem))
+
+
+def read_labelled_folder(path: Path) -> LabelledFolder:
+    """List what the folder holds; nothing is decoded yet.
+
+    Raises:
+        ReplayError: no images, labels that belong to no image, or malformed JSON.
+    """
+    folder = path / "images"
+    if not folder.is_dir():
+        raise ReplayError(f"{path}: no 'images' folder in it; expected images/NAME.jpg or .png, labels/NAME.png")
+    images = tuple(sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES))
+    if not images:
+        raise ReplayError(f"{folder}: no .jpg or .png files in it")
+    stems = {p.stem for p in images}
+    if len(stems) < len(images):
+        raise ReplayError(f"{folder}: two images share a name (a .jpg and a .png?); give each its own")
+    labels = {p.stem: p for p in (path / "labels").glob("*.png")}
+    if labels and not stems & labels.keys():
+        raise ReplayError(
+            f"{path / 'labels'}: none of its {len(labels)} labels has an image of the same name "
+            f"(first label {min(labels)}, first image {images[0].stem})"
+        )
+    boxes_file, classes_file = path / "boxes.json", path / "classes.json"
+    names = _class_names(classes_file) if classes_file.is_file() else {}
+    boxes: dict[str, Boxes] = {}
+    if boxes_file.is_file():
+        boxes = _coco_boxes(boxes_file)
+        unknown = boxes.keys() - stems
+        if unknown:
+            raise ReplayError(f"{boxes_file}: no image of that name: {min(unknown)} ({len(unknown)} in all)")
+    return LabelledFolder(path, images, labels, boxes, names)
+
+
+def _read(path: Path, flags: int) -> np.ndarray:
+    pixels = cv2.imdecode(np.fromfile(path, np.uint8), flags) if path.stat().st_size else None
+    if pixels is None:
+        raise ReplayError(f"{path}: cannot be decoded as an image; is the file complete?")
+    return pixels
+
+
+def _check_label(label: np.ndarray, pixels: np.ndarray, path: Path | None) -> None:
+    if label.ndim != 2 or label.dtype != np.uint8:
+        raise ReplayError(f"{path}: a label must be 8-bit, one channel of class ids, not {label.shape} {label.dtype}")
+    if label.shape != pixels.shape[:2]:
+        raise ReplayError(f"{path}: label is {_size(label)}, its image {_size(pixels)}; they must be equal")
+
+
+def _size(pixels: np.ndarray) -> str:
+    return f"{pixels.shape[1]}x{pixels.shape[0]}"
+
+
+def _load_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf8"))
+    except ValueError as error:
+        raise ReplayError(f"{path}: not valid JSON: {error}") from error
+
+
+def _class_names(path: Path) -> dict[int, str]:
+    content = _load_json(path)
+    entries = content.get("classes") if isinstance(content, dict) else content
+    try:
+        if isinstance(entries, dict):
+            return {int(key): str(value) for key, value in entries.items()}
+        return {
+            index if isinstance(entry, str) else int(entry["id"]): entry if isinstance(entry, str) else entry["name"]
+            for index, entry in enumerate(entries)
+        }
+    except (TypeError, KeyError, ValueError) as error:
+        raise ReplayError(f"{path}: expected a list of names, or of objects with 'id' and 'name'") from error
+
+
+def _coco_boxes(path: Path) -> dict[str, Boxes]:
+    """Boxes by image name; COCO's x, y, width, height become corners. Images without boxes get empty ones."""
+    content = _load_json(path)
+    try:
+        names = {image["id"]: Path(image["file_name"]).stem for image in content["images"]}
+        rows: dict[str, list[tuple[list[float], int]]] = {name: [] for name in names.values()}
+        for item in content["annotations"]:
+            x, y, width, height = (float(value) for value in item["bbox"])
+            rows[names[item["image_id"]]].append(([x, y, x + width, y + height], int(item["category_id"])))
+    except (TypeError, KeyError, ValueError) as error:
+        raise ReplayError(f"{path}: not a COCO file: {type(error).__name__} {error}") from error
+    return {
+        name: Boxes(
+            np.array([box for box, _ in entries], np.float64).reshape(-1, 4),
+            np.array([label for _, label in entries], np.int64),
+        )
+        for name, entries in rows.items()
+    }
