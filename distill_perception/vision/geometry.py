@@ -90,7 +90,8 @@ class Letterbox:
         origin = np.array([self.left, self.top] * 2, np.float32)
         scale = np.array([right, down] * 2, np.float32)
         limit = np.array([self.source[1], self.source[0]] * 2, np.float32)
-        return np.clip((boxes - origin) * scale, np.float32(0), limit)
+        moved: NDArray[np.float32] = np.clip((boxes - origin) * scale, np.float32(0), limit)
+        return moved
 
 
 def resize(picture: NDArray[np.uint8], size: Size, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:

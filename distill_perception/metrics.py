@@ -1,0 +1,175 @@
+"""Scores of masks and boxes in numpy: mean IoU from one confusion matrix, COCO average precision."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .vision.boxes import iou_matrix
+
+# COCO's evaluation constants (cocoapi, PythonAPI/pycocotools/cocoeval.py, class Params).
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+RECALL_POINTS = np.linspace(0.0, 1.0, 101)
+MAX_DETECTIONS = 100
+
+
+class ConfusionMatrix:
+    """Counts of (labelled class, perceived class) over all pixels given so far."""
+
+    def __init__(self, class_count: int) -> None:
+        self.class_count = class_count
+        self.matrix: NDArray[np.int64] = np.zeros((class_count, class_count), np.int64)
+
+    def update(self, label: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
+        """Add one picture.
+
+        Args:
+            label: uint8 [H,W] true class ids; pixels whose id is no class are void and ignored.
+            mask: uint8 [H,W] perceived class ids.
+
+        Raises:
+            ValueError: the shapes differ, or the mask holds an id that is no class where the label is not void.
+        """
+        if label.shape != mask.shape:
+            raise ValueError(f"label {list(label.shape)} and mask {list(mask.shape)} differ in shape")
+        count = self.class_count
+        # One table of 256 x 256 pairs: cheaper than selecting the valid pixels first.
+        pairs = np.bincount((label.astype(np.uint16) << 8 | mask).ravel(), minlength=1 << 16).reshape(256, 256)
+        if pairs[:count, count:].any():
+            wrong = int(np.flatnonzero(pairs[:count].any(axis=0))[-1])
+            raise ValueError(f"mask holds id {wrong}, but there are {count} classes")
+        self.matrix += pairs[:count, :count]
+
+    def iou(self) -> NDArray[np.float64]:
+        """Intersection over union by class: float64 [C]; nan for a class neither labelled nor perceived."""
+        hits = np.diag(self.matrix)
+        union = self.matrix.sum(axis=0) + self.matrix.sum(axis=1) - hits
+        result: NDArray[np.float64] = np.full(self.class_count, np.nan)
+        np.divide(hits, union, out=result, where=union > 0)
+        return result
+
+    def miou(self) -> float:
+        """Mean of `iou()` over the classes that occur; nan before any labelled pixel."""
+        iou = self.iou()
+        return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
+
+    def pixel_accuracy(self) -> float:
+        """Share of labelled pixels whose class was perceived; nan before any."""
+        total = int(self.matrix.sum())
+        return float(np.trace(self.matrix) / total) if total else float("nan")
+
+
+@dataclass(frozen=True)
+class BoxScores:
+    """Average precision, nan where no box was labelled.
+
+    Attributes:
+        map: mean over IoU 0.50:0.05:0.95 and classes.
+        map50: mean over classes at IoU 0.50.
+        by_class: class id -> AP over 0.50:0.95, for the classes that have labelled boxes.
+    """
+
+    map: float
+    map50: float
+    by_class: dict[int, float]
+
+
+@dataclass(frozen=True)
+class _Matches:
+    """One picture and class: scores [D] best first, and per IoU threshold whether each hit: bool [10,D]."""
+
+    scores: NDArray[np.float64]
+    hits: NDArray[np.bool_]
+
+
+class AveragePrecision:
+    """COCO's bounding-box average precision (all areas, at most 100 detections a picture and class, no crowds)."""
+
+    def __init__(self, class_ids: Sequence[int]) -> None:
+        self.class_ids = tuple(class_ids)
+        self._matches: dict[int, list[_Matches]] = {label: [] for label in self.class_ids}
+        self._labelled: dict[int, int] = dict.fromkeys(self.class_ids, 0)
+
+    def update(
+        self,
+        boxes: NDArray[np.floating],
+        scores: NDArray[np.floating],
+        labels: NDArray[np.integer],
+        true_boxes: NDArray[np.floating],
+        true_labels: NDArray[np.integer],
+    ) -> None:
+        """Add one picture.
+
+        Args:
+            boxes: detected, float [D,4] x1,y1,x2,y2.
+            scores: float [D].
+            labels: int [D] class ids.
+            true_boxes: float [G,4].
+            true_labels: int [G].
+        """
+        boxes, true_boxes = np.reshape(boxes, (-1, 4)), np.reshape(true_boxes, (-1, 4))
+        for class_id in self.class_ids:
+            mine = np.asarray(labels) == class_id
+            found, found_scores = boxes[mine], np.asarray(scores, np.float64)[mine]
+            best = np.argsort(-found_scores, kind="stable")[:MAX_DETECTIONS]
+            wanted = true_boxes[np.asarray(true_labels) == class_id]
+            self._labelled[class_id] += len(wanted)
+            if len(best):
+                hits = match(iou_matrix(found[best], wanted))
+                self._matches[class_id].append(_Matches(found_scores[best], hits))
+
+    def compute(self) -> BoxScores:
+        """Average precision of everything given so far."""
+        by_class = {
+            class_id: _precision_by_threshold(self._matches[class_id], self._labelled[class_id])
+            for class_id in self.class_ids
+            if self._labelled[class_id]
+        }
+        if not by_class:
+            return BoxScores(float("nan"), float("nan"), {})
+        table = np.array(list(by_class.values()))
+        means = {class_id: float(row.mean()) for class_id, row in by_class.items()}
+        return BoxScores(float(table.mean()), float(table[:, 0].mean()), means)
+
+
+def match(ious: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Greedy matching: each detection, best first, takes the free label that it overlaps most.
+
+    Args:
+        ious: float64 [D,G], detections best first.
+
+    Returns:
+        bool [10,D]: by IoU threshold, whether the detection found a label.
+    """
+    detections, labels = ious.shape
+    hits = np.zeros((len(IOU_THRESHOLDS), detections), bool)
+    if not labels:
+        return hits
+    for row, threshold in enumerate(IOU_THRESHOLDS):
+        free = np.ones(labels, bool)
+        for index in range(detections):
+            candidates = np.where(free, ious[index], -1.0)
+            best = labels - 1 - int(np.argmax(candidates[::-1]))  # of equals the last, as cocoapi does
+            if candidates[best] >= min(threshold, 1 - 1e-10):
+                free[best] = False
+                hits[row, index] = True
+    return hits
+
+
+def _precision_by_threshold(matches: Sequence[_Matches], labelled: int) -> NDArray[np.float64]:
+    """COCO's 101-point interpolated precision by IoU threshold: float64 [10]."""
+    if not matches:
+        return np.zeros(len(IOU_THRESHOLDS))
+    order = np.argsort(-np.concatenate([item.scores for item in matches]), kind="stable")
+    hits = np.concatenate([item.hits for item in matches], axis=1)[:, order]
+    true = np.cumsum(hits, axis=1, dtype=np.float64)
+    recall = true / labelled
+    precision = true / np.arange(1, hits.shape[1] + 1)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    result: NDArray[np.float64] = np.zeros(len(IOU_THRESHOLDS))
+    for row in range(len(IOU_THRESHOLDS)):
+        places = np.searchsorted(recall[row], RECALL_POINTS, side="left")
+        reached = places < hits.shape[1]
+        result[row] = envelope[row, places[reached]].sum() / len(RECALL_POINTS)
+    return result
