@@ -81,7 +81,7 @@ class Letterbox:
         content = self.content(mask)
         if content.shape == (height, width):
             return content.copy()
-        resized = cv2.resize(content, (width, height), interpolation=cv2.INTER_NEAREST)
+        resized = cv2.resize(content, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         return cast(NDArray[np.uint8], resized)
 
     def boxes_to_camera(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -95,6 +95,14 @@ class Letterbox:
 
 
 def resize(picture: NDArray[np.uint8], size: Size, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-    """Resize a picture for the model: linear, which training must use too."""
-    resized = cv2.resize(picture, (size[1], size[0]), dst=out, interpolation=cv2.INTER_LINEAR)
+    """Resize a picture uint8 [h,w] or [h,w,C] for the model; data preparation must use this one too.
+
+    Linear, after halving while the picture is more than twice as large. Linear at a scale of 2 is the mean of
+    2x2 pixels, so thin things survive as they do with area averaging, at a fifth of its time.
+    """
+    height, width = size
+    while picture.shape[0] > 2 * height and picture.shape[1] > 2 * width:
+        half = (picture.shape[1] // 2, picture.shape[0] // 2)
+        picture = cast(NDArray[np.uint8], cv2.resize(picture, half, interpolation=cv2.INTER_LINEAR))
+    resized = cv2.resize(picture, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
     return cast(NDArray[np.uint8], resized)

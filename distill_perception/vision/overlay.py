@@ -52,9 +52,9 @@ def blend(
     """Mix the classes' colours into RGB uint8 [H,W,3]; void pixels stay as they are."""
     height, width = picture.shape[:2]
     if mask.shape != (height, width):
-        mask = cast(NDArray[np.uint8], cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST))
+        mask = cast(NDArray[np.uint8], cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT))
     mixed = cv2.addWeighted(picture, 1.0 - alpha, colorize(mask, palette_of(classes)), alpha, 0.0)
-    void = cv2.compare(mask, float(len(classes) - 1), cv2.CMP_GT)
+    _, void = cv2.threshold(mask, len(classes) - 1, 255, cv2.THRESH_BINARY)
     if cv2.countNonZero(void):
         mixed = cv2.copyTo(picture, void, mixed)
     return cast(NDArray[np.uint8], mixed)
