@@ -1,0 +1,1 @@
+"""Datasets and synthetic data. Importing this package is cheap; heavy parts are imported where used."""

@@ -1,0 +1,194 @@
+"""Cars, vans and buses: a side profile drawn out to its width, shaded face by face."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from training.data.synthetic.camera import Point
+from training.data.synthetic.canvas import Canvas
+from training.data.synthetic.classes import CAR, tag
+from training.data.synthetic.light import Color
+
+Profile = tuple[tuple[float, float], ...]
+GLASS: Color = (64, 56, 50)
+PAINTS: tuple[Color, ...] = (
+    (28, 28, 30), (52, 50, 48), (150, 150, 148), (190, 190, 188), (225, 226, 226), (38, 30, 130), (110, 60, 30),
+    (140, 90, 50), (60, 80, 40), (90, 95, 98), (30, 40, 90), (70, 150, 170), (45, 45, 45), (170, 165, 160),
+)
+
+
+@dataclass(frozen=True)
+class Body:
+    """Shape of a vehicle, metres.
+
+    `lower` and `upper` are profiles (along, up) from the rear to the front over the top; `along` is 0 at the
+    middle. `glazed` says which strips of `upper` are glass.
+    """
+
+    length: float
+    width: float
+    height: float
+    lower: Profile
+    upper: Profile
+    glazed: tuple[bool, ...]
+    wheel: float = 0.32
+
+
+def _car(length: float, width: float, height: float, boot: float, bonnet: float, belt: float) -> Body:
+    r, f = -length / 2, length / 2
+    lower = ((r, 0.32), (r, belt * 0.75), (r + 0.08, belt), (f - bonnet, belt), (f - 0.12, belt * 0.82),
+             (f, belt * 0.6), (f, 0.3))
+    upper = ((r + 0.1 + boot, belt), (r + 0.45 + boot, height - 0.06), (r + 1.0 + boot, height),
+             (f - bonnet - 0.75, height - 0.03), (f - bonnet + 0.1, belt))
+    return Body(length, width, height, lower, upper, (True, False, False, True))
+
+
+def _box(length: float, width: float, height: float, belt: float, wheel: float) -> Body:
+    r, f = -length / 2, length / 2
+    lower = ((r, 0.35), (r, belt), (f - 0.1, belt), (f, belt * 0.8), (f, 0.35))
+    upper = ((r, belt), (r + 0.05, height), (f - 0.8, height), (f - 0.1, belt))
+    return Body(length, width, height, lower, upper, (True, False, True), wheel)
+
+
+BODIES: dict[str, Body] = {
+    "hatchback": _car(3.9, 1.68, 1.46, 0.0, 1.05, 0.92),
+    "saloon": _car(4.5, 1.76, 1.43, 0.55, 1.2, 0.92),
+    "estate": _car(4.5, 1.76, 1.5, 0.0, 1.2, 0.95),
+    "suv": _car(4.5, 1.86, 1.72, 0.0, 1.15, 1.08),
+    "van": _box(4.9, 1.9, 2.05, 1.15, 0.34),
+    "bus": _box(10.5, 2.5, 3.1, 1.3, 0.48),
+}
+
+
+@dataclass(frozen=True)
+class Vehicle:
+    """One vehicle; `heading` 0 drives ahead like the camera's vehicle, pi comes towards it (radians, clockwise)."""
+
+    body: Body
+    paint: Color
+    instance: int
+
+    def draw(self, canvas: Canvas, x: float, z: float, heading: float) -> None:
+        """Draw it with the middle of its footprint at street point (x, z)."""
+        body, half = self.body, self.body.width / 2
+        sin, cos = math.sin(heading), math.cos(heading)
+        mark = tag(CAR, self.instance)
+        near = z < 45
+        eye = canvas.camera.lateral - x - 0.5 * canvas.camera.bend * z * z
+        along_eye, side_eye = eye * sin - z * cos, eye * cos + z * sin
+        side = 1.0 if side_eye > 0 else -1.0
+
+        def at(along: float, up: float, across: float) -> Point:
+            return (x + along * sin + across * cos, up, z + along * cos - across * sin)
+
+        def shade(along: float, up: float, across: float) -> float:
+            return canvas.light.shade(along * sin + across * cos, up, along * cos - across * sin)
+
+        def strips(profile: Profile, foot: float, top: float, base: float, glazed: tuple[bool, ...]) -> None:
+            """The faces across the vehicle that show, far ones first."""
+            span = max(p[1] for p in profile) - base
+            faces = []
+            for i in range(len(profile) - 1):
+                (a0, y0), (a1, y1) = profile[i], profile[i + 1]
+                na, ny = -(y1 - y0), a1 - a0
+                size = math.hypot(na, ny)
+                if na * (along_eye - a0) + ny * (canvas.camera.mount_height - y0) <= 0:
+                    continue
+                w0 = half * (foot + (top - foot) * max(0.0, y0 - base) / span)
+                w1 = half * (foot + (top - foot) * max(0.0, y1 - base) / span)
+                quad = [at(a0, y0, -w0), at(a1, y1, -w1), at(a1, y1, w1), at(a0, y0, w0)]
+                glass = bool(glazed) and glazed[i]
+                inner = []
+                if glass:
+                    inner = [
+                        at(a0 + 0.06 * (a1 - a0), y0 + 0.06 * (y1 - y0), -w0 * 0.9),
+                        at(a0 + 0.92 * (a1 - a0), y0 + 0.92 * (y1 - y0), -w1 * 0.9),
+                        at(a0 + 0.92 * (a1 - a0), y0 + 0.92 * (y1 - y0), w1 * 0.9),
+                        at(a0 + 0.06 * (a1 - a0), y0 + 0.06 * (y1 - y0), w0 * 0.9),
+                    ]
+                faces.append((abs(along_eye - (a0 + a1) / 2), quad, inner, shade(na / size, ny / size, 0)))
+            for _, quad, inner, light in sorted(faces, key=lambda face: -face[0]):
+                canvas.polygon(quad, self.paint, mark, light)
+                if inner:
+                    canvas.polygon(inner, GLASS, None, 0.6 + 0.8 * light)
+                    if near:
+                        a, b, c, d = inner
+                        canvas.polygon([_mix(a, b, 0.55), b, c, _mix(d, c, 0.55)], GLASS, None, 1.2 + light)
+
+        reach = body.length / 2
+        flank = shade(0, 0, side)
+        shadow = [at(-reach, 0.22, -half), at(reach, 0.22, -half), at(reach, 0.22, half), at(-reach, 0.22, half)]
+        canvas.polygon(shadow, (22, 22, 22), mark)
+        for along in (-0.31 * body.length, 0.31 * body.length):
+            for across in (-side, side):
+                if across == side:
+                    continue
+                self._wheel(canvas, [at(along + da, up, across * half * 0.9) for da, up in _ring(body.wheel)], mark)
+        strips(body.lower, 1.0, 1.0, 0.3, ())
+        low = [at(a, y, side * half) for a, y in body.lower]
+        belt = body.upper[0][1]
+        canvas.polygon(low, self.paint, mark, flank)
+        if near:
+            skirt = [at(-reach, 0.3, side * half), at(-reach, 0.5, side * half), at(reach, 0.5, side * half),
+                     at(reach, 0.3, side * half)]
+            canvas.polygon(skirt, self.paint, None, flank * 0.6)
+            line = belt * 0.93
+            canvas.polygon([at(-reach * 0.96, line, side * half), at(-reach * 0.96, belt, side * half),
+                            at(reach * 0.6, belt, side * half), at(reach * 0.6, line, side * half)],
+                           self.paint, None, flank * 1.2 + 0.1)
+        strips(body.upper, 0.95, 0.78, belt, body.glazed)
+        span = body.height - belt
+        sides = [(a, y, half * (0.95 - 0.17 * (y - belt) / span)) for a, y in body.upper]
+        canvas.polygon([at(a, y, side * w) for a, y, w in sides], self.paint, mark, flank)
+        mid = sum(a for a, _, _ in sides) / len(sides)
+        panes = [at(mid + (a - mid) * 0.86, belt + 0.04 + (y - belt) * 0.8, side * w) for a, y, w in sides]
+        canvas.polygon(panes, GLASS, None, 0.7 + 0.5 * flank)
+        if near:
+            post = 0.06
+            canvas.polygon([at(mid - post, belt, side * half * 0.94), at(mid - post, body.height - 0.1, side * half * 0.8),
+                            at(mid + post, body.height - 0.1, side * half * 0.8), at(mid + post, belt, side * half * 0.94)],
+                           self.paint, None, flank * 0.8)
+        for along in (-0.31 * body.length, 0.31 * body.length):
+            self._wheel(canvas, [at(along + da, up, side * half) for da, up in _ring(body.wheel)], mark)
+            if near:
+                hub = [at(along + da, up, side * half) for da, up in _ring(body.wheel, 0.6)]
+                canvas.polygon(hub, (140, 140, 140), None, flank)
+        if along_eye < -reach or along_eye > reach:
+            self._end(canvas, at, -reach if along_eye < 0 else reach, along_eye < 0, belt)
+
+    @staticmethod
+    def _wheel(canvas: Canvas, ring: list[Point], mark: int) -> None:
+        canvas.polygon(ring, (30, 30, 30), mark)
+
+    def _end(self, canvas: Canvas, at, along: float, rear: bool, belt: float) -> None:  # type: ignore[no-untyped-def]
+        """Lights, plate and bumper of the end that shows."""
+        half, lamps = self.body.width / 2, canvas.light.lamps
+
+        def patch(w0: float, w1: float, y0: float, y1: float, color: Color, shade: float = 1.0) -> None:
+            canvas.polygon([at(along, y0, w0), at(along, y1, w0), at(along, y1, w1), at(along, y0, w1)],
+                           color, None, shade)
+
+        patch(-half, half, 0.32, 0.48, self.paint, 0.45)
+        color: Color = (40, 30, 200) if rear else (225, 228, 228)
+        low, high = (belt * 0.62, belt * 0.9) if rear else (belt * 0.52, belt * 0.72)
+        wide = half * (0.28 if rear else 0.36)
+        for s in (-1, 1):
+            patch(s * (half - wide), s * half * 0.97, low, min(high, belt * 0.75), color)
+            canvas.glow(at(along, (low + high) / 2, s * half * 0.8), 0.22 if rear else 0.4,
+                        (30, 25, 200) if rear else (200, 225, 235))
+        if not rear:
+            patch(-half * 0.55, half * 0.55, belt * 0.5, belt * 0.64, (30, 30, 30))
+        patch(-0.26, 0.26, 0.5, 0.61, (60, 200, 220) if rear else (225, 228, 228))
+        if lamps and rear:
+            canvas.glow(at(along, belt, 0), 0.1, (20, 20, 140))
+
+
+def _ring(radius: float, scale: float = 1.0) -> list[tuple[float, float]]:
+    """A wheel's outline: (along, up) pairs; the wheel stands on the ground."""
+    r = radius * scale
+    return [(r * math.cos(k * math.pi / 6), radius + r * math.sin(k * math.pi / 6)) for k in range(12)]
+
+
+def _mix(a: Point, b: Point, t: float) -> Point:
+    return (a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2]))
