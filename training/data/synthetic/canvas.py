@@ -142,17 +142,17 @@ class Canvas:
     ) -> None:
         v0, v1, u0, u1 = box
         clear = math.exp(-z / self.light.visibility_m)
-        colors = np.ascontiguousarray(warped[..., :3])
-        veil = tuple((1 - clear) * c for c in self.light.haze) + (0.0,)
+        colors = warped if warped.shape[2] == 3 else cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR)
+        veil = (*((1 - clear) * c for c in self.light.haze), 0.0)
         colors = cv2.add(cv2.convertScaleAbs(colors, alpha=shade * clear), veil)
         image, ids = self.image[v0:v1, u0:u1], self.ids[v0:v1, u0:u1]
         if warped.shape[2] == 3:
             cv2.copyTo(colors, outline, image)
             ids[outline > 0] = tag
             return
-        alpha = cv2.min(np.ascontiguousarray(warped[..., 3]), outline)
-        weight = alpha.astype(np.float32) * np.float32(1 / 255)
-        image[:] = cv2.blendLinear(np.ascontiguousarray(image), colors, 1 - weight, weight)
+        alpha = cv2.min(cv2.extractChannel(warped, 3), outline)
+        weight = cv2.multiply(alpha, 1 / 255, dtype=cv2.CV_32F)
+        image[:] = cv2.blendLinear(np.ascontiguousarray(image), colors, cv2.subtract(1.0, weight), weight)
         ids[(outline if whole else alpha) > (0 if whole else 102)] = tag
 
 

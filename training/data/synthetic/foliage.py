@@ -36,11 +36,12 @@ def make_tree(rng: np.random.Generator, bare: bool) -> Texture:
     trunk = int(rng.uniform(0.012, 0.024) * h) + 1
     _branch(alpha, rng, (w / 2, h - 1.0), -np.pi / 2, h * 0.24, trunk * 2.0, 7 if bare else 4, h)
     if bare:
-        cloud = cv2.GaussianBlur(alpha, (0, 0), 9) > 26
-        twigs = (noise(rng, h, w, (2, 3)) > 0.35) & cloud
-        alpha[twigs] = np.maximum(alpha[twigs], 190)
-        alpha[cloud] = np.maximum(alpha[cloud], 106)
-        color *= (1 + 0.18 * noise(rng, h, w, (3, 20)))[..., None]
+        density = cv2.GaussianBlur(alpha, (0, 0), 5)
+        twigs = (density > 20) & (np.arange(h)[:, None] < 0.72 * h)
+        hair = np.abs(noise(rng, h, w, (5, 9))) < 0.32
+        alpha[twigs & hair] = np.maximum(alpha[twigs & hair], 200)
+        alpha[twigs] = np.maximum(alpha[twigs], 104)
+        color *= (1.25 + 0.18 * noise(rng, h, w, (3, 20)))[..., None]
         return make_texture(_with_alpha(color, alpha), width_m, height_m)
     yy, xx = np.mgrid[0:h, 0:w].astype(np.float32)
     shape = np.full((h, w), -9.0, np.float32)
@@ -65,7 +66,8 @@ def _branch(
     tip = (foot[0] + float(np.cos(angle)) * length, foot[1] + float(np.sin(angle)) * length)
     start, end = (round(foot[0]), round(foot[1])), (round(tip[0]), round(tip[1]))
     cv2.line(alpha, start, end, 255, max(1, round(thick)), cv2.LINE_AA)
-    if depth == 0 or tip[1] < 0.03 * height:
+    inside = 0.06 * height < tip[1] and 0.06 * alpha.shape[1] < tip[0] < 0.94 * alpha.shape[1]
+    if depth == 0 or not inside:
         return
     for _ in range(2 if depth < 6 else 3):
         turn = rng.uniform(-0.62, 0.62)

@@ -19,8 +19,8 @@ def _post(canvas: Canvas, x: float, z: float, foot: float, top: float, radius: f
 
 def draw_lamp(canvas: Canvas, x: float, z: float, height: float, arm: float, color: Color) -> None:
     """A lamp post with an arm of signed length `arm` towards the road."""
-    _post(canvas, x, z, 0, height * 0.4, 0.085, color)
-    _post(canvas, x, z, height * 0.4, height, 0.06, color)
+    _post(canvas, x, z, 0, height * 0.4, 0.075, color)
+    _post(canvas, x, z, height * 0.4, height, 0.05, color)
     head = (x + arm, height + 0.12, z)
     canvas.limb((x, height, z), head, 0.045, color, tag(POLE), 0.8)
     lit: Color = (200, 220, 240) if canvas.light.lamps else (150, 152, 152)

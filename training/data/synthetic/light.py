@@ -51,17 +51,17 @@ def make_light(weather: str, rng: np.random.Generator) -> Light:
     azimuth, height = rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 1.0)
     sun = (float(np.sin(azimuth) * np.cos(height)), float(np.sin(height)), float(np.cos(azimuth) * np.cos(height)))
     up = (0.0, 1.0, 0.0)
-    e = float(rng.uniform(0.82, 1.12))
+    e = float(rng.uniform(0.88, 1.3))
     if weather == "clear":
-        white = float(rng.uniform(0, 1))
-        return Light(weather, sun, 0.62, 0.50, (232, 222, 210), 420, (215 + 30 * white, 165 + 70 * white,
+        white = float(rng.uniform(0, 1.25))
+        return Light(weather, sun, 0.52, 0.66, (232, 222, 210), 420, (215 + 30 * white, 165 + 70 * white,
                      115 + 120 * white), (250, 242, 232), float(rng.uniform(0.0, 0.6)), (e, e, e * 1.02), 0, 0, 2.5)
     if weather == "overcast":
         g = float(rng.uniform(195, 250))
-        return Light(weather, up, 0.22, 0.68, (g, g * 0.98, g * 0.96), 260, (g * 0.93, g * 0.92, g * 0.9),
+        return Light(weather, up, 0.25, 0.7, (g, g * 0.98, g * 0.96), 260, (g * 0.93, g * 0.92, g * 0.9),
                      (g, g, g), 1.0, (e, e * 0.98, e * 0.96), 0, 0.15, 3.0)
     if weather == "dusk":
-        e *= float(rng.uniform(0.42, 0.62))
+        e *= float(rng.uniform(0.5, 0.75))
         return Light(weather, up, 0.12, 0.72, (185, 175, 190), 260, (215, 175, 150), (190, 195, 225),
                      float(rng.uniform(0.3, 0.9)), (e * 1.12, e, e * 0.98), 1, 0.1, 5.0)
     if weather == "fog":

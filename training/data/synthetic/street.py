@@ -33,7 +33,7 @@ def make_cross(style: str, rng: np.random.Generator) -> Cross:
     """Draw widths and surfaces."""
     half = float(rng.uniform(3.2, 5.2)) + (1.5 if style in ("park", "centre") and rng.random() < 0.4 else 0.0)
     verge = float(rng.uniform(1.2, 3.0)) if style in ("park", "suburb") and rng.random() < 0.6 else 0.0
-    pavement = half + verge + float(rng.uniform(1.8, 4.2))
+    pavement = half + verge + float(rng.uniform(2.2, 5.5))
     grey = rng.uniform(82, 138)
     asphalt = (grey * rng.uniform(0.98, 1.08), grey, grey * rng.uniform(0.95, 1.03))
     light = grey * rng.uniform(1.0, 1.4) + 8
@@ -42,7 +42,7 @@ def make_cross(style: str, rng: np.random.Generator) -> Cross:
     grass = (52 * green, 104 * green, 82 * green * rng.uniform(0.8, 1.2))
     return Cross(
         half, verge, pavement, asphalt, paving, grass,
-        beyond_grass=style in ("park", "suburb") or bool(rng.random() < 0.3),
+        beyond_grass=style in ("park", "suburb") or bool(rng.random() < 0.15),
         marks=str(rng.choice(["dashed", "dashed", "solid", "none"])),
         edge_lines=int(rng.choice([0, 0, 1, 2])),
         mark_shade=float(rng.uniform(0.45, 0.95)),
@@ -136,7 +136,7 @@ def _furniture(
     pitch = float(rng.uniform(18, 34))
     for z in np.arange(float(rng.uniform(0, pitch)), length, pitch):
         things.append(Post(side * kerb, float(z), "lamp", height, arm, metal))
-    for z in np.cumsum(rng.uniform(9, 34, int(length / 15))):
+    for z in np.cumsum(rng.uniform(12, 50, int(length / 20))):
         kind = SIGN_KINDS[rng.integers(len(SIGN_KINDS))]
         color = _SIGN_COLORS[rng.integers(len(_SIGN_COLORS))]
         tall = float(rng.uniform(2.2, 3.0))
