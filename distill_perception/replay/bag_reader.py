@@ -14,10 +14,10 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
 from ..errors import PerceptionError, ReplayError
+from ..ros.topics import image_namespace, is_compressed
 from . import message_types as kinds
 from .ground_truth import Boxes, boxes_from_message
 from .recorded_image import RecordedImage
-from ..ros.topics import image_namespace
 from .topics import BOXES, LABEL, LABEL_INFO, beside
 
 _WINDOW = 32  # frames that may wait for their label before they are handed on without
@@ -45,11 +45,20 @@ class Bag:
 
     path: Path
     topics: tuple[str, ...]
+    kinds: tuple[str, ...]
     frame_count: int
     duration_s: float
     labelled: bool
     boxed: bool
     class_names: dict[int, str]
+
+    @property
+    def cameras(self) -> dict[str, str]:
+        """The topic to play each topic on: a node knows compressed cameras by their name's ending."""
+        return {
+            topic: f"{topic}/compressed" if kind == kinds.COMPRESSED_IMAGE and not is_compressed(topic) else topic
+            for topic, kind in zip(self.topics, self.kinds)
+        }
 
     def frames(self, *, truth: bool = True) -> Iterator[BagFrame]:
         """Stream the chosen topics' frames in recorded order, with labels and boxes if `truth`.
@@ -90,6 +99,7 @@ def open_bag(path: Path, topics: Sequence[str] = ()) -> Bag:
         return Bag(
             path=path,
             topics=chosen,
+            kinds=tuple(images[topic].msgtype for topic in chosen),
             frame_count=frame_count,
             duration_s=reader.duration / 1e9,
             labelled=any(counts.get(beside(topic, LABEL)) for topic in chosen),

@@ -13,8 +13,9 @@ from ..perceptor import Detection
 
 Key = tuple[str, int]  # image topic, stamp of the bag in nanoseconds
 
-# In the order in which a frame passes them; end_to_end is measured by the one who sends the frame.
-STAGES = ("queue", "preprocess", "inference", "postprocess", "publish", "end_to_end")
+# In the order in which a frame passes them; "total" is the node's, from callback to last result published;
+# "end_to_end" is measured by the one who sends the frame, from sending to the last answer received.
+STAGES = ("queue", "preprocess", "inference", "postprocess", "publish", "total", "end_to_end")
 
 
 @dataclass(frozen=True)

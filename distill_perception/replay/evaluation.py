@@ -1,0 +1,238 @@
+"""Score a recording against the bag's labels: one confusion matrix, average precision, latency, drops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..bundle import Manifest
+from ..errors import ReplayError
+from ..metrics import AveragePrecision, ConfusionMatrix
+from .bag_reader import Bag, BagFrame
+from .recording import STAGES, FrameResult, Recording
+
+PERCENTILES = (50, 95, 99)
+
+
+@dataclass(frozen=True)
+class ScoredFrame:
+    """One frame in the report's eyes. miou: over the classes of this frame, None without label or answer."""
+
+    result: FrameResult
+    miou: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a replay showed. Scores are None where the bag has no labels for them or nothing was answered.
+
+    confusion: int64 [C,C], rows labelled, columns perceived; iou and ap: by class name, classes that do not occur
+    left out; latency_ms: percentiles by stage; samples_ms: float [n] by stage.
+    """
+
+    frames: int
+    answered: int
+    labelled: int
+    miou: float | None
+    pixel_accuracy: float | None
+    iou: dict[str, float]
+    map50: float | None
+    map: float | None
+    ap: dict[str, float]
+    confusion: np.ndarray | None
+    latency_ms: dict[str, dict[str, float]]
+    samples_ms: dict[str, np.ndarray]
+    scored: tuple[ScoredFrame, ...]
+    counters: dict[str, dict[str, int]]
+    complete: bool
+    duration_s: float
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were sent and not answered."""
+        return self.frames - self.answered
+
+    def metrics(self) -> dict[str, Any]:
+        """The numbers of metrics.json; a score that could not be computed is None, never 0."""
+        return {
+            "complete": self.complete,
+            "frames": self.frames,
+            "answered": self.answered,
+            "dropped": self.dropped,
+            "labelled": self.labelled,
+            "miou": self.miou,
+            "iou": self.iou or None,
+            "pixel_accuracy": self.pixel_accuracy,
+            "map50": self.map50,
+            "map": self.map,
+            "ap": self.ap or None,
+            "latency_ms": {stage: self.latency_ms.get(stage) for stage in STAGES},
+            "answered_hz": self.answered / self.duration_s if self.duration_s > 0 else None,
+            "duration_s": self.duration_s,
+            "node_counters": self.counters or None,
+        }
+
+
+FrameVisitor = Callable[[BagFrame, ScoredFrame, "np.ndarray | None"], None]
+
+
+def evaluate(
+    bag: Bag,
+    recording: Recording,
+    manifest: Manifest,
+    visit: FrameVisitor = lambda frame, scored, mask: None,
+) -> Evaluation:
+    """Read the bag again and score every answer.
+
+    Args:
+        bag: the bag that was played, with its labels.
+        recording: the answers.
+        manifest: the bundle's, for its classes.
+        visit: called with every frame that was sent, its score and its mask (uint8 [H,W] or None).
+
+    Raises:
+        ReplayError: labels do not fit the bundle's classes or the masks' size.
+    """
+    check_classes(bag, manifest)
+    results = {result.key: result for result in recording.results}
+    scorer = _Scorer(bag, manifest)
+    scored_frames = []
+    for frame in bag.frames():
+        result = results.get((frame.topic, frame.stamp_ns))
+        if result is None:
+            continue
+        mask = recording.masks.get(result.key) if result.answered else None
+        scored = ScoredFrame(result, scorer.add(frame, result, mask) if result.answered else None)
+        scored_frames.append(scored)
+        visit(frame, scored, mask)
+    samples = _samples(recording)
+    boxes = scorer.boxes.compute()
+    iou = scorer.pixels.iou()
+    return Evaluation(
+        frames=len(recording.results),
+        answered=sum(result.answered for result in recording.results),
+        labelled=scorer.labelled,
+        miou=_number(scorer.pixels.miou()),
+        pixel_accuracy=_number(scorer.pixels.pixel_accuracy()),
+        iou={item.name: float(iou[item.id]) for item in manifest.classes if np.isfinite(iou[item.id])},
+        map50=_number(boxes.map50),
+        map=_number(boxes.map),
+        ap={manifest.classes[class_id].name: value for class_id, value in boxes.by_class.items()},
+        confusion=scorer.pixels.matrix if scorer.pixels.matrix.any() else None,
+        latency_ms={stage: _percentiles(values) for stage, values in samples.items()},
+        samples_ms=samples,
+        scored=tuple(scored_frames),
+        counters=recording.counters,
+        complete=recording.complete,
+        duration_s=recording.duration_s,
+    )
+
+
+def check_classes(bag: Bag, manifest: Manifest) -> None:
+    """Refuse a bag whose label_info names other classes than the bundle.
+
+    Raises:
+        ReplayError: naming the first difference.
+    """
+    void = manifest.void_id
+    named = {key: name for key, name in bag.class_names.items() if key != void and name != "void"}
+    mine = dict(enumerate(manifest.class_names))
+    if not named or named == mine:
+        return
+    key = min(key for key in named.keys() | mine.keys() if named.get(key) != mine.get(key))
+    raise ReplayError(
+        f"{bag.path}: its labels are of other classes than bundle '{manifest.name}': the bag's label_info has "
+        f"{len(named)} classes, the bundle {len(mine)}; class id {key} is '{named.get(key, 'not there')}' in the bag and "
+        f"'{mine.get(key, 'not there')}' in the bundle; use a bundle trained on these classes, or map the labels' ids"
+    )
+
+
+class _Scorer:
+    """Accumulates the scores of labelled frames."""
+
+    def __init__(self, bag: Bag, manifest: Manifest) -> None:
+        self._bag, self._manifest = bag, manifest
+        self.pixels = ConfusionMatrix(len(manifest.classes))
+        self.boxes = AveragePrecision([item.id for item in manifest.classes if item.kind == "thing"])
+        self.labelled = 0
+        count, void = len(manifest.classes), manifest.void_id
+        self._valid_ids = np.zeros(256, bool)
+        self._valid_ids[:count] = True
+        if void is not None:
+            self._valid_ids[void] = True
+
+    def add(self, frame: BagFrame, result: FrameResult, mask: np.ndarray | None) -> float | None:
+        """Score an answered frame; returns its own mean IoU, None if it has no label or no mask."""
+        miou = None
+        if frame.label is not None and mask is not None:
+            miou = self._add_mask(frame, frame.label, mask)
+        if frame.boxes is not None and "detection" in self._manifest.tasks:
+            self._add_boxes(frame, result)
+        self.labelled += frame.label is not None or frame.boxes is not None
+        return miou
+
+    def _add_mask(self, frame: BagFrame, label: np.ndarray, mask: np.ndarray) -> float | None:
+        if label.shape != mask.shape:
+            raise ReplayError(
+                f"{self._where(frame)}: the label is {label.shape[1]}x{label.shape[0]}, the mask "
+                f"{mask.shape[1]}x{mask.shape[0]}; labels must have their image's size"
+            )
+        present = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
+        unknown = [int(value) for value in present if not self._valid_ids[value]]
+        if unknown:
+            raise ReplayError(
+                f"{self._where(frame)}: the label has class id {unknown[0]}, but bundle '{self._manifest.name}' has the "
+                f"{len(self._manifest.classes)} classes 0 to {len(self._manifest.classes) - 1} and void id "
+                f"{self._manifest.void_id}; use a bundle trained on these classes, or map the labels' ids"
+            )
+        own = ConfusionMatrix(len(self._manifest.classes))
+        own.update(label, mask)
+        self.pixels.matrix += own.matrix
+        return _number(own.miou())
+
+    def _add_boxes(self, frame: BagFrame, result: FrameResult) -> None:
+        boxes = frame.boxes
+        assert boxes is not None
+        if len(boxes) and not 0 <= int(boxes.labels.min()) <= int(boxes.labels.max()) < len(self._manifest.classes):
+            raise ReplayError(
+                f"{self._where(frame)}: a labelled box is of a class that bundle '{self._manifest.name}' does not have; "
+                f"its class ids are 0 to {len(self._manifest.classes) - 1}"
+            )
+        found = result.detections
+        self.boxes.update(
+            np.array([item.box for item in found], np.float64).reshape(-1, 4),
+            np.array([item.score for item in found], np.float64),
+            np.array([item.label for item in found], np.int64),
+            boxes.xyxy,
+            boxes.labels,
+        )
+
+    def _where(self, frame: BagFrame) -> str:
+        return f"{self._bag.path}, {frame.topic} at {frame.stamp_ns / 1e9:.3f} s"
+
+
+def _samples(recording: Recording) -> dict[str, np.ndarray]:
+    """Milliseconds by stage, in the order of STAGES, of all frames whose time is known."""
+    samples = {}
+    for stage in STAGES:
+        values = [r.timings_ms[stage] for r in recording.results if r.answered and stage in r.timings_ms]
+        if values:
+            samples[stage] = np.array(values, np.float64)
+    return samples
+
+
+def _percentiles(values: np.ndarray) -> dict[str, float]:
+    return {f"p{q}": float(v) for q, v in zip(PERCENTILES, np.percentile(values, PERCENTILES))}
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def describe_counters(counters: Mapping[str, Mapping[str, int]], name: str) -> int:
+    """One counter's sum over the cameras."""
+    return sum(values.get(name, 0) for values in counters.values())

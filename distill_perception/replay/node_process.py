@@ -1,0 +1,120 @@
+"""The perception node as a process of its own, with its log kept for when it dies."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from ..errors import ReplayError
+
+_TAIL_LINES = 15
+
+
+@dataclass(frozen=True)
+class NodeOptions:
+    """Parameters for the node that a replay starts. extra: further `name:=value` parameter assignments."""
+
+    bundle: str
+    cameras: tuple[str, ...]
+    engine: str = "auto"
+    precision: str = "fp32"
+    device: str = "cpu"
+    threads: int = 0
+    extra: tuple[str, ...] = ()
+
+    def arguments(self) -> list[str]:
+        """As ROS arguments."""
+        values = {
+            "bundle": _quoted(self.bundle),
+            "cameras": "[" + ", ".join(_quoted(topic) for topic in self.cameras) + "]",
+            "engine": _quoted(self.engine),
+            "precision": _quoted(self.precision),
+            "device": _quoted(self.device),
+            "threads": str(self.threads),
+            "autostart": "true",
+        }
+        assignments = [f"{name}:={value}" for name, value in values.items()] + list(self.extra)
+        return ["--ros-args", *(word for text in assignments for word in ("-p", text))]
+
+
+def _quoted(text: str) -> str:
+    """A YAML string: `1` or `on` must not become a number or a truth value."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+class NodeProcess:
+    """Starts the node on entering and ends it on leaving; Ctrl-C in the terminal does not reach it."""
+
+    def __init__(self, options: NodeOptions, log: Path, environ: dict[str, str]) -> None:
+        self.log = log
+        self._command = [sys.executable, "-m", "distill_perception.ros.node", *options.arguments()]
+        self._environ = environ
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> NodeProcess:
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environ,
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        process = self._process
+        if process is None:
+            return
+        for number, patience_s in ((signal.SIGINT, 8.0), (signal.SIGTERM, 4.0), (signal.SIGKILL, 4.0)):
+            if process.poll() is not None:
+                return
+            process.send_signal(number)
+            try:
+                process.wait(patience_s)
+            except subprocess.TimeoutExpired:
+                continue
+
+    def check(self) -> None:
+        """Raise ReplayError with the end of the node's log if the process has ended."""
+        status = self._process.poll() if self._process else None
+        if status is not None:
+            raise ReplayError(f"the perception node ended (exit status {status}); {self.tail()}")
+
+    def tail(self) -> str:
+        """The end of the node's log, for an error message."""
+        lines = self.log.read_text("utf8", "replace").splitlines()[-_TAIL_LINES:]
+        body = "\n".join(f"  | {line}" for line in lines) if lines else "  | (it said nothing)"
+        return f"its log ({self.log}) ends with:\n{body}"
+
+
+def free_domain_id() -> int:
+    """A ROS domain that nobody on this machine seems to use: its first discovery port can be bound."""
+    candidates = random.SystemRandom().sample(range(1, 101), 100)
+    for domain_id in candidates:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", 7400 + 250 * domain_id + 10))
+            except OSError:
+                continue
+            return domain_id
+    raise ReplayError("no free ROS domain on this machine (all of 1 to 100 are in use); give one with --domain-id")
+
+
+def private_environment(domain_id: int) -> dict[str, str]:
+    """Environment variables that keep a replay to this machine and away from other ROS nodes."""
+    return os.environ | {
+        "ROS_DOMAIN_ID": str(domain_id),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "PYTHONUNBUFFERED": "1",
+    }

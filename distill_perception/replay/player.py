@@ -1,0 +1,185 @@
+"""Play a bag through the running node and collect what it answers; only this and `link.py` need ROS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ReplayError
+from .bag_reader import Bag, BagFrame
+from .node_process import NodeOptions, NodeProcess, free_domain_id, private_environment
+from .recording import MaskSpool, Recording
+
+if TYPE_CHECKING:
+    from .link import Link
+
+Progress = Callable[[int, int], None]  # frames sent, frames answered
+
+_TICK_S = 0.05
+_LAST_ANSWERS_S = 2.0  # after the last frame, silence of this length means that no more will come
+
+
+@dataclass(frozen=True)
+class PlayOptions:
+    """How to play.
+
+    rate: 1 is the bag's own pace; lockstep: ignore the pace, send a frame when the last one is answered;
+    attach: use a node that runs already, in this terminal's ROS domain, instead of starting one.
+    """
+
+    rate: float = 1.0
+    lockstep: bool = False
+    attach: bool = False
+    domain_id: int | None = None
+    node_name: str = "perception"
+    start_timeout_s: float = 90.0
+    answer_timeout_s: float = 10.0
+
+
+def play(
+    bag: Bag,
+    node: NodeOptions,
+    tasks: tuple[str, ...],
+    options: PlayOptions,
+    masks: MaskSpool,
+    log: Path,
+    progress: Progress = lambda sent, answered: None,
+) -> Recording:
+    """Send every frame of the bag, restamped to now, and match the answers by that stamp.
+
+    Ctrl-C ends it early; what was answered until then is returned, marked as not complete.
+
+    Args:
+        bag: what to play.
+        node: the node to start (not used when attaching).
+        tasks: the bundle's tasks, which say what answers a frame gets.
+        masks: takes the masks.
+        log: file for the started node's output.
+
+    Raises:
+        ReplayError: ROS is not installed, or the node does not start, dies, or never answers.
+    """
+    with _connected(bag, node, tasks, options, masks, log) as (link, process):
+        _wait_until_ready(link, process, options)
+        link.start()
+        complete = True
+        try:
+            if options.lockstep:
+                _play_in_lockstep(bag, link, process, options, progress)
+            else:
+                _play_at_pace(bag, link, process, options, progress)
+        except KeyboardInterrupt:
+            complete = False
+        if complete and link.sent and not link.answered:
+            raise ReplayError(_silence(process, "answered none of the frames"))
+        return link.recording(complete)
+
+
+@contextmanager
+def _connected(
+    bag: Bag, node: NodeOptions, tasks: tuple[str, ...], options: PlayOptions, masks: MaskSpool, log: Path
+) -> Iterator[tuple[Link, NodeProcess | None]]:
+    try:
+        from .link import Link, use_environment
+    except ImportError as error:
+        raise ReplayError(
+            f"ROS 2 is not importable ({error}); source your ROS workspace, or install the ROS wheels with "
+            "pip install 'distill_perception[ros]', or replay without ROS with --in-process"
+        ) from error
+    with ExitStack() as stack:
+        process = None
+        domain_id = options.domain_id
+        if not options.attach:
+            domain_id = free_domain_id() if domain_id is None else domain_id
+            environ = private_environment(domain_id)
+            stack.enter_context(use_environment(environ))
+            process = stack.enter_context(NodeProcess(node, log, environ))
+        else:
+            stack.enter_context(use_environment({}))
+        yield stack.enter_context(Link(bag.cameras, tasks, options.node_name, domain_id, masks)), process
+
+
+def _wait_until_ready(link: Link, process: NodeProcess | None, options: PlayOptions) -> None:
+    deadline = time.monotonic() + options.start_timeout_s
+    while missing := link.not_ready():
+        link.spin(_TICK_S)
+        if process:
+            process.check()
+        if time.monotonic() > deadline:
+            text = f"was not ready after {options.start_timeout_s:g} s: {missing}"
+            raise ReplayError(_silence(process, text))
+    link.settle(0.3)  # both sides know of each other; let the last discovery messages pass
+
+
+def _silence(process: NodeProcess | None, what: str) -> str:
+    if process:
+        return f"the perception node {what}; {process.tail()}"
+    return (
+        f"the running node {what}; is it active (ros2 lifecycle get /perception), in this ROS_DOMAIN_ID, started "
+        "with FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA, and do its cameras name this bag's image topics?"
+    )
+
+
+def _play_at_pace(
+    bag: Bag, link: Link, process: NodeProcess | None, options: PlayOptions, progress: Progress
+) -> None:
+    begin = time.monotonic()
+    first_ns: int | None = None
+    for frame in bag.frames(truth=False):
+        message = link.message(frame)
+        first_ns = frame.time_ns if first_ns is None else first_ns
+        due = begin + (frame.time_ns - first_ns) / 1e9 / options.rate
+        while (left := due - time.monotonic()) > 0:
+            link.spin(min(left, _TICK_S))
+        link.spin(0.0)
+        if process:
+            process.check()
+        link.publish(frame, message)
+        progress(link.sent, link.answered)
+    _collect_last(link, process, progress)
+
+
+def _collect_last(link: Link, process: NodeProcess | None, progress: Progress) -> None:
+    """Wait for answers still on their way, until all are there or none has come for a while."""
+    answered, since = link.answered, time.monotonic()
+    while link.waiting and time.monotonic() - since < _LAST_ANSWERS_S:
+        link.spin(_TICK_S)
+        if process:
+            process.check()
+        if link.answered > answered:
+            answered, since = link.answered, time.monotonic()
+            progress(link.sent, link.answered)
+
+
+def _play_in_lockstep(
+    bag: Bag, link: Link, process: NodeProcess | None, options: PlayOptions, progress: Progress
+) -> None:
+    for group in _one_of_each_camera(bag.frames(truth=False)):
+        for frame in group:
+            link.publish(frame, link.message(frame))
+        deadline = time.monotonic() + options.answer_timeout_s
+        while link.waiting and time.monotonic() < deadline:
+            link.spin(_TICK_S)
+            if process:
+                process.check()
+        if not link.answered:
+            raise ReplayError(_silence(process, f"did not answer a frame within {options.answer_timeout_s:g} s"))
+        link.give_up_waiting()
+        link.spin_for_timing()
+        progress(link.sent, link.answered)
+
+
+def _one_of_each_camera(frames: Iterator[BagFrame]) -> Iterator[list[BagFrame]]:
+    """Neighbouring frames of different cameras, which the node may take as one batch."""
+    group: list[BagFrame] = []
+    for frame in frames:
+        if any(frame.topic == other.topic for other in group):
+            yield group
+            group = []
+        group.append(frame)
+    if group:
+        yield group

@@ -1,0 +1,56 @@
+"""Read the perception node's part of a diagnostic_msgs/DiagnosticArray."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CameraStatus:
+    """One camera's line. level: 0 ok, 1 warning, 2 error; values: the node's figures as it wrote them."""
+
+    topic: str
+    level: int
+    message: str
+    values: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the node says of itself and its cameras."""
+
+    engine: str
+    bundle: str
+    state: str
+    cameras: tuple[CameraStatus, ...]
+
+    @property
+    def counters(self) -> dict[str, dict[str, int]]:
+        """Whole-number figures by camera topic: received, processed, dropped_stale, ..."""
+        return {
+            camera.topic: {name: int(text) for name, text in camera.values.items() if text.isdigit()}
+            for camera in self.cameras
+        }
+
+
+def read_status(message: Any, node_name: str = "perception") -> Status | None:
+    """The node's status, or None if the array is another node's.
+
+    Camera lines are those that count received frames; their hardware_id is the image topic. The node's own line is
+    named after the node and names its engine.
+    """
+    cameras = []
+    own: dict[str, str] = {}
+    for status in message.status:
+        if not status.name.startswith(node_name):
+            continue
+        values = {pair.key: pair.value for pair in status.values}
+        if "received" in values:
+            cameras.append(CameraStatus(status.hardware_id, status.level[0], status.message, values))
+        elif "engine" in values:
+            own = values
+    if not cameras and not own:
+        return None
+    bundle = f"{own.get('bundle', '')} {own.get('bundle_version', '')}".strip()
+    return Status(own.get("engine_description", own.get("engine", "")), bundle, own.get("state", ""), tuple(cameras))
