@@ -1,0 +1,175 @@
+"""Between ROS messages and arrays: camera messages in, results out.
+
+Incoming pictures are looked at where they lie (no copy); outgoing ones go into a buffer that is kept.
+"""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from vision_msgs.msg import (
+    Detection2D,
+    Detection2DArray,
+    LabelInfo,
+    ObjectHypothesisWithPose,
+    VisionClass,
+    VisionInfo,
+)
+
+from ..bundle import Bundle
+from ..errors import ImageError
+from ..perceptor import Detection, Frame
+from ..vision.color import CHANNELS
+
+UInt8 = npt.NDArray[np.uint8]
+
+
+def frame_from_image(msg: Image) -> Frame:
+    """View a ``sensor_msgs/Image`` as a frame without copying; padded rows stay where they are.
+
+    Returns:
+        Frame with pixels uint8 [H,W,C], or [H,W] for mono8, backed by the message's own data.
+
+    Raises:
+        ImageError: unknown encoding, zero size, rows shorter than the width needs, or data of another length
+            than ``step * height``.
+    """
+    channels = CHANNELS.get(msg.encoding)
+    if channels is None:
+        raise ImageError(f"encoding '{msg.encoding}' is not supported; supported: {', '.join(CHANNELS)}")
+    height, width, step = msg.height, msg.width, msg.step
+    if height == 0 or width == 0:
+        raise ImageError(f"image of {width}x{height} pixels is empty")
+    row = width * channels
+    if step < row:
+        raise ImageError(f"step {step} is too small: {width} pixels of {msg.encoding} need {row} bytes")
+    size = len(msg.data)
+    if size != step * height:
+        raise ImageError(f"data has {size} bytes, but step {step} times height {height} is {step * height}")
+    rows = np.frombuffer(msg.data, np.uint8).reshape(height, step)
+    if channels == 1:
+        return Frame(rows[:, :width], msg.encoding)
+    shape, strides = (height, width, channels), (step, channels, 1)
+    return Frame(np.ndarray(shape, np.uint8, buffer=rows, strides=strides), msg.encoding)
+
+
+def frame_from_compressed(msg: CompressedImage) -> Frame:
+    """Decode a ``sensor_msgs/CompressedImage`` (JPEG or PNG).
+
+    Returns:
+        Frame with pixels uint8 [H,W,3], bgr8. EXIF rotation is ignored: camera geometry is the sensor's.
+
+    Raises:
+        ImageError: no data, a depth image, or not a picture that can be decoded.
+    """
+    if "compressedDepth" in msg.format:
+        raise ImageError(f"format '{msg.format}' is a depth image; a colour or grey camera is needed")
+    data = np.frombuffer(msg.data, dtype=np.uint8)
+    if data.size == 0:
+        raise ImageError("compressed image without data")
+    try:
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise ImageError(f"cannot decode the compressed image: {error.err or error}") from error
+    if pixels is None:
+        raise ImageError(f"{data.size} bytes of format '{msg.format}' are not a JPEG or PNG picture")
+    return Frame(np.asarray(pixels, np.uint8), "bgr8")
+
+
+class ImageWriter:
+    """One outgoing ``sensor_msgs/Image`` whose buffer is filled again for every frame.
+
+    Publishing serializes before it returns, so the buffer is free again by then. A buffer that lives on
+    spares the page faults of a fresh one, which cost more than the copy.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self._message = Image(encoding=encoding)
+        self._channels = CHANNELS[encoding]
+
+    def fill(self, header: Header, pixels: UInt8) -> Image:
+        """Write a picture into the message.
+
+        Args:
+            header: the camera image's header, taken over unchanged.
+            pixels: uint8 [H,W] or [H,W,C] as the encoding says.
+        """
+        height, width = pixels.shape[:2]
+        message = self._message
+        if len(message.data) != pixels.size:
+            message.data = array.array("B", bytes(pixels.size))
+        np.frombuffer(message.data, np.uint8).reshape(pixels.shape)[...] = pixels
+        message.header = header
+        message.height, message.width, message.step = height, width, width * self._channels
+        return message
+
+
+def compressed_message(header: Header, rgb: UInt8, quality: int = 85) -> CompressedImage:
+    """Encode a picture uint8 [H,W,3] RGB as a JPEG message."""
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
+    if not done:
+        raise ImageError(f"cannot encode a picture of shape {rgb.shape} as JPEG")
+    message = CompressedImage(header=header, format="rgb8; jpeg compressed bgr8")
+    message.data = array.array("B", data.tobytes())
+    return message
+
+
+def detections_message(header: Header, detections: Sequence[Detection]) -> Detection2DArray:
+    """Detections as vision_msgs; ``class_id`` is the number that ``label_info`` explains, as text."""
+    return Detection2DArray(
+        header=header, detections=[_detection_message(header, item) for item in detections]
+    )
+
+
+def _detection_message(header: Header, detection: Detection) -> Detection2D:
+    x1, y1, x2, y2 = (float(value) for value in detection.box)
+    message = Detection2D(header=header)
+    message.bbox.center.position.x, message.bbox.center.position.y = (x1 + x2) / 2, (y1 + y2) / 2
+    message.bbox.size_x, message.bbox.size_y = x2 - x1, y2 - y1
+    result = ObjectHypothesisWithPose()
+    result.hypothesis.class_id, result.hypothesis.score = str(int(detection.label)), float(detection.score)
+    message.results = [result]
+    return message
+
+
+def label_info_message(header: Header, bundle: Bundle, threshold: float) -> LabelInfo:
+    """The names behind the class ids, void included."""
+    manifest = bundle.manifest
+    classes = [VisionClass(class_id=item.id, class_name=item.name) for item in manifest.classes]
+    if manifest.void_id is not None:
+        classes.append(VisionClass(class_id=manifest.void_id, class_name="void"))
+    return LabelInfo(header=header, class_map=classes, threshold=threshold)
+
+
+def vision_info_message(header: Header, bundle: Bundle, engine: str, label_info_topic: str) -> VisionInfo:
+    """What made the detections, and where their class names are published."""
+    manifest = bundle.manifest
+    method = f"distill_perception {manifest.name} {manifest.version} ({', '.join(manifest.tasks)}; {engine})"
+    return VisionInfo(header=header, method=method, database_location=label_info_topic)
+
+
+def status_message(
+    level: bytes, name: str, text: str, hardware_id: str, values: dict[str, Any]
+) -> DiagnosticStatus:
+    """One diagnostic status; numbers are written short enough to read."""
+    pairs = [
+        KeyValue(key=key, value=f"{value:.3f}" if isinstance(value, float) else str(value))
+        for key, value in values.items()
+    ]
+    return DiagnosticStatus(level=level, name=name, message=text, hardware_id=hardware_id, values=pairs)
+
+
+def timing_message(header: Header, camera: str, stages_ms: dict[str, float]) -> DiagnosticArray:
+    """How long each stage of one frame took, in milliseconds, under the image's header."""
+    status = status_message(DiagnosticStatus.OK, "perception: timing", camera, "", stages_ms)
+    return DiagnosticArray(header=header, status=[status])

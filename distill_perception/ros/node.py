@@ -1,0 +1,96 @@
+"""The node as a process: set the transport up, spin until a signal comes, leave with an exit code."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from ..errors import ConfigError, PerceptionError
+from .transport import use_large_messages
+
+_POLL_S = 0.2  # a Python signal handler runs when the executor comes back from waiting
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT, SIGTERM or an external shutdown.
+
+    Args:
+        args: command line, ``sys.argv`` when None; ROS arguments follow ``--ros-args``.
+
+    Returns:
+        0 after an orderly end, 1 when the node could not start, 2 when the ROS arguments could not be read.
+    """
+    stopping = _catch_signals()
+    use_large_messages()
+    try:
+        return _run(list(sys.argv if args is None else args), stopping)
+    except PerceptionError as error:
+        print(f"perception_node: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(args: list[str], stopping: list[int]) -> int:
+    try:
+        import rclpy
+        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+        from rclpy.signals import SignalHandlerOptions
+
+        from .lifecycle import PerceptionNode, RosLogHandler
+    except ImportError as error:
+        raise ConfigError(
+            f"cannot import {error.name or error}: source your ROS 2 installation (and `sudo apt install "
+            "ros-$ROS_DISTRO-vision-msgs`); without apt's ROS 2: pip install 'distill_perception[ros]'"
+        ) from error
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        node = PerceptionNode()
+    except Exception as error:  # rclpy's argument errors share no public base class
+        print(f"perception_node: cannot start: {_first_line(error)}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 2
+    logging.getLogger("distill_perception").addHandler(RosLogHandler(node))
+    logging.getLogger("distill_perception").setLevel(logging.INFO)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    code = 0
+    try:
+        if node.autostart and not node.start():
+            code = 1
+        while not code and not stopping and rclpy.ok():
+            executor.spin_once(timeout_sec=_POLL_S)
+    except ExternalShutdownException:
+        pass
+    finally:
+        if stopping:
+            node.get_logger().info(f"{signal.Signals(stopping[0]).name}: shutting down")
+        node.stop()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return code
+
+
+def _catch_signals() -> list[int]:
+    """Note SIGINT and SIGTERM in the returned list in place of dying of them.
+
+    rclpy's own handlers would invalidate the context under the worker's feet.
+    """
+    caught: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        caught.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note)
+    return caught
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

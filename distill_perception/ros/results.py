@@ -1,0 +1,98 @@
+"""One camera's result topics."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.lifecycle import LifecycleNode
+from rclpy.lifecycle import LifecyclePublisher as Publisher
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
+
+from ..bundle import Bundle
+from ..perceptor import Frame, Perception
+from ..vision.color import convert
+from ..vision.overlay import draw_overlay
+from ..vision.palette import colorize, palette_of
+from . import messages, qos
+from .topics import result_topic
+
+
+class CameraResults:
+    """Publishers of one camera's results; pictures, confidence and timing cost nothing while unheard."""
+
+    def __init__(self, node: LifecycleNode, camera: str, bundle: Bundle) -> None:
+        self.camera = camera
+        self._node, self._bundle = node, bundle
+        self._classes = bundle.manifest.classes
+        self._palette = palette_of(self._classes)
+        self._publishers: list[Publisher] = []
+        image, tasks = Image, bundle.manifest.tasks
+        self._mask = self._confidence = self._mask_color = self._detections = None
+        if "segmentation" in tasks:
+            self._mask = self._publisher(image, "mask")
+            self._confidence = self._publisher(image, "confidence")
+            self._mask_color = self._publisher(image, "mask_color")
+        if "detection" in tasks:
+            self._detections = self._publisher(Detection2DArray, "detections")
+        self._overlay = self._publisher(image, "overlay")
+        self._overlay_compressed = self._publisher(CompressedImage, "overlay/compressed")
+        self._timing = self._publisher(DiagnosticArray, "timing")
+        self._label_info = self._publisher(LabelInfo, "label_info", latched=True)
+        self._vision_info = self._publisher(VisionInfo, "vision_info", latched=True)
+        self._mask_writer = messages.ImageWriter("mono8")
+        self._confidence_writer = messages.ImageWriter("mono8")
+        self._color_writer = messages.ImageWriter("rgb8")
+        self._overlay_writer = messages.ImageWriter("rgb8")
+
+    def _publisher(self, kind: type, name: str, latched: bool = False) -> Publisher:
+        profile = qos.LATCHED if latched else qos.RESULTS
+        publisher = self._node.create_lifecycle_publisher(kind, result_topic(self.camera, name), profile)
+        self._publishers.append(publisher)
+        return publisher
+
+    def destroy(self) -> None:
+        """Take the topics back."""
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()
+
+    def publish_info(self, header: Header, engine: str, score_threshold: float) -> None:
+        """Publish what the class ids mean and which model speaks; late subscribers get it too."""
+        self._label_info.publish(messages.label_info_message(header, self._bundle, score_threshold))
+        topic = result_topic(self.camera, "label_info")
+        self._vision_info.publish(messages.vision_info_message(header, self._bundle, engine, topic))
+
+    def wants_confidence(self) -> bool:
+        """Whether anybody listens to the confidence."""
+        return _heard(self._confidence)
+
+    def publish(self, header: Header, frame: Frame, seen: Perception) -> None:
+        """Publish a frame's results: mask and detections first, then the pictures somebody looks at."""
+        if self._mask is not None and seen.mask is not None:
+            self._mask.publish(self._mask_writer.fill(header, seen.mask))
+        if self._detections is not None:
+            self._detections.publish(messages.detections_message(header, seen.detections))
+        if self._confidence is not None and seen.confidence is not None:
+            self._confidence.publish(self._confidence_writer.fill(header, seen.confidence))
+        if self._mask_color is not None and seen.mask is not None and _heard(self._mask_color):
+            self._mask_color.publish(self._color_writer.fill(header, colorize(seen.mask, self._palette)))
+        if _heard(self._overlay) or _heard(self._overlay_compressed):
+            self._publish_overlay(header, frame, seen)
+
+    def _publish_overlay(self, header: Header, frame: Frame, seen: Perception) -> None:
+        picture = convert(frame.pixels, frame.encoding, "rgb")
+        overlay = draw_overlay(picture, self._classes, seen.mask, seen.detections)
+        if _heard(self._overlay):
+            self._overlay.publish(self._overlay_writer.fill(header, overlay))
+        if _heard(self._overlay_compressed):
+            self._overlay_compressed.publish(messages.compressed_message(header, overlay))
+
+    def publish_timing(self, header: Header, stages_ms: dict[str, float]) -> None:
+        """Publish how long the frame's stages took, when anybody listens."""
+        if _heard(self._timing):
+            self._timing.publish(messages.timing_message(header, self.camera, stages_ms))
+
+
+def _heard(publisher: Publisher | None) -> bool:
+    return publisher is not None and publisher.get_subscription_count() > 0
