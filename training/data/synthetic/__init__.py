@@ -13,5 +13,13 @@ from training.data.synthetic.render import Frame, render_drive
 from training.data.synthetic.settings import WEATHERS, DriveSettings, SyntheticError
 
 __all__ = [
-    "COLORS_RGB", "NAMES", "VOID", "WEATHERS", "Box", "DriveSettings", "Frame", "SyntheticError", "render_drive",
+    "COLORS_RGB",
+    "NAMES",
+    "VOID",
+    "WEATHERS",
+    "Box",
+    "DriveSettings",
+    "Frame",
+    "SyntheticError",
+    "render_drive",
 ]

@@ -30,11 +30,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="folder to make; must not exist or be empty")
     parser.add_argument("--frames", type=int, default=150, help="number of frames (default 150)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same frames (default 0)")
-    parser.add_argument("--size", type=_size, default=(640, 480), metavar="WxH", help="picture size (default 640x480)")
-    parser.add_argument("--rate", type=float, default=15.0, help="frames per second of the drive (default 15)")
-    parser.add_argument("--weather", choices=WEATHERS, help="weather (default: a seeded choice for each scene)")
-    parser.add_argument("--scenes", type=int, default=1, help="different streets the frames are spread over "
-                        "(default 1; as many as frames gives stills)")
+    parser.add_argument(
+        "--size", type=_size, default=(640, 480), metavar="WxH", help="picture size (default 640x480)"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=15.0, help="frames per second of the drive (default 15)"
+    )
+    parser.add_argument(
+        "--weather", choices=WEATHERS, help="weather (default: a seeded choice for each scene)"
+    )
+    parser.add_argument(
+        "--scenes",
+        type=int,
+        default=1,
+        help="different streets the frames are spread over (default 1; as many as frames gives stills)",
+    )
     return parser
 
 
@@ -43,8 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         width, height = options.size
-        settings = DriveSettings(options.frames, options.seed, width, height, options.rate, options.weather,
-                                 options.scenes)
+        settings = DriveSettings(
+            options.frames, options.seed, width, height, options.rate, options.weather, options.scenes
+        )
         prepare_folder(options.out)
         start = time.perf_counter()
         for _ in track(write_folder(options.out, render_drive(settings)), "Rendering", total=settings.frames):
@@ -53,7 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     seconds = time.perf_counter() - start
-    print(f"{settings.frames} frames in {options.out} ({seconds:.1f} s, {settings.frames / seconds:.0f} frames/s)")
+    print(
+        f"{settings.frames} frames in {options.out} ({seconds:.1f} s, {settings.frames / seconds:.0f} frames/s)"
+    )
     return 0
 
 

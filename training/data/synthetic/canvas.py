@@ -23,14 +23,13 @@ class Canvas:
     Attributes:
         image: uint8 [H,W,3] BGR.
         ids: uint16 [H,W]; see `classes.tag`.
-        glows: (u, v, radius px, BGR) of lamps to be added after exposure.
     """
 
     def __init__(self, camera: Camera, light: Light) -> None:
         self.camera, self.light = camera, light
         self.image = np.zeros((camera.height, camera.width, 3), np.uint8)
         self.ids = np.full((camera.height, camera.width), VOID, np.uint16)
-        self.glows: list[tuple[float, float, float, Color]] = []
+        self._glows: list[tuple[float, float, float, Color, int]] = []
 
     def tone(self, color: Color, z: float, shade: float = 1.0) -> Color:
         """A surface colour as seen at distance z: shaded, then veiled by haze."""
@@ -63,7 +62,9 @@ class Canvas:
         if tag is not None:
             cv2.fillPoly(self.ids, shape, tag, cv2.LINE_8, _SHIFT)
 
-    def limb(self, a: Point, b: Point, radius: float, color: Color, tag: int | None, shade: float = 1.0) -> None:
+    def limb(
+        self, a: Point, b: Point, radius: float, color: Color, tag: int | None, shade: float = 1.0
+    ) -> None:
         """A round bar from a to b, at least one pixel thick."""
         if a[2] < NEAR_M or b[2] < NEAR_M:
             return
@@ -95,8 +96,16 @@ class Canvas:
         if self.light.lamps > 0 and at[2] > 2:
             u, v = self.camera.project(*at)
             size = max(1.5, radius * self.camera.focal / at[2])
-            if -size < u < self.camera.width + size and -size < v < self.camera.height + size:
-                self.glows.append((u, v, size, color))
+            if 0 <= u < self.camera.width and 0 <= v < self.camera.height:
+                self._glows.append((u, v, size, color, int(self.ids[int(v), int(u)])))
+
+    def glows(self) -> list[tuple[float, float, float, Color]]:
+        """Lamps that nothing was drawn over: (u, v, radius in pixels, colour)."""
+        return [
+            (u, v, size, color)
+            for u, v, size, color, under in self._glows
+            if self.ids[int(v), int(u)] == under
+        ]
 
     def panel(
         self, texture: Texture, corners: list[Point], tag: int, shade: float = 1.0, whole: bool = False
@@ -137,7 +146,13 @@ class Canvas:
         self._paint(warped, outline, (v0, v1, u0, u1), z, shade, tag, whole)
 
     def _paint(
-        self, warped: Array, outline: Array, box: tuple[int, int, int, int], z: float, shade: float, tag: int,
+        self,
+        warped: Array,
+        outline: Array,
+        box: tuple[int, int, int, int],
+        z: float,
+        shade: float,
+        tag: int,
         whole: bool,
     ) -> None:
         v0, v1, u0, u1 = box

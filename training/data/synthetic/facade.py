@@ -9,19 +9,39 @@ from training.data.synthetic.texture import Array, Texture, make_texture, noise,
 
 PX_PER_M = 26
 WALLS = (
-    (68, 86, 138), (60, 72, 120), (110, 148, 176), (125, 160, 182), (198, 214, 222), (212, 220, 222),
-    (150, 160, 168), (128, 134, 140), (170, 196, 214), (92, 100, 112), (82, 110, 150), (176, 184, 180),
+    (68, 86, 138),
+    (60, 72, 120),
+    (110, 148, 176),
+    (125, 160, 182),
+    (198, 214, 222),
+    (212, 220, 222),
+    (150, 160, 168),
+    (128, 134, 140),
+    (170, 196, 214),
+    (92, 100, 112),
+    (82, 110, 150),
+    (176, 184, 180),
 )
 SHOPS = (
-    (40, 40, 150), (120, 60, 20), (50, 90, 30), (30, 30, 30), (150, 120, 40), (60, 140, 200), (200, 200, 205),
-    (90, 40, 90), (45, 110, 60), (170, 60, 30),
+    (40, 40, 150),
+    (120, 60, 20),
+    (50, 90, 30),
+    (30, 30, 30),
+    (150, 120, 40),
+    (60, 140, 200),
+    (200, 200, 205),
+    (90, 40, 90),
+    (45, 110, 60),
+    (170, 60, 30),
 )
 
 
 def make_facade(rng: np.random.Generator, kind: str, lamps: float) -> Texture:
     """A front of `kind` "shops", "house" or "modern"; some windows are lit when lamps > 0."""
     floor_m = rng.uniform(2.8, 3.5)
-    floors = int({"shops": rng.integers(2, 5), "house": rng.integers(2, 4), "modern": rng.integers(2, 7)}[kind])
+    floors = int(
+        {"shops": rng.integers(2, 5), "house": rng.integers(2, 4), "modern": rng.integers(2, 7)}[kind]
+    )
     width_m = float(rng.uniform(6, 14) if kind != "modern" else rng.uniform(10, 20))
     height_m = float(floors * floor_m + 0.6)
     h, w = int(height_m * PX_PER_M), int(width_m * PX_PER_M)
@@ -89,9 +109,7 @@ def _windows(
                 cv2.rectangle(picture, (x0 - 4, y0 - 7), (x0 + ww + 3, y0 - 3), (170, 180, 188), -1)
 
 
-def _glass_wall(
-    picture: Array, rng: np.random.Generator, floors: int, floor_m: float, lamps: float
-) -> None:
+def _glass_wall(picture: Array, rng: np.random.Generator, floors: int, floor_m: float, lamps: float) -> None:
     h, w = picture.shape[:2]
     step = rng.uniform(1.0, 1.8) * PX_PER_M
     band = int(rng.uniform(0.5, 1.1) * PX_PER_M)
@@ -120,7 +138,9 @@ def _shop(picture: Array, rng: np.random.Generator, lamps: float) -> None:
         while tx < x1 - PX_PER_M:
             letter = int(rng.uniform(0.1, 0.3) * PX_PER_M) + 2
             y0 = top + fascia // 4 + int(rng.integers(0, 4))
-            cv2.rectangle(picture, (tx, y0), (tx + letter, top + fascia * 3 // 4), ink, int(rng.choice([1, 2, -1])))
+            cv2.rectangle(
+                picture, (tx, y0), (tx + letter, top + fascia * 3 // 4), ink, int(rng.choice([1, 2, -1]))
+            )
             tx += letter + 3 + (int(0.3 * PX_PER_M) if rng.random() < 0.15 else 0)
         glass_top, glass_bottom = top + fascia + 3, h - int(0.45 * PX_PER_M)
         px = x + 5

@@ -46,11 +46,28 @@ def write_folder(folder: Path, frames: Iterable[Frame]) -> Iterator[Frame]:
         height, width = frame.mask.shape
         _write(folder / "images" / f"{name}.jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         _write(folder / "labels" / f"{name}.png", frame.mask, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-        pictures.append({"id": number, "file_name": f"{name}.jpg", "height": height, "width": width,
-                         "weather": frame.weather, "scene": frame.scene, "time_s": round(frame.time_s, 6)})
+        pictures.append(
+            {
+                "id": number,
+                "file_name": f"{name}.jpg",
+                "height": height,
+                "width": width,
+                "weather": frame.weather,
+                "scene": frame.scene,
+                "time_s": round(frame.time_s, 6),
+            }
+        )
         for box in frame.boxes:
-            annotations.append({"id": len(annotations) + 1, "image_id": number, "category_id": box.label,
-                                "bbox": [box.x, box.y, box.width, box.height], "area": box.area, "iscrowd": 0})
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": box.label,
+                    "bbox": [box.x, box.y, box.width, box.height],
+                    "area": box.area,
+                    "iscrowd": 0,
+                }
+            )
         yield frame
     table = class_table()
     categories = [{"id": entry["id"], "name": entry["name"]} for entry in table if entry["id"] in THINGS]

@@ -60,8 +60,14 @@ def make_tree(rng: np.random.Generator, bare: bool) -> Texture:
 
 
 def _branch(
-    alpha: Array, rng: np.random.Generator, foot: tuple[float, float], angle: float, length: float, thick: float,
-    depth: int, height: int,
+    alpha: Array,
+    rng: np.random.Generator,
+    foot: tuple[float, float],
+    angle: float,
+    length: float,
+    thick: float,
+    depth: int,
+    height: int,
 ) -> None:
     tip = (foot[0] + float(np.cos(angle)) * length, foot[1] + float(np.sin(angle)) * length)
     start, end = (round(foot[0]), round(foot[1])), (round(tip[0]), round(tip[1]))
@@ -71,7 +77,9 @@ def _branch(
         return
     for _ in range(2 if depth < 6 else 3):
         turn = rng.uniform(-0.62, 0.62)
-        _branch(alpha, rng, tip, angle + turn, length * rng.uniform(0.62, 0.88), thick * 0.62, depth - 1, height)
+        _branch(
+            alpha, rng, tip, angle + turn, length * rng.uniform(0.62, 0.88), thick * 0.62, depth - 1, height
+        )
 
 
 def make_hedge(rng: np.random.Generator) -> Texture:
@@ -86,7 +94,9 @@ def make_hedge(rng: np.random.Generator) -> Texture:
 def make_railing(rng: np.random.Generator) -> Texture:
     """Bars and rails with gaps one can see through."""
     h, w = 64, 160
-    color = np.full((h, w, 3), np.array([(52, 54, 54), (150, 152, 150), (60, 78, 50)][rng.integers(3)]), np.float32)
+    color = np.full(
+        (h, w, 3), np.array([(52, 54, 54), (150, 152, 150), (60, 78, 50)][rng.integers(3)]), np.float32
+    )
     alpha = np.full((h, w), 38, np.uint8)
     for x in range(2, w, int(rng.integers(6, 11))):
         alpha[4:, x : x + 2] = 255

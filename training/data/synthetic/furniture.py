@@ -45,9 +45,16 @@ def draw_sign(canvas: Canvas, x: float, z: float, height: float, kind: str, colo
         steps = [turn + 2 * math.pi * k / corners for k in range(corners)]
         return [(x + radius * math.sin(a), height + radius * math.cos(a), z - 0.05) for a in steps]
 
-    def rectangle(w: float, h: float, up: float = 0.0, aside: float = 0.0) -> list[tuple[float, float, float]]:
+    def rectangle(
+        w: float, h: float, up: float = 0.0, aside: float = 0.0
+    ) -> list[tuple[float, float, float]]:
         y, m = height + up, x + aside
-        return [(m - w, y - h, z - 0.05), (m - w, y + h, z - 0.05), (m + w, y + h, z - 0.05), (m + w, y - h, z - 0.05)]
+        return [
+            (m - w, y - h, z - 0.05),
+            (m - w, y + h, z - 0.05),
+            (m + w, y + h, z - 0.05),
+            (m + w, y - h, z - 0.05),
+        ]
 
     if kind == "round":
         canvas.polygon(ring(0.34, 16), (35, 30, 205), mark, light)
@@ -75,8 +82,17 @@ def draw_signal(canvas: Canvas, x: float, z: float, state: int) -> None:
     w, mark = 0.2, tag(SIGN)
     box = [(x - w, 2.3, z - 0.1), (x - w, 3.35, z - 0.1), (x + w, 3.35, z - 0.1), (x + w, 2.3, z - 0.1)]
     edge = 0.05
-    canvas.polygon([(x - w - edge, 2.25, z - 0.1), (x - w - edge, 3.4, z - 0.1), (x + w + edge, 3.4, z - 0.1),
-                    (x + w + edge, 2.25, z - 0.1)], (190, 190, 190), mark, 0.6)
+    canvas.polygon(
+        [
+            (x - w - edge, 2.25, z - 0.1),
+            (x - w - edge, 3.4, z - 0.1),
+            (x + w + edge, 3.4, z - 0.1),
+            (x + w + edge, 2.25, z - 0.1),
+        ],
+        (190, 190, 190),
+        mark,
+        0.6,
+    )
     canvas.polygon(box, (26, 26, 26), mark)
     lit: tuple[Color, ...] = ((60, 60, 250), (60, 190, 255), (150, 245, 90))
     for lamp in range(3):

@@ -60,8 +60,13 @@ class Ground:
         self.grain = make_grain(rng)
         length = 4000
         self.patches = [
-            (float(z), float(rng.uniform(-cross.half_road, cross.half_road - 1)), float(rng.uniform(0.5, 2.4)),
-             float(rng.uniform(0.6, 7)), float(rng.uniform(0.72, 1.18)))
+            (
+                float(z),
+                float(rng.uniform(-cross.half_road, cross.half_road - 1)),
+                float(rng.uniform(0.5, 2.4)),
+                float(rng.uniform(0.6, 7)),
+                float(rng.uniform(0.72, 1.18)),
+            )
             for z in np.cumsum(rng.uniform(4, 18, length // 8)) - 10
         ]
 
@@ -77,7 +82,9 @@ class Ground:
             self._surface(canvas, s * r, s * p, cross.paving, PAVEMENT)
             if v > 0:
                 self._surface(canvas, s * (r + 0.2), s * (r + 0.2 + v), cross.grass, TREE)
-            self._surface(canvas, s * r, s * (r + 0.17), tuple(min(255.0, c * 1.12) for c in cross.paving), PAVEMENT)
+            self._surface(
+                canvas, s * r, s * (r + 0.17), tuple(min(255.0, c * 1.12) for c in cross.paving), PAVEMENT
+            )
             self._surface(canvas, s * (r - 0.05), s * r, tuple(c * 0.5 for c in cross.paving), PAVEMENT)
         self._surface(canvas, -r, r, cross.asphalt, ROAD)
         for s in (-1, 1):
@@ -93,8 +100,14 @@ class Ground:
         self._marks(canvas, ego_z)
 
     def _surface(
-        self, canvas: Canvas, x0: float, x1: float, color: tuple[float, ...], class_id: int | None,
-        z0: float = 0.0, z1: float = FAR_M,
+        self,
+        canvas: Canvas,
+        x0: float,
+        x1: float,
+        color: tuple[float, ...],
+        class_id: int | None,
+        z0: float = 0.0,
+        z1: float = FAR_M,
     ) -> None:
         if z1 <= _STEPS[0] or z1 <= z0:
             return
@@ -123,8 +136,15 @@ class Ground:
                 start = ego_z
                 for a, b in [*self.junctions, (ego_z + 120, 0.0)]:
                     if a > start:
-                        self._surface(canvas, s * (r - offset), s * (r - offset - 0.09), yellow, None,
-                                      start - ego_z, min(a, ego_z + 120) - ego_z)
+                        self._surface(
+                            canvas,
+                            s * (r - offset),
+                            s * (r - offset - 0.09),
+                            yellow,
+                            None,
+                            start - ego_z,
+                            min(a, ego_z + 120) - ego_z,
+                        )
                     start = max(start, b)
         for z0, z1 in self.junctions:
             a, b = z0 - ego_z, z1 - ego_z
@@ -147,8 +167,12 @@ class Ground:
         scale = z / camera.focal * _TILE_PX_PER_M
         left = (camera.lateral - 0.5 * camera.bend * z * z) * _TILE_PX_PER_M
         size = self.grain.shape[0]
-        map_x = np.mod(scale[:, None] * (u - camera.cx)[None] + left[:, None], np.float32(size)).astype(np.float32)
-        map_y = np.repeat(np.mod((z + ego_z) * _TILE_PX_PER_M, size)[:, None], camera.width, 1).astype(np.float32)
+        map_x = np.mod(scale[:, None] * (u - camera.cx)[None] + left[:, None], np.float32(size)).astype(
+            np.float32
+        )
+        map_y = np.repeat(np.mod((z + ego_z) * _TILE_PX_PER_M, size)[:, None], camera.width, 1).astype(
+            np.float32
+        )
         grain = cv2.remap(self.grain, map_x, map_y, cv2.INTER_NEAREST)
         strength = (self.cross.contrast * np.exp(-z / 14))[:, None].astype(np.float32)
         clear = np.exp(-z / light.visibility_m)[:, None].astype(np.float32)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from training.data.synthetic.canvas import Canvas
-from training.data.synthetic.light import Light
+from training.data.synthetic.light import Color, Light
 from training.data.synthetic.texture import Array
 
 
@@ -29,14 +29,12 @@ class Lens:
         grain = rng.normal(0, light.noise, (height + 64, width + 64, 3)).astype(np.float32)
         grain = cv2.GaussianBlur(grain, (0, 0), 0.6) * np.float32(1.6)
         self.grain: Array = np.clip(np.rint(grain), -60, 60).astype(np.int16)
-        self.rain = [rng.uniform(0, 1, (int(240 * light.wet), 4)) for _ in range(1)] if light.wet > 0.8 else []
 
     def expose(self, canvas: Canvas) -> Array:
         """The recorded picture, uint8 [H,W,3]."""
         image = cv2.LUT(canvas.image, self.curve)
-        if canvas.glows:
-            self._add_lamps(image, canvas)
-        if self.rain:
+        self._add_lamps(image, canvas.glows())
+        if self.light.wet > 0.8:
             self._add_rain(image)
         image = cv2.GaussianBlur(image, (0, 0), self.softness)
         image = cv2.multiply(image, self.vignette, dtype=cv2.CV_8U)
@@ -45,11 +43,12 @@ class Lens:
         out: Array = cv2.add(image, self.grain[y : y + h, x : x + w], dtype=cv2.CV_8U)
         return out
 
-    def _add_lamps(self, image: Array, canvas: Canvas) -> None:
+    def _add_lamps(self, image: Array, glows: list[tuple[float, float, float, Color]]) -> None:
         h, w = image.shape[:2]
-        for u, v, radius, color in canvas.glows:
+        for u, v, radius, color in glows:
             reach = int(min(60.0, radius * 2.5)) + 1
-            x0, x1, y0, y1 = max(0, int(u) - reach), min(w, int(u) + reach), max(0, int(v) - reach), min(h, int(v) + reach)
+            x0, x1 = max(0, int(u) - reach), min(w, int(u) + reach)
+            y0, y1 = max(0, int(v) - reach), min(h, int(v) + reach)
             if x1 <= x0 or y1 <= y0:
                 continue
             yy = np.arange(y0, y1, dtype=np.float32)[:, None] - np.float32(v)

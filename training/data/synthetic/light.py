@@ -49,25 +49,94 @@ class Light:
 def make_light(weather: str, rng: np.random.Generator) -> Light:
     """Draw a scene's light for a named weather."""
     azimuth, height = rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 1.0)
-    sun = (float(np.sin(azimuth) * np.cos(height)), float(np.sin(height)), float(np.cos(azimuth) * np.cos(height)))
+    sun = (
+        float(np.sin(azimuth) * np.cos(height)),
+        float(np.sin(height)),
+        float(np.cos(azimuth) * np.cos(height)),
+    )
     up = (0.0, 1.0, 0.0)
     e = float(rng.uniform(0.88, 1.3))
     if weather == "clear":
         white = float(rng.uniform(0, 1.25))
-        return Light(weather, sun, 0.52, 0.66, (232, 222, 210), 420, (215 + 30 * white, 165 + 70 * white,
-                     115 + 120 * white), (250, 242, 232), float(rng.uniform(0.0, 0.6)), (e, e, e * 1.02), 0, 0, 2.5)
+        return Light(
+            weather,
+            sun,
+            0.52,
+            0.66,
+            (232, 222, 210),
+            420,
+            (215 + 30 * white, 165 + 70 * white, 115 + 120 * white),
+            (250, 242, 232),
+            float(rng.uniform(0.0, 0.6)),
+            (e, e, e * 1.02),
+            0,
+            0,
+            2.5,
+        )
     if weather == "overcast":
         g = float(rng.uniform(195, 250))
-        return Light(weather, up, 0.25, 0.7, (g, g * 0.98, g * 0.96), 260, (g * 0.93, g * 0.92, g * 0.9),
-                     (g, g, g), 1.0, (e, e * 0.98, e * 0.96), 0, 0.15, 3.0)
+        return Light(
+            weather,
+            up,
+            0.25,
+            0.7,
+            (g, g * 0.98, g * 0.96),
+            260,
+            (g * 0.93, g * 0.92, g * 0.9),
+            (g, g, g),
+            1.0,
+            (e, e * 0.98, e * 0.96),
+            0,
+            0.15,
+            3.0,
+        )
     if weather == "dusk":
         e *= float(rng.uniform(0.5, 0.75))
-        return Light(weather, up, 0.12, 0.72, (185, 175, 190), 260, (215, 175, 150), (190, 195, 225),
-                     float(rng.uniform(0.3, 0.9)), (e * 1.12, e, e * 0.98), 1, 0.1, 5.0)
+        return Light(
+            weather,
+            up,
+            0.12,
+            0.72,
+            (185, 175, 190),
+            260,
+            (215, 175, 150),
+            (190, 195, 225),
+            float(rng.uniform(0.3, 0.9)),
+            (e * 1.12, e, e * 0.98),
+            1,
+            0.1,
+            5.0,
+        )
     if weather == "fog":
         g = float(rng.uniform(185, 215))
-        return Light(weather, up, 0.12, 0.72, (g, g * 0.99, g * 0.98), float(rng.uniform(45, 80)),
-                     (g, g, g), (g, g, g), 0.2, (e, e, e), 0.5, 0.3, 3.0)
+        return Light(
+            weather,
+            up,
+            0.12,
+            0.72,
+            (g, g * 0.99, g * 0.98),
+            float(rng.uniform(45, 80)),
+            (g, g, g),
+            (g, g, g),
+            0.2,
+            (e, e, e),
+            0.5,
+            0.3,
+            3.0,
+        )
     e *= 0.85
-    return Light(weather, up, 0.12, 0.7, (188, 182, 176), 130, (175, 168, 162), (200, 194, 188), 1.0,
-                 (e * 1.03, e, e * 0.97), 0.4, 1.0, 4.0)
+    return Light(
+        weather,
+        up,
+        0.12,
+        0.7,
+        (188, 182, 176),
+        130,
+        (175, 168, 162),
+        (200, 194, 188),
+        1.0,
+        (e * 1.03, e, e * 0.97),
+        0.4,
+        1.0,
+        4.0,
+    )

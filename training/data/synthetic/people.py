@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from training.data.synthetic.canvas import Canvas
 from training.data.synthetic.classes import BICYCLIST, PEDESTRIAN, tag
 from training.data.synthetic.light import Color
 
+Place = Callable[[float, float, float], Point]
 SKINS: tuple[Color, ...] = ((150, 175, 215), (120, 150, 195), (70, 95, 140), (45, 62, 95))
 HAIRS: tuple[Color, ...] = ((25, 28, 32), (40, 60, 85), (90, 130, 160), (120, 122, 125))
 
@@ -88,7 +90,7 @@ def draw_pedestrian(
             _arm(canvas, at, -arm * side, side, look, mark, light)
 
 
-def _arm(canvas: Canvas, at, swing: float, side: int, look: Look, mark: int, tone: float) -> None:  # type: ignore[no-untyped-def]
+def _arm(canvas: Canvas, at: Place, swing: float, side: int, look: Look, mark: int, tone: float) -> None:
     elbow = at(swing * 0.5 - 0.02, 1.14, side * 0.27)
     hand = at(swing + 0.05, 0.92, side * 0.26)
     canvas.limb(at(0, 1.38, side * 0.22), elbow, 0.055, look.coat, mark, tone * 0.92)
@@ -110,13 +112,21 @@ def draw_cyclist(
     steel: Color = (look.legs[2], look.legs[0], look.coat[1])
     wheels = (0.52, -0.52) if cos > 0 else (-0.52, 0.52)
     for hub in wheels:
-        rim = [at(hub + 0.34 * math.cos(k * math.pi / 8), 0.34 + 0.34 * math.sin(k * math.pi / 8)) for k in range(16)]
+        rim = [
+            at(hub + 0.34 * math.cos(k * math.pi / 8), 0.34 + 0.34 * math.sin(k * math.pi / 8))
+            for k in range(16)
+        ]
         canvas.polygon(rim, (92, 92, 92), mark)
         for k in range(16):
             canvas.limb(rim[k], rim[k - 1], 0.025, (26, 26, 26), mark)
     seat, crank, head = at(-0.2, 0.92), at(-0.05, 0.3), at(0.4, 0.9)
-    for a, b in ((seat, crank), (crank, head), (at(-0.17, 0.82), at(0.37, 0.82)), (at(-0.52, 0.34), crank),
-                 (at(0.52, 0.34), head)):
+    for a, b in (
+        (seat, crank),
+        (crank, head),
+        (at(-0.17, 0.82), at(0.37, 0.82)),
+        (at(-0.52, 0.34), crank),
+        (at(0.52, 0.34), head),
+    ):
         canvas.limb(a, b, 0.022, steel, mark)
     canvas.limb(at(0.42, 0.98, -0.27), at(0.42, 0.98, 0.27), 0.02, (30, 30, 30), mark)
     hip, neck = at(-0.2, 1.0), at(0.12, 1.48)

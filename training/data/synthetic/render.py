@@ -70,8 +70,17 @@ class Scene:
         self.street = make_street(rng, self.light, length)
         cross = self.street.cross
         keep = -1 if rng.random() < 0.7 else 1
-        self.actors = make_actors(rng, cross, self.street.junctions, self.street.style, keep, self.start_z,
-                                  self.speed, length, duration)
+        self.actors = make_actors(
+            rng,
+            cross,
+            self.street.junctions,
+            self.street.style,
+            keep,
+            self.start_z,
+            self.speed,
+            length,
+            duration,
+        )
         self.ground = Ground(cross, self.street.junctions, rng)
         self.sky = Sky(self.light, rng, self.street.built)
         self.lens = Lens(self.light, settings.width, settings.height, rng)
@@ -92,8 +101,16 @@ class Scene:
         nod = 0.0016 * np.sin(time_s * 7.1) + 0.0022 * np.sin(time_s * 2.3 + 1)
         sway = 0.003 * np.sin(time_s * 1.1) + bend * 6
         drift = 0.15 * np.sin(time_s * 0.45)
-        return Camera(self.size[0], self.size[1], self.focal, float(self.centre - self.focal * sway),
-                      float(self.horizon + self.focal * nod), self.mount, float(self.lateral + drift), float(bend))
+        return Camera(
+            self.size[0],
+            self.size[1],
+            self.focal,
+            float(self.centre - self.focal * sway),
+            float(self.horizon + self.focal * nod),
+            self.mount,
+            float(self.lateral + drift),
+            float(bend),
+        )
 
     def render(self, index: int) -> Frame:
         """Draw frame `index` of the scene."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -28,7 +28,9 @@ def cast_shadows(
     def fill(points: list[Point], value: int) -> None:
         pixels = camera.project_all(points)
         if len(pixels) > 2:
-            cv2.fillPoly(lit, [(np.clip(np.array(pixels), -20000, 20000) * 16).astype(np.int32)], value, cv2.LINE_8, 4)
+            cv2.fillPoly(
+                lit, [(np.clip(np.array(pixels), -20000, 20000) * 16).astype(np.int32)], value, cv2.LINE_8, 4
+            )
 
     if light.direct > 0.4:
         dark = int(255 * light.ambient / light.shade(0, 1, 0))
@@ -36,8 +38,15 @@ def cast_shadows(
         for thing in things:
             if isinstance(thing, Building):
                 a, b, h = thing.z0 - ego_z, thing.z1 - ego_z, thing.front.height_m
-                fill([(thing.x, 0, a), (thing.x, 0, b), (thing.x + sx * h, 0, b + sz * h),
-                      (thing.x + sx * h, 0, a + sz * h)], dark)
+                fill(
+                    [
+                        (thing.x, 0, a),
+                        (thing.x, 0, b),
+                        (thing.x + sx * h, 0, b + sz * h),
+                        (thing.x + sx * h, 0, a + sz * h),
+                    ],
+                    dark,
+                )
             elif isinstance(thing, Upright):
                 z, h = thing.z - ego_z, thing.texture.height_m
                 for k in range(4):
@@ -50,8 +59,15 @@ def cast_shadows(
             z -= ego_z
             if not isinstance(actor.shape, Vehicle) and z < 40:
                 reach = 1.6
-                fill([(x - 0.2, 0, z), (x + 0.2, 0, z), (x + 0.15 + sx * reach, 0, z + sz * reach),
-                      (x - 0.15 + sx * reach, 0, z + sz * reach)], dark)
+                fill(
+                    [
+                        (x - 0.2, 0, z),
+                        (x + 0.2, 0, z),
+                        (x + 0.15 + sx * reach, 0, z + sz * reach),
+                        (x - 0.15 + sx * reach, 0, z + sz * reach),
+                    ],
+                    dark,
+                )
             elif isinstance(actor.shape, Vehicle) and z < 60:
                 _block(fill, actor.shape, x + sx * 0.9, z + sz * 0.9, dark, 0.0)
     for actor in actors:
@@ -68,6 +84,8 @@ def cast_shadows(
 _CIRCLE = [(float(np.cos(t)), float(np.sin(t))) for t in np.linspace(0, 2 * np.pi, 10, endpoint=False)]
 
 
-def _block(fill, vehicle: Vehicle, x: float, z: float, value: int, grow: float) -> None:  # type: ignore[no-untyped-def]
+def _block(
+    fill: Callable[[list[Point], int], None], vehicle: Vehicle, x: float, z: float, value: int, grow: float
+) -> None:
     w, r = vehicle.body.width / 2 + grow, vehicle.body.length / 2 + grow
     fill([(x - w, 0.0, z - r), (x + w, 0.0, z - r), (x + w, 0.0, z + r), (x - w, 0.0, z + r)], value)

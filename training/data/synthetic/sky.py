@@ -23,7 +23,9 @@ class Sky:
         sky = np.repeat(sky, _WIDE, 1)
         cloud = noise(rng, _HIGH, _WIDE, (20, 60, 150), cell=2.2)
         cover = np.clip((cloud + 2.4 * light.cloud - 1.3) * 0.8, 0, 1)[..., None]
-        tone = (light.horizon[0] * 0.97 + 10 * noise(rng, _HIGH, _WIDE, (30, 90), cell=2.5) * light.cloud)[..., None]
+        tone = (light.horizon[0] * 0.97 + 10 * noise(rng, _HIGH, _WIDE, (30, 90), cell=2.5) * light.cloud)[
+            ..., None
+        ]
         sky = sky * (1 - 0.8 * cover) + 0.8 * cover * np.clip(tone, 0, 255)
         self.picture: Array = np.clip(sky, 0, 255).astype(np.uint8)
         self.ids: Array = np.full((_HIGH, _WIDE), tag(SKY), np.uint16)
@@ -42,7 +44,9 @@ class Sky:
                 cv2.rectangle(self.picture, *box, color, -1)
                 cv2.rectangle(self.ids, *box, tag(BUILDING), -1)
                 if rng.random() < 0.6:
-                    roof = [np.array([(x, _HIGH - h), (x + w // 2, _HIGH - h - 9), (x + w, _HIGH - h)], np.int32)]
+                    roof = [
+                        np.array([(x, _HIGH - h), (x + w // 2, _HIGH - h - 9), (x + w, _HIGH - h)], np.int32)
+                    ]
                     cv2.fillPoly(self.picture, roof, tuple(c * 0.8 for c in color))
                     cv2.fillPoly(self.ids, roof, tag(BUILDING))
             x += w
@@ -50,7 +54,9 @@ class Sky:
         edge[noise(rng, 1, _WIDE, (120,))[0] > 1.2 - 2.4 * (1 - built)] *= 0.2
         trees = np.arange(_HIGH)[:, None] > _HIGH - edge[None]
         green = np.float32([58, 84, 74]) * (1 + 0.2 * noise(rng, _HIGH, _WIDE, (3, 8)))[..., None]
-        self.picture[trees] = np.clip(green * clear * 0.8 + haze * (1 - clear), 0, 255)[trees].astype(np.uint8)
+        self.picture[trees] = np.clip(green * clear * 0.8 + haze * (1 - clear), 0, 255)[trees].astype(
+            np.uint8
+        )
         self.ids[trees] = tag(TREE)
 
     def draw(self, canvas: Canvas, turn_px: float) -> None:
@@ -58,11 +64,15 @@ class Sky:
         camera = canvas.camera
         rows = min(camera.height, max(1, int(np.ceil(camera.cy))))
         zoom = camera.width / 900.0
-        offset = float(np.clip(_WIDE / 2 - camera.cx / zoom + turn_px / zoom, 0, _WIDE - camera.width / zoom - 2))
+        offset = float(
+            np.clip(_WIDE / 2 - camera.cx / zoom + turn_px / zoom, 0, _WIDE - camera.width / zoom - 2)
+        )
         matrix = np.float32([[1 / zoom, 0, offset], [0, 1 / zoom, _HIGH - camera.cy / zoom]])
         flags = cv2.WARP_INVERSE_MAP
         size = (camera.width, rows)
-        canvas.image[:rows] = cv2.warpAffine(self.picture, matrix, size, flags=flags | cv2.INTER_LINEAR,
-                                             borderMode=cv2.BORDER_REPLICATE)
-        canvas.ids[:rows] = cv2.warpAffine(self.ids, matrix, size, flags=flags | cv2.INTER_NEAREST,
-                                           borderMode=cv2.BORDER_REPLICATE)
+        canvas.image[:rows] = cv2.warpAffine(
+            self.picture, matrix, size, flags=flags | cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        canvas.ids[:rows] = cv2.warpAffine(
+            self.ids, matrix, size, flags=flags | cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+        )

@@ -37,11 +37,20 @@ def make_cross(style: str, rng: np.random.Generator) -> Cross:
     grey = rng.uniform(82, 138)
     asphalt = (grey * rng.uniform(0.98, 1.08), grey, grey * rng.uniform(0.95, 1.03))
     light = grey * rng.uniform(1.0, 1.4) + 8
-    paving = (light * rng.uniform(0.88, 1.02), light * rng.uniform(0.95, 1.0), light * rng.uniform(0.98, 1.06))
+    paving = (
+        light * rng.uniform(0.88, 1.02),
+        light * rng.uniform(0.95, 1.0),
+        light * rng.uniform(0.98, 1.06),
+    )
     green = rng.uniform(0.75, 1.2)
     grass = (52 * green, 104 * green, 82 * green * rng.uniform(0.8, 1.2))
     return Cross(
-        half, verge, pavement, asphalt, paving, grass,
+        half,
+        verge,
+        pavement,
+        asphalt,
+        paving,
+        grass,
         beyond_grass=style in ("park", "suburb") or bool(rng.random() < 0.15),
         marks=str(rng.choice(["dashed", "dashed", "solid", "none"])),
         edge_lines=int(rng.choice([0, 0, 1, 2])),
@@ -54,8 +63,13 @@ def make_street(rng: np.random.Generator, light: Light, length: float) -> Street
     """Lay out a street of `length` metres."""
     style = STYLES[rng.integers(len(STYLES))]
     cross = make_cross(style, rng)
-    kinds = {"high_street": ("shops",), "terrace": ("house",), "suburb": ("house",), "park": ("house", "modern"),
-             "centre": ("shops", "modern")}[style]
+    kinds = {
+        "high_street": ("shops",),
+        "terrace": ("house",),
+        "suburb": ("house",),
+        "park": ("house", "modern"),
+        "centre": ("shops", "modern"),
+    }[style]
     fronts = [facade.make_facade(rng, kinds[i % len(kinds)], light.lamps) for i in range(8)]
     walls = [facade.make_wall(rng) for _ in range(2)]
     roofs = [facade.make_roof(rng) for _ in range(2)]
@@ -71,7 +85,21 @@ def make_street(rng: np.random.Generator, light: Light, length: float) -> Street
     setback = {"high_street": 0.0, "terrace": 1.5, "suburb": 5.0, "park": 4.0, "centre": 0.0}[style]
     sheets = (foliage.make_railing(rng), foliage.make_boards(rng), foliage.make_hedge(rng))
     for side in (-1, 1):
-        _frontage(things, rng, side, length, cross, junctions, fronts, walls, roofs, trees, sheets, gap_share, setback)
+        _frontage(
+            things,
+            rng,
+            side,
+            length,
+            cross,
+            junctions,
+            fronts,
+            walls,
+            roofs,
+            trees,
+            sheets,
+            gap_share,
+            setback,
+        )
         _furniture(things, rng, side, length, cross, junctions, trees, sheets[0], style)
     return Street(style, cross, junctions, things, 1 - 0.6 * gap_share)
 
@@ -85,9 +113,19 @@ def _in_junction(junctions: list[tuple[float, float]], z0: float, z1: float) -> 
 
 
 def _frontage(
-    things: list[Thing], rng: np.random.Generator, side: int, length: float, cross: Cross,
-    junctions: list[tuple[float, float]], fronts: list[Texture], walls: list[Texture], roofs: list[Texture],
-    trees: list[Texture], sheets: tuple[Texture, Texture, Texture], gap_share: float, setback: float,
+    things: list[Thing],
+    rng: np.random.Generator,
+    side: int,
+    length: float,
+    cross: Cross,
+    junctions: list[tuple[float, float]],
+    fronts: list[Texture],
+    walls: list[Texture],
+    roofs: list[Texture],
+    trees: list[Texture],
+    sheets: tuple[Texture, Texture, Texture],
+    gap_share: float,
+    setback: float,
 ) -> None:
     """Buildings, and gardens or parks between them, along one side."""
     z = -12.0
@@ -126,8 +164,15 @@ def _frontage(
 
 
 def _furniture(
-    things: list[Thing], rng: np.random.Generator, side: int, length: float, cross: Cross,
-    junctions: list[tuple[float, float]], trees: list[Texture], railing: Texture, style: str,
+    things: list[Thing],
+    rng: np.random.Generator,
+    side: int,
+    length: float,
+    cross: Cross,
+    junctions: list[tuple[float, float]],
+    trees: list[Texture],
+    railing: Texture,
+    style: str,
 ) -> None:
     """Lamps, signs, signals, street trees, bollards and kerb railings along one side."""
     kerb = cross.half_road + 0.5

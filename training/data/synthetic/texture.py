@@ -44,7 +44,9 @@ def make_texture(picture: Array, width_m: float, height_m: float) -> Texture:
     return Texture(tuple(levels), width_m, height_m)
 
 
-def noise(rng: np.random.Generator, height: int, width: int, scales: tuple[int, ...], cell: float = 1.0) -> Array:
+def noise(
+    rng: np.random.Generator, height: int, width: int, scales: tuple[int, ...], cell: float = 1.0
+) -> Array:
     """Sum of smooth noises, float32 [height,width], mean about 0 and deviation about 1.
 
     `scales` are feature sizes in pixels; `cell` > 1 stretches the features sideways.
@@ -53,7 +55,9 @@ def noise(rng: np.random.Generator, height: int, width: int, scales: tuple[int, 
     for scale in scales:
         h, w = max(2, height // scale), max(2, int(width / (scale * cell)))
         coarse = rng.standard_normal((h, w), dtype=np.float32)
-        total += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_NEAREST)
+        total += cv2.resize(
+            coarse, (width, height), interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_NEAREST
+        )
     return total / np.float32(len(scales) ** 0.5)
 
 

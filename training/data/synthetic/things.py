@@ -52,12 +52,19 @@ class Building:
             slope = [(ridge[0], ridge[1], b), (ridge[0], ridge[1], a), (self.x, h, a), (self.x, h, b)]
             canvas.panel(self.roof, slope, mark, light.shade(-s * 0.58, 0.81, 0))
             cx, cz = ridge[0], 0.5 * (a + b)
-            canvas.polygon([(cx - 0.5, h + 2.6, cz), (cx - 0.5, h + 4.6, cz), (cx + 0.5, h + 4.6, cz),
-                            (cx + 0.5, h + 2.6, cz)], (62, 76, 112), mark, light.shade(0, 0, -1))
+            canvas.polygon(
+                [
+                    (cx - 0.5, h + 2.6, cz),
+                    (cx - 0.5, h + 4.6, cz),
+                    (cx + 0.5, h + 4.6, cz),
+                    (cx + 0.5, h + 2.6, cz),
+                ],
+                (62, 76, 112),
+                mark,
+                light.shade(0, 0, -1),
+            )
         front = [(self.x, h, b), (self.x, h, a), (self.x, 0.0, a), (self.x, 0.0, b)]
-        if s > 0:
-            pass
-        else:
+        if s < 0:
             front = [front[1], front[0], front[3], front[2]]
         canvas.panel(self.front, front, mark, light.shade(-s, 0, 0))
 
@@ -82,7 +89,9 @@ class Panel:
         first, last = (b, a) if self.x > canvas.camera.lateral else (a, b)
         corners = [(self.x, h, first), (self.x, h, last), (self.x, 0.0, last), (self.x, 0.0, first)]
         facing = -1.0 if self.x > 0 else 1.0
-        canvas.panel(self.texture, corners, tag(self.class_id), canvas.light.shade(facing, 0.2, 0), self.whole)
+        canvas.panel(
+            self.texture, corners, tag(self.class_id), canvas.light.shade(facing, 0.2, 0), self.whole
+        )
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,12 @@ class Upright:
 
     def draw(self, canvas: Canvas, ego_z: float) -> None:
         z, h, half = self.z - ego_z, self.texture.height_m, self.texture.width_m / 2
-        corners = [(self.x - half, h, z), (self.x + half, h, z), (self.x + half, 0.0, z), (self.x - half, 0.0, z)]
+        corners = [
+            (self.x - half, h, z),
+            (self.x + half, h, z),
+            (self.x + half, 0.0, z),
+            (self.x - half, 0.0, z),
+        ]
         canvas.panel(self.texture, corners, tag(self.class_id), 0.25 + canvas.light.shade(0, 0.6, -0.8) * 0.8)
 
 

@@ -56,18 +56,29 @@ class Actor:
 
 
 def make_actors(
-    rng: np.random.Generator, cross: Cross, junctions: list[tuple[float, float]], style: str, keep: int,
-    start_z: float, speed: float, length: float, duration_s: float,
+    rng: np.random.Generator,
+    cross: Cross,
+    junctions: list[tuple[float, float]],
+    style: str,
+    keep: int,
+    start_z: float,
+    speed: float,
+    length: float,
+    duration_s: float,
 ) -> list[Actor]:
     """Fill a street. `keep` is the side one drives on (-1 left, 1 right); the camera starts at `start_z`."""
     actors: list[Actor] = []
 
-    def vehicle(x: float, z: float, vz: float, heading: float, names: tuple[str, ...] = tuple(_SHARES)) -> None:
+    def vehicle(
+        x: float, z: float, vz: float, heading: float, names: tuple[str, ...] = tuple(_SHARES)
+    ) -> None:
         share = np.array([_SHARES[n] for n in names])
         name = names[int(rng.choice(len(names), p=share / share.sum()))]
         paint = PAINTS[rng.integers(len(PAINTS))]
         number = len(actors) + 1
-        actors.append(Actor("vehicle", number, x, z, 0.0, vz, heading, Vehicle(BODIES[name], paint, number), 0.0))
+        actors.append(
+            Actor("vehicle", number, x, z, 0.0, vz, heading, Vehicle(BODIES[name], paint, number), 0.0)
+        )
 
     def person(kind: str, x: float, z: float, vx: float, vz: float, heading: float) -> None:
         number = len(actors) + 1
@@ -83,7 +94,9 @@ def make_actors(
             near_junction = any(a - 7 < z < b + 9 for a, b in junctions)
             if rng.random() < density and not near_junction:
                 on_kerb = side * (cross.half_road - 0.95)
-                vehicle(on_kerb, float(z + rng.uniform(-0.4, 0.4)), 0.0, 0.0 if side == keep else math.pi, small)
+                vehicle(
+                    on_kerb, float(z + rng.uniform(-0.4, 0.4)), 0.0, 0.0 if side == keep else math.pi, small
+                )
     ahead = start_z + float(rng.uniform(9, 30))
     for _ in range(int(rng.integers(1, 4))):
         vehicle(keep * (lane - 0.3), ahead, speed * float(rng.uniform(0.97, 1.06)), 0.0)
@@ -116,6 +129,13 @@ def make_actors(
         side = keep if rng.random() < 0.65 else -keep
         pace = float(rng.uniform(3.5, 6.0))
         edge = cross.half_road - (2.35 if parked else 0.7)
-        person("cyclist", side * edge, z, 0.0, pace * (1 if side == keep else -1), 0.0 if side == keep else math.pi)
+        person(
+            "cyclist",
+            side * edge,
+            z,
+            0.0,
+            pace * (1 if side == keep else -1),
+            0.0 if side == keep else math.pi,
+        )
         z += float(rng.exponential(26 if style in ("high_street", "centre") else 40)) + 5
     return actors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from training.data.synthetic.camera import Point
@@ -10,11 +11,24 @@ from training.data.synthetic.canvas import Canvas
 from training.data.synthetic.classes import CAR, tag
 from training.data.synthetic.light import Color
 
+Place = Callable[[float, float, float], Point]
 Profile = tuple[tuple[float, float], ...]
 GLASS: Color = (64, 56, 50)
 PAINTS: tuple[Color, ...] = (
-    (28, 28, 30), (52, 50, 48), (150, 150, 148), (190, 190, 188), (225, 226, 226), (38, 30, 130), (110, 60, 30),
-    (140, 90, 50), (60, 80, 40), (90, 95, 98), (30, 40, 90), (70, 150, 170), (45, 45, 45), (170, 165, 160),
+    (28, 28, 30),
+    (52, 50, 48),
+    (150, 150, 148),
+    (190, 190, 188),
+    (225, 226, 226),
+    (38, 30, 130),
+    (110, 60, 30),
+    (140, 90, 50),
+    (60, 80, 40),
+    (90, 95, 98),
+    (30, 40, 90),
+    (70, 150, 170),
+    (45, 45, 45),
+    (170, 165, 160),
 )
 
 
@@ -37,10 +51,22 @@ class Body:
 
 def _car(length: float, width: float, height: float, boot: float, bonnet: float, belt: float) -> Body:
     r, f = -length / 2, length / 2
-    lower = ((r, 0.32), (r, belt * 0.75), (r + 0.08, belt), (f - bonnet, belt), (f - 0.12, belt * 0.82),
-             (f, belt * 0.6), (f, 0.3))
-    upper = ((r + 0.1 + boot, belt), (r + 0.45 + boot, height - 0.06), (r + 1.0 + boot, height),
-             (f - bonnet - 0.75, height - 0.03), (f - bonnet + 0.1, belt))
+    lower = (
+        (r, 0.32),
+        (r, belt * 0.75),
+        (r + 0.08, belt),
+        (f - bonnet, belt),
+        (f - 0.12, belt * 0.82),
+        (f, belt * 0.6),
+        (f, 0.3),
+    )
+    upper = (
+        (r + 0.1 + boot, belt),
+        (r + 0.45 + boot, height - 0.06),
+        (r + 1.0 + boot, height),
+        (f - bonnet - 0.75, height - 0.03),
+        (f - bonnet + 0.1, belt),
+    )
     return Body(length, width, height, lower, upper, (True, False, False, True))
 
 
@@ -118,25 +144,44 @@ class Vehicle:
 
         reach = body.length / 2
         flank = shade(0, 0, side)
-        shadow = [at(-reach, 0.22, -half), at(reach, 0.22, -half), at(reach, 0.22, half), at(-reach, 0.22, half)]
+        shadow = [
+            at(-reach, 0.22, -half),
+            at(reach, 0.22, -half),
+            at(reach, 0.22, half),
+            at(-reach, 0.22, half),
+        ]
         canvas.polygon(shadow, (22, 22, 22), mark)
         for along in (-0.31 * body.length, 0.31 * body.length):
             for across in (-side, side):
                 if across == side:
                     continue
-                self._wheel(canvas, [at(along + da, up, across * half * 0.9) for da, up in _ring(body.wheel)], mark)
+                self._wheel(
+                    canvas, [at(along + da, up, across * half * 0.9) for da, up in _ring(body.wheel)], mark
+                )
         strips(body.lower, 1.0, 1.0, 0.3, ())
         low = [at(a, y, side * half) for a, y in body.lower]
         belt = body.upper[0][1]
         canvas.polygon(low, self.paint, mark, flank)
         if near:
-            skirt = [at(-reach, 0.3, side * half), at(-reach, 0.5, side * half), at(reach, 0.5, side * half),
-                     at(reach, 0.3, side * half)]
+            skirt = [
+                at(-reach, 0.3, side * half),
+                at(-reach, 0.5, side * half),
+                at(reach, 0.5, side * half),
+                at(reach, 0.3, side * half),
+            ]
             canvas.polygon(skirt, self.paint, None, flank * 0.6)
             line = belt * 0.93
-            canvas.polygon([at(-reach * 0.96, line, side * half), at(-reach * 0.96, belt, side * half),
-                            at(reach * 0.6, belt, side * half), at(reach * 0.6, line, side * half)],
-                           self.paint, None, flank * 1.2 + 0.1)
+            canvas.polygon(
+                [
+                    at(-reach * 0.96, line, side * half),
+                    at(-reach * 0.96, belt, side * half),
+                    at(reach * 0.6, belt, side * half),
+                    at(reach * 0.6, line, side * half),
+                ],
+                self.paint,
+                None,
+                flank * 1.2 + 0.1,
+            )
         strips(body.upper, 0.95, 0.78, belt, body.glazed)
         span = body.height - belt
         sides = [(a, y, half * (0.95 - 0.17 * (y - belt) / span)) for a, y in body.upper]
@@ -146,9 +191,17 @@ class Vehicle:
         canvas.polygon(panes, GLASS, None, 0.7 + 0.5 * flank)
         if near:
             post = 0.06
-            canvas.polygon([at(mid - post, belt, side * half * 0.94), at(mid - post, body.height - 0.1, side * half * 0.8),
-                            at(mid + post, body.height - 0.1, side * half * 0.8), at(mid + post, belt, side * half * 0.94)],
-                           self.paint, None, flank * 0.8)
+            canvas.polygon(
+                [
+                    at(mid - post, belt, side * half * 0.94),
+                    at(mid - post, body.height - 0.1, side * half * 0.8),
+                    at(mid + post, body.height - 0.1, side * half * 0.8),
+                    at(mid + post, belt, side * half * 0.94),
+                ],
+                self.paint,
+                None,
+                flank * 0.8,
+            )
         for along in (-0.31 * body.length, 0.31 * body.length):
             self._wheel(canvas, [at(along + da, up, side * half) for da, up in _ring(body.wheel)], mark)
             if near:
@@ -161,13 +214,17 @@ class Vehicle:
     def _wheel(canvas: Canvas, ring: list[Point], mark: int) -> None:
         canvas.polygon(ring, (30, 30, 30), mark)
 
-    def _end(self, canvas: Canvas, at, along: float, rear: bool, belt: float) -> None:  # type: ignore[no-untyped-def]
+    def _end(self, canvas: Canvas, at: Place, along: float, rear: bool, belt: float) -> None:
         """Lights, plate and bumper of the end that shows."""
         half, lamps = self.body.width / 2, canvas.light.lamps
 
         def patch(w0: float, w1: float, y0: float, y1: float, color: Color, shade: float = 1.0) -> None:
-            canvas.polygon([at(along, y0, w0), at(along, y1, w0), at(along, y1, w1), at(along, y0, w1)],
-                           color, None, shade)
+            canvas.polygon(
+                [at(along, y0, w0), at(along, y1, w0), at(along, y1, w1), at(along, y0, w1)],
+                color,
+                None,
+                shade,
+            )
 
         patch(-half, half, 0.32, 0.48, self.paint, 0.45)
         color: Color = (40, 30, 200) if rear else (225, 228, 228)
@@ -175,8 +232,11 @@ class Vehicle:
         wide = half * (0.28 if rear else 0.36)
         for s in (-1, 1):
             patch(s * (half - wide), s * half * 0.97, low, min(high, belt * 0.75), color)
-            canvas.glow(at(along, (low + high) / 2, s * half * 0.8), 0.22 if rear else 0.4,
-                        (30, 25, 200) if rear else (200, 225, 235))
+            canvas.glow(
+                at(along, (low + high) / 2, s * half * 0.8),
+                0.22 if rear else 0.4,
+                (30, 25, 200) if rear else (200, 225, 235),
+            )
         if not rear:
             patch(-half * 0.55, half * 0.55, belt * 0.5, belt * 0.64, (30, 30, 30))
         patch(-0.26, 0.26, 0.5, 0.61, (60, 200, 220) if rear else (225, 228, 228))

@@ -1,0 +1,85 @@
+"""`python -m training` / `distill-perception-train`: train a recipe, export a run as a bundle."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from distill_perception.errors import PerceptionError
+
+app = typer.Typer(
+    help="Offline half of distill_perception: train teachers, distil students, export bundles.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+console = Console(stderr=True)
+
+
+@app.callback()
+def _root() -> None:
+    """Keeps sub-commands even when there is only one."""
+
+
+@app.command("train")
+def train_command(
+    recipe: Annotated[
+        Path, typer.Argument(help="Recipe YAML, for example training/recipes/camvid_lite0.yaml.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME by default.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")
+    ] = False,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.")] = 0,
+) -> None:
+    """Train a teacher or distil a student as the recipe says."""
+    from training.recipe import load_recipe
+    from training.train import set_threads, train
+
+    set_threads(threads)
+    spec = load_recipe(recipe)
+    folder = out or Path("runs") / spec.name
+    metrics = train(spec, folder, resume)
+    for key, value in metrics.items():
+        typer.echo(f"{key:32s} {value:.4f}")
+    typer.echo(f"run folder: {folder}")
+
+
+@app.command("export")
+def export_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    out: Annotated[Path, typer.Option(help="Bundle folder to write; its name becomes the bundle's name.")],
+    version: Annotated[str, typer.Option(help="Version of the bundle.")] = "1.0.0",
+    license_: Annotated[
+        str, typer.Option("--license", help="Licence of the weights, as the manifest says it.")
+    ] = ("Apache-2.0"),
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another finished run to record beside it: teacher, labels only."),
+    ] = None,
+) -> None:
+    """Write a run as a bundle: ONNX with pre- and post-processing, parity gate, scores, manifest."""
+    from training.export.write_bundle import ExportRequest, write_bundle
+
+    command = "python -m training " + shlex.join(sys.argv[1:])
+    request = ExportRequest(run, out, version, license_, tuple(compare or ()), command)
+    bundle, parity = write_bundle(request)
+    for result in parity:
+        typer.echo(f"parity {result.engine:12s} masks agree on {result.mask_agreement:.4%} of pixels")
+    for metric in bundle.manifest.metrics:
+        typer.echo(f"{metric.name:26s} {metric.value:<8g} {metric.data}")
+    typer.echo(f"bundle: {bundle.path}")
+
+
+def main() -> None:
+    """Entry point: project errors become one line and exit code 2."""
+    try:
+        app()
+    except PerceptionError as error:
+        console.print("[red]error:[/red]", end=" ")
+        console.print(str(error), highlight=False, markup=False, soft_wrap=True)
+        sys.exit(2)

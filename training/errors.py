@@ -1,0 +1,9 @@
+"""Errors of the offline half; each message says what, where and what to do."""
+
+from __future__ import annotations
+
+from distill_perception.errors import PerceptionError
+
+
+class TrainingError(PerceptionError):
+    """A recipe, data set or checkpoint cannot be used as given."""

@@ -1,0 +1,1 @@
+"""Networks: encoders, decoders and the segmenter built from a recipe's `model` section."""

@@ -1,0 +1,71 @@
+"""Light feature-pyramid decoder: every operator is one that inference engines fuse (conv, add, resize, pooling).
+
+Top-down pathway after Lin et al., "Feature Pyramid Networks" (CVPR 2017, https://arxiv.org/abs/1612.03144); context
+at the coarsest level after the image-level pooling of DeepLabV3 (https://arxiv.org/abs/1706.05587), section 3.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def conv_bn(inputs: int, outputs: int, kernel: int = 1, dilation: int = 1, groups: int = 1) -> nn.Sequential:
+    """Convolution, batch norm, ReLU6 at unchanged resolution."""
+    padding = dilation * (kernel // 2)
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU6(inplace=True),
+    )
+
+
+def separable(channels: int, dilation: int = 1) -> nn.Sequential:
+    """Depthwise 3x3 then pointwise convolution."""
+    return nn.Sequential(
+        conv_bn(channels, channels, 3, dilation, groups=channels), conv_bn(channels, channels)
+    )
+
+
+class Context(nn.Module):
+    """Adds the picture's mean feature to every position, so that the decoder knows what kind of place this is."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.local = conv_bn(inputs, outputs)
+        self.scene = nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.ReLU6(inplace=True))
+        self.fuse = separable(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scene: Tensor = self.scene(x.mean((2, 3), keepdim=True))
+        fused: Tensor = self.fuse(self.local(x) + scene)
+        return fused
+
+
+class FpnDecoder(nn.Module):
+    """Encoder maps at strides 4..32 (fine to coarse) -> one map float [N, width, H/4, W/4].
+
+    `dense` replaces the separable convolution of a level by a full 3x3 one (for teachers).
+    """
+
+    def __init__(self, channels: Sequence[int], width: int, dense: bool = False) -> None:
+        super().__init__()
+        *finer, coarsest = channels
+        self.context = Context(coarsest, width)
+        self.lateral = nn.ModuleList(conv_bn(c, width) for c in finer)
+        self.smooth = nn.ModuleList(
+            conv_bn(width, width, 3) if dense and level > 0 else separable(width)
+            for level, _ in enumerate(finer)
+        )
+        self.out_channels = width
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        *finer, coarsest = features
+        x: Tensor = self.context(coarsest)
+        for level in reversed(range(len(finer))):
+            side = self.lateral[level](finer[level])
+            x = F.interpolate(x, size=side.shape[-2:], mode="bilinear", align_corners=False)
+            x = self.smooth[level](side + x)
+        return x

@@ -1,0 +1,88 @@
+"""The run folder: recipe, provenance, checkpoints, curves of one training."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from training.data.class_sets import CAMVID
+from training.errors import TrainingError
+from training.models.segmenter import Segmenter
+from training.recipe import Recipe, load_recipe
+
+RECIPE = "recipe.yaml"
+PROVENANCE = "provenance.json"
+RESULT = "result.json"
+CHECKPOINTS = "checkpoints"
+LAST = "last.ckpt"
+
+
+def git_hash() -> str:
+    """Commit of the source tree, with `-dirty` for uncommitted changes; `unknown` outside a repository."""
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def start_run(folder: Path, recipe: Recipe) -> None:
+    """Create the folder and write recipe and provenance."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RECIPE).write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+    provenance = {
+        "command": "python -m training " + " ".join(sys.argv[1:]),
+        "git_hash": git_hash(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "seed": recipe.seed,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
+        + (torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"),
+    }
+    (folder / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n")
+
+
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """A JSON file of the run.
+
+    Raises:
+        TrainingError: the file is missing, that is, `folder` is no run folder or the run did not end.
+    """
+    path = folder / name
+    if not path.is_file():
+        raise TrainingError(f"{path} is missing: {folder} is not the folder of a finished run")
+    loaded: dict[str, Any] = json.loads(path.read_text())
+    return loaded
+
+
+def load_model(folder: Path) -> tuple[Recipe, Segmenter]:
+    """The trained network of a run (averaged weights of its last epoch), in eval mode.
+
+    Raises:
+        TrainingError: no recipe or checkpoint there, or they do not fit each other.
+    """
+    recipe = load_recipe(folder / RECIPE)
+    path = folder / CHECKPOINTS / LAST
+    if not path.is_file():
+        raise TrainingError(
+            f"{path} is missing: train first with `python -m training train RECIPE --out {folder}`"
+        )
+    model = Segmenter(recipe.model.model_copy(update={"pretrained": False}), len(CAMVID))
+    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    try:
+        model.load_state_dict(
+            {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
+        )
+    except RuntimeError as error:
+        raise TrainingError(f"{path} does not fit {folder / RECIPE}: {error}") from error
+    return recipe, model.eval().to(memory_format=torch.channels_last)
