@@ -24,8 +24,8 @@ def _size(text: str) -> tuple[int, int]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training.data.synthetic",
-        description="Render a synthetic drive into a labelled folder: images/*.jpg, labels/*.png (class ids 0-10, "
-        "11 void), boxes.json (COCO) and classes.json.",
+        description="Render a synthetic drive into a labelled folder: images/*.jpg, labels/*.png (class ids "
+        "0-10, 11 void), boxes.json (COCO) and classes.json.",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to make; must not exist or be empty")
     parser.add_argument("--frames", type=int, default=150, help="number of frames (default 150)")
@@ -64,9 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     seconds = time.perf_counter() - start
-    print(
-        f"{settings.frames} frames in {options.out} ({seconds:.1f} s, {settings.frames / seconds:.0f} frames/s)"
-    )
+    speed = settings.frames / seconds
+    print(f"{settings.frames} frames in {options.out} ({seconds:.1f} s, {speed:.0f} frames/s)")
     return 0
 
 

@@ -42,7 +42,7 @@ class Canvas:
         )
 
     def polygon(self, points: list[Point], color: Color, tag: int | None, shade: float = 1.0) -> None:
-        """Fill a polygon of street points; with tag None only the picture is painted (a detail on a surface)."""
+        """Fill a polygon of street points; with tag None only the picture is painted (a detail)."""
         pixels = self.camera.project_all(points)
         if len(pixels) > 2:
             self.flat(pixels, self.tone(color, min(p[2] for p in points), shade), tag)
@@ -137,10 +137,10 @@ class Canvas:
         picture = texture.level(math.sqrt(max(heights[0], 1) * max(heights[1], 1)))
         h, w = picture.shape[:2]
         source = np.array([[left * w, 0], [right * w, 0], [right * w, h], [left * w, h]], np.float32) - 0.5
-        matrix = cv2.getPerspectiveTransform(source, quad - np.float32([u0, v0]))
+        matrix = cv2.getPerspectiveTransform(source, quad - np.array([u0, v0], np.float32))
         warped = cv2.warpPerspective(picture, matrix, (u1 - u0, v1 - v0), borderMode=cv2.BORDER_REPLICATE)
         outline = np.zeros((v1 - v0, u1 - u0), np.uint8)
-        shape = ((quad - np.float32([u0, v0])) * _ONE).astype(np.int32)
+        shape = ((quad - np.array([u0, v0], np.float32)) * _ONE).astype(np.int32)
         cv2.fillConvexPoly(outline, shape, 255, cv2.LINE_8, _SHIFT)
         z = max(0.0, 0.5 * (corners[0][2] + corners[1][2]))
         self._paint(warped, outline, (v0, v1, u0, u1), z, shade, tag, whole)

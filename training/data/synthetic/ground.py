@@ -22,8 +22,8 @@ _TILE_PX_PER_M = 32
 class Cross:
     """Cross-section of a street, metres from the centre line, and its surfaces.
 
-    `pavement` is the outer edge; `verge` metres of grass lie between kerb and pavement. `marks` is how lanes are
-    painted: "dashed", "solid" or "none".
+    `pavement` is the outer edge; `verge` metres of grass lie between kerb and pavement. `marks` is how lanes
+    are painted: "dashed", "solid" or "none".
     """
 
     half_road: float
@@ -44,7 +44,8 @@ def make_grain(rng: np.random.Generator) -> Array:
     size = 16 * _TILE_PX_PER_M
     field = 0.6 * noise(rng, size, size, (1, 2)) + 0.8 * noise(rng, size, size, (24, 90))
     tile: Array = tileable(field).astype(np.float32)
-    return tile / np.float32(tile.std())
+    tile /= tile.std()
+    return tile
 
 
 def _strip(x0: float, x1: float, z0: float = 0.0, z1: float = FAR_M, y: float = 0.0) -> list[Point]:
@@ -95,7 +96,7 @@ class Ground:
                 self._surface(canvas, -60, 60, cross.asphalt, ROAD, a, b)
         for z, x, w, d, k in self.patches:
             a = z - ego_z
-            if 0 < a + d and a < 50:
+            if -d < a < 50:
                 self._surface(canvas, x, x + w, tuple(c * k for c in cross.asphalt), None, a, a + d)
         self._marks(canvas, ego_z)
 
@@ -156,7 +157,7 @@ class Ground:
                     x += 1.05
 
     def finish(self, canvas: Canvas, ego_z: float, shadows: Array) -> None:
-        """Multiply grain and shadows (uint8 [H,W], 255 is lit) into the ground, then veil it with haze by row."""
+        """Multiply grain and shadows (uint8 [H,W], 255 is lit) into the ground, then veil it with haze."""
         camera, light = canvas.camera, canvas.light
         top = max(0, int(np.ceil(camera.cy)) + 1)
         rows = np.arange(top, camera.height, dtype=np.float32)

@@ -55,7 +55,7 @@ class Lens:
             xx = np.arange(x0, x1, dtype=np.float32)[None] - np.float32(u)
             fall = np.exp(-(yy * yy + xx * xx) / np.float32(0.7 * radius * radius + 0.5)) * self.light.lamps
             part = image[y0:y1, x0:x1]
-            part[:] = np.clip(part + fall[..., None] * np.float32(color), 0, 255).astype(np.uint8)
+            part[:] = np.clip(part + fall[..., None] * np.array(color, np.float32), 0, 255).astype(np.uint8)
 
     def _add_rain(self, image: Array) -> None:
         h, w = image.shape[:2]

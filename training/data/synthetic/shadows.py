@@ -20,7 +20,8 @@ def cast_shadows(
 ) -> Array:
     """How lit the ground is, uint8 [H,W]: 255 in the open.
 
-    With the sun out, buildings and trees throw shadows away from it; things on the road darken what is under them.
+    With the sun out, buildings and trees throw shadows away from it; things on the road darken what is
+    under them.
     """
     camera, light = canvas.camera, canvas.light
     lit = np.full((camera.height, camera.width), 255, np.uint8)
@@ -78,7 +79,8 @@ def cast_shadows(
             _block(fill, actor.shape, x, z, 60, -0.05)
         elif z < 40:
             fill([(x + 0.32 * c, 0.0, z + 0.32 * s) for c, s in _CIRCLE], 150)
-    return cv2.blur(lit, (5, 3))
+    soft: Array = cv2.blur(lit, (5, 3))
+    return soft
 
 
 _CIRCLE = [(float(np.cos(t)), float(np.sin(t))) for t in np.linspace(0, 2 * np.pi, 10, endpoint=False)]

@@ -19,7 +19,7 @@ class Sky:
 
     def __init__(self, light: Light, rng: np.random.Generator, built: float) -> None:
         t = np.linspace(0, 1, _HIGH, dtype=np.float32)[:, None, None] ** 1.5
-        sky = np.float32(light.zenith) * (1 - t) + np.float32(light.horizon) * t
+        sky = np.array(light.zenith, np.float32) * (1 - t) + np.array(light.horizon, np.float32) * t
         sky = np.repeat(sky, _WIDE, 1)
         cloud = noise(rng, _HIGH, _WIDE, (20, 60, 150), cell=2.2)
         cover = np.clip((cloud + 2.4 * light.cloud - 1.3) * 0.8, 0, 1)[..., None]
@@ -33,11 +33,11 @@ class Sky:
 
     def _skyline(self, light: Light, rng: np.random.Generator, built: float) -> None:
         clear = float(np.exp(-170 / light.visibility_m))
-        haze = np.float32(light.haze)
+        haze = np.array(light.haze, np.float32)
         x = 0
         while x < _WIDE:
             w, h = int(rng.integers(20, 70)), int(rng.integers(12, 34))
-            wall = np.float32([110, 120, 135]) * rng.uniform(0.5, 1.2)
+            wall = np.array([110, 120, 135], np.float32) * rng.uniform(0.5, 1.2)
             color = tuple(float(c) for c in wall * clear * 0.8 + haze * (1 - clear))
             if rng.random() < built:
                 box = ((x, _HIGH - h), (x + w, _HIGH))
@@ -53,7 +53,7 @@ class Sky:
         edge = 16 + 9 * noise(rng, 1, _WIDE, (5, 40))[0]
         edge[noise(rng, 1, _WIDE, (120,))[0] > 1.2 - 2.4 * (1 - built)] *= 0.2
         trees = np.arange(_HIGH)[:, None] > _HIGH - edge[None]
-        green = np.float32([58, 84, 74]) * (1 + 0.2 * noise(rng, _HIGH, _WIDE, (3, 8)))[..., None]
+        green = np.array([58, 84, 74], np.float32) * (1 + 0.2 * noise(rng, _HIGH, _WIDE, (3, 8)))[..., None]
         self.picture[trees] = np.clip(green * clear * 0.8 + haze * (1 - clear), 0, 255)[trees].astype(
             np.uint8
         )
@@ -67,7 +67,7 @@ class Sky:
         offset = float(
             np.clip(_WIDE / 2 - camera.cx / zoom + turn_px / zoom, 0, _WIDE - camera.width / zoom - 2)
         )
-        matrix = np.float32([[1 / zoom, 0, offset], [0, 1 / zoom, _HIGH - camera.cy / zoom]])
+        matrix = np.array([[1 / zoom, 0, offset], [0, 1 / zoom, _HIGH - camera.cy / zoom]], np.float32)
         flags = cv2.WARP_INVERSE_MAP
         size = (camera.width, rows)
         canvas.image[:rows] = cv2.warpAffine(

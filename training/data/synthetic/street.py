@@ -20,7 +20,7 @@ _SIGN_COLORS: tuple[Color, ...] = ((150, 80, 20), (60, 110, 30), (40, 40, 170), 
 
 @dataclass(frozen=True)
 class Street:
-    """A street of a length: cross-section, junctions (z0, z1) and standing things in metres from its start."""
+    """A street: cross-section, junctions (z0, z1) and standing things, in metres from its start."""
 
     style: str
     cross: Cross

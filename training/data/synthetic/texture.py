@@ -58,7 +58,8 @@ def noise(
         total += cv2.resize(
             coarse, (width, height), interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_NEAREST
         )
-    return total / np.float32(len(scales) ** 0.5)
+    total /= np.float32(len(scales) ** 0.5)
+    return total
 
 
 def speckled(picture: Array, grain: Array, strength: float) -> Array:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.data.synthetic.bodies import BODIES, PAINTS
 from training.data.synthetic.canvas import Canvas
 from training.data.synthetic.ground import Cross
 from training.data.synthetic.people import Look, draw_cyclist, draw_pedestrian, make_look
-from training.data.synthetic.vehicles import BODIES, PAINTS, Vehicle
+from training.data.synthetic.vehicles import Vehicle
 
 _SHARES = {"hatchback": 0.36, "saloon": 0.2, "estate": 0.16, "suv": 0.12, "van": 0.11, "bus": 0.05}
 MAX_INSTANCES = 4000
