@@ -82,7 +82,7 @@ class Bundle:
         """The ONNX file of a precision.
 
         Raises:
-            BundleError: the bundle has no such precision, or the file is missing or outside the bundle.
+            BundleError: the bundle has no such precision, or the file is missing.
         """
         entry = self.manifest.precisions.get(precision)
         if entry is None:
@@ -182,7 +182,9 @@ def _check_tensor(
     )
     if spec.dtype not in dtypes or not fits:
         wanted = TensorSpec(spec.name, " or ".join(dtypes), shape)
-        raise BundleError(f"bundle '{manifest.name}': tensor '{spec.name}' must be {wanted}; the graph has {spec}")
+        raise BundleError(
+            f"bundle '{manifest.name}': tensor '{spec.name}' must be {wanted}; the graph has {spec}"
+        )
 
 
 def _check_class_names(manifest: Manifest, text: str | None) -> None:
@@ -191,7 +193,9 @@ def _check_class_names(manifest: Manifest, text: str | None) -> None:
     try:
         names = json.loads(text)
     except ValueError as error:
-        raise BundleError(f"bundle '{manifest.name}': the graph's metadata 'classes' is not JSON ({error})") from error
+        raise BundleError(
+            f"bundle '{manifest.name}': the graph's metadata 'classes' is not JSON ({error})"
+        ) from error
     if not isinstance(names, list) or tuple(names) != manifest.class_names:
         raise BundleError(
             f"bundle '{manifest.name}': the manifest's classes do not match the graph's; "
@@ -218,6 +222,6 @@ def _find(path_or_name: str | Path) -> Path:
         return folder
     known = sorted(item.parent.name for item in models.glob(f"*/{MANIFEST_NAME}"))
     raise BundleError(
-        f"bundle '{path}': no such folder, and not an installed bundle; installed: {', '.join(known) or 'none'} "
-        f"(in {models})"
+        f"bundle '{path}': no such folder, and not an installed bundle; "
+        f"installed: {', '.join(known) or 'none'} (in {models})"
     )

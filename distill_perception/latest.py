@@ -54,7 +54,7 @@ class LatestSlot(Generic[T]):
             return not overwrote
 
     def count_malformed(self, *, delivered: bool = False) -> None:
-        """Count a frame that could not be read: on arrival, or after the worker had taken it (`delivered`)."""
+        """Count a frame that cannot be read: on arrival, or after the worker has taken it (`delivered`)."""
         with self._condition:
             self._malformed += 1
             if delivered:
@@ -118,8 +118,8 @@ class LatestSlots(Generic[T]):
 
         Args:
             timeout_s: how long to wait for one; None waits until `close`.
-            max_age_ms: frames whose stamp is further than this behind `now_ns()` are counted as stale and left
-                out; 0 takes every frame.
+            max_age_ms: frames whose stamp is further than this behind `now_ns()` are counted as stale and
+                left out; 0 takes every frame.
             now_ns: the clock that the stamps belong to; without it no frame is stale.
 
         Returns:

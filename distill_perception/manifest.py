@@ -99,7 +99,8 @@ class Manifest(StrictModel):
         if names:
             raise ValueError(f"class names used twice: {', '.join(names)}")
         if self.void_id is not None and self.void_id < len(ids):
-            raise ValueError(f"void_id {self.void_id} is also the id of class '{self.classes[self.void_id].name}'")
+            name = self.classes[self.void_id].name
+            raise ValueError(f"void_id {self.void_id} is also the id of class '{name}'")
         return self
 
     @property
@@ -124,7 +125,9 @@ def read_manifest(path: Path) -> Manifest:
         raise BundleError(f"{path}: must hold a mapping of keys to values, found {type(data).__name__}")
     version = data.get("schema_version")
     if version is None:
-        raise BundleError(f"{path}: key 'schema_version' is missing; this release reads version {SCHEMA_VERSION}")
+        raise BundleError(
+            f"{path}: key 'schema_version' is missing; this release reads version {SCHEMA_VERSION}"
+        )
     if version != SCHEMA_VERSION or isinstance(version, bool):
         raise BundleError(
             f"{path}: schema_version {version!r} is not known; this release reads version {SCHEMA_VERSION}: "

@@ -29,13 +29,14 @@ class ConfusionMatrix:
             mask: uint8 [H,W] perceived class ids.
 
         Raises:
-            ValueError: the shapes differ, or the mask holds an id that is no class where the label is not void.
+            ValueError: the shapes differ, or the mask holds an id that is no class where the label is one.
         """
         if label.shape != mask.shape:
             raise ValueError(f"label {list(label.shape)} and mask {list(mask.shape)} differ in shape")
         count = self.class_count
         # One table of 256 x 256 pairs: cheaper than selecting the valid pixels first.
-        pairs = np.bincount((label.astype(np.uint16) << 8 | mask).ravel(), minlength=1 << 16).reshape(256, 256)
+        codes = label.astype(np.uint16) << 8 | mask
+        pairs = np.bincount(codes.ravel(), minlength=1 << 16).reshape(256, 256)
         if pairs[:count, count:].any():
             wrong = int(np.flatnonzero(pairs[:count].any(axis=0))[-1])
             raise ValueError(f"mask holds id {wrong}, but there are {count} classes")
@@ -84,7 +85,7 @@ class _Matches:
 
 
 class AveragePrecision:
-    """COCO's bounding-box average precision (all areas, at most 100 detections a picture and class, no crowds)."""
+    """COCO's bounding-box average precision: all areas, 100 detections a picture and class, no crowds."""
 
     def __init__(self, class_ids: Sequence[int]) -> None:
         self.class_ids = tuple(class_ids)

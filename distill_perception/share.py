@@ -38,8 +38,8 @@ def _roots() -> Iterator[Path]:
         from ament_index_python.packages import get_package_share_directory
 
         yield Path(get_package_share_directory(PACKAGE))
-    except (ImportError, LookupError):
-        pass  # no ament here, or not registered in it (PackageNotFoundError is a KeyError)
+    except (ImportError, LookupError, OSError):
+        pass  # no ament here, no workspace sourced (OSError), or not registered in it (a KeyError)
     # Not resolved here: a symlinked site-packages must lead to its own prefix.
     for prefix in (Path(sys.prefix), *Path(__file__).absolute().parents):
         share = prefix / "share" / PACKAGE

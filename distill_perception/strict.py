@@ -1,4 +1,4 @@
-"""Strict pydantic models for files that people write: unknown keys are refused with the nearest right name."""
+"""Strict pydantic models for files that people write: unknown keys are refused, with the nearest name."""
 
 import difflib
 from typing import Any

@@ -30,7 +30,7 @@ class EngineSettings:
 
     def __post_init__(self) -> None:
         if self.threads < 0:
-            raise EngineError(f"engine setting threads={self.threads} is not valid; use 0 (engine decides) or more")
+            raise EngineError(f"setting threads={self.threads} is not valid; use 0 (engine decides) or more")
 
 
 class Engine(ABC):

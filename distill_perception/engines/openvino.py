@@ -25,7 +25,7 @@ def problem(device: str) -> str | None:
     found: list[str] = ov.Core().available_devices
     if wanted in found or any(item.startswith(f"{wanted}.") for item in found):
         return None
-    return f"it finds no device '{device}' (it has: {', '.join(found).lower()}); install its driver or use cpu"
+    return f"it finds no device '{device}' (it has: {', '.join(found).lower()}); install its driver"
 
 
 def open_model(bundle: Bundle, settings: EngineSettings) -> Engine:

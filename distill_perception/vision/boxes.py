@@ -57,7 +57,7 @@ def decode(
 
 
 def iou_matrix(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
-    """Intersection over union of boxes [M,4] and [N,4] (x1,y1,x2,y2): float64 [M,N]; 0 where both are empty."""
+    """Intersection over union of boxes [M,4] and [N,4] (x1,y1,x2,y2): float64 [M,N], 0 for empty ones."""
     a, b = first.astype(np.float64), second.astype(np.float64)
     corner1 = np.maximum(a[:, None, :2], b[None, :, :2])
     corner2 = np.minimum(a[:, None, 2:], b[None, :, 2:])

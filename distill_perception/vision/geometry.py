@@ -33,7 +33,7 @@ class Letterbox:
 
     @classmethod
     def fit(cls, source: Size, target: Size, rule: ResizeRule = "letterbox") -> "Letterbox":
-        """Place a picture of `source` size: whole and centred (`letterbox`), or filling the input (`stretch`)."""
+        """Place a picture of `source` size: centred and in proportion (`letterbox`), or filling all (`stretch`)."""
         if rule == "stretch":
             return cls(source, target, 0, 0, *target)
         scale = min(target[0] / source[0], target[1] / source[1])

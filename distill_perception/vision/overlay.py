@@ -52,7 +52,8 @@ def blend(
     """Mix the classes' colours into RGB uint8 [H,W,3]; void pixels stay as they are."""
     height, width = picture.shape[:2]
     if mask.shape != (height, width):
-        mask = cast(NDArray[np.uint8], cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT))
+        fitted = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        mask = cast(NDArray[np.uint8], fitted)
     mixed = cv2.addWeighted(picture, 1.0 - alpha, colorize(mask, palette_of(classes)), alpha, 0.0)
     _, void = cv2.threshold(mask, len(classes) - 1, 255, cv2.THRESH_BINARY)
     if cv2.countNonZero(void):
@@ -60,7 +61,9 @@ def blend(
     return cast(NDArray[np.uint8], mixed)
 
 
-def draw_boxes(picture: NDArray[np.uint8], detections: Sequence[Detection], classes: Sequence[ClassInfo]) -> None:
+def draw_boxes(
+    picture: NDArray[np.uint8], detections: Sequence[Detection], classes: Sequence[ClassInfo]
+) -> None:
     """Draw boxes with name and score into RGB uint8 [H,W,3], in place; the best one is drawn last, on top."""
     scale, line = _sizes(picture)
     for item in reversed(detections):
@@ -87,10 +90,8 @@ def draw_legend(picture: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> Non
     for index, item in enumerate(classes):
         top = row // 4 + index * row
         cv2.rectangle(picture, (row // 4, top + 2), (row, top + row - 2), item.color, cv2.FILLED)
-        cv2.putText(
-            picture, item.name, (row + row // 3, top + round(row * 0.75)), _FONT, scale, (255, 255, 255), line,
-            cv2.LINE_AA,
-        )  # fmt: skip
+        place = (row + row // 3, top + round(row * 0.75))
+        cv2.putText(picture, item.name, place, _FONT, scale, (255, 255, 255), line, cv2.LINE_AA)
 
 
 def _sizes(picture: NDArray[np.uint8]) -> tuple[float, int]:

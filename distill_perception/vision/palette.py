@@ -19,6 +19,6 @@ def palette_of(classes: Sequence[ClassInfo]) -> NDArray[np.uint8]:
 
 
 def colorize(mask: NDArray[np.uint8], palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Paint class ids uint8 [H,W] with a palette uint8 [256,3]: uint8 [H,W,3] in the palette's channel order."""
+    """Paint class ids uint8 [H,W] with a palette uint8 [256,3]: uint8 [H,W,3] in the palette's order."""
     # applyColorMap is OpenCV's threaded table look-up; "BGR" in its name is whatever the table holds.
     return cast(NDArray[np.uint8], cv2.applyColorMap(np.ascontiguousarray(mask), palette.reshape(256, 1, 3)))

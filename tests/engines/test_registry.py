@@ -1,0 +1,64 @@
+import logging
+from pathlib import Path
+
+import pytest
+
+import distill_perception.engines.onnxruntime as onnxruntime_module
+import distill_perception.engines.openvino as openvino_module
+from distill_perception.bundle import Bundle, load_bundle
+from distill_perception.engines import EngineSettings, available_engines, engine_problems, open_engine
+from distill_perception.errors import EngineError
+from tests.support.tiny_bundle import write_tiny_bundle
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return load_bundle(write_tiny_bundle(tmp_path / "b"))
+
+
+def test_auto_takes_the_first_available_engine_and_logs_why(
+    bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        assert open_engine(bundle).name == available_engines()[0]
+    assert f"engine auto: chose '{available_engines()[0]}'" in caplog.text
+
+
+def test_auto_passes_over_what_is_missing_and_logs_the_reason(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(openvino_module, "ov", None)
+    with caplog.at_level(logging.INFO):
+        assert open_engine(bundle, "auto").name == "onnxruntime"
+    assert "passed over 'openvino': the openvino package is missing" in caplog.text
+
+
+def test_a_missing_engine_is_refused_with_the_remedy(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime_module, "ort", None)
+    with pytest.raises(EngineError, match=r"'onnxruntime' is not available: .*pip install"):
+        open_engine(bundle, "onnxruntime")
+    assert "onnxruntime" not in available_engines()
+
+
+def test_no_engine_at_all_tells_every_reason(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime_module, "ort", None)
+    monkeypatch.setattr(openvino_module, "ov", None)
+    with pytest.raises(EngineError, match=r"no engine is available .*openvino: .*onnxruntime: "):
+        open_engine(bundle)
+
+
+def test_an_unknown_engine_lists_the_known_ones(bundle: Bundle) -> None:
+    with pytest.raises(EngineError, match="engine 'abacus' is not known; choose auto, openvino, onnxruntime"):
+        open_engine(bundle, "abacus")
+
+
+def test_a_gpu_without_the_gpu_build_names_the_package() -> None:
+    problem = engine_problems("cuda")["onnxruntime"]
+    if problem is None:
+        pytest.skip("this machine has a CUDA build of onnxruntime")
+    assert "pip install onnxruntime-gpu" in problem
+
+
+def test_negative_threads_are_refused() -> None:
+    with pytest.raises(EngineError, match="threads=-1"):
+        EngineSettings(threads=-1)

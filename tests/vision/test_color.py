@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from distill_perception.errors import ImageError
+from distill_perception.vision.color import CHANNELS, check_picture, convert
+
+RED, GREEN, BLUE, ALPHA = 10, 20, 30, 99
+PIXEL = {
+    "bgr8": [BLUE, GREEN, RED],
+    "rgb8": [RED, GREEN, BLUE],
+    "bgra8": [BLUE, GREEN, RED, ALPHA],
+    "rgba8": [RED, GREEN, BLUE, ALPHA],
+    "mono8": [40],
+}
+
+
+def picture(encoding: str) -> np.ndarray:
+    pixels = np.full((4, 5, CHANNELS[encoding]), PIXEL[encoding], np.uint8)
+    return pixels[:, :, 0] if encoding == "mono8" else pixels
+
+
+@pytest.mark.parametrize("encoding", CHANNELS)
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+@pytest.mark.parametrize("given", [True, False])
+def test_every_encoding_reaches_the_models_order(encoding: str, order: str, given: bool) -> None:
+    wanted = [40] * 3 if encoding == "mono8" else PIXEL[f"{order}8"]
+    out = np.zeros((6, 7, 3), np.uint8)[1:5, 1:6] if given else None
+    result = convert(picture(encoding), encoding, order, out)  # type: ignore[arg-type]
+    assert (result == wanted).all()
+    if out is not None:
+        assert (out == wanted).all()
+
+
+def test_a_read_only_strided_picture_is_converted() -> None:
+    wide = np.frombuffer(bytes(range(120)), np.uint8).reshape(4, 10, 3)
+    np.testing.assert_array_equal(convert(wide[:, :6], "bgr8", "rgb"), wide[:, :6, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "encoding", "expected"),
+    [
+        ((4, 5, 3), np.uint8, "yuv422", "encoding 'yuv422' is not supported; supported: bgr8, rgb8"),
+        ((4, 5, 3), np.uint16, "bgr8", "must be uint8 [H,W,3], found uint16 [4, 5, 3]"),
+        ((4, 5, 4), np.uint8, "bgr8", "must be uint8 [H,W,3], found [4, 5, 4]"),
+        ((4, 5), np.uint8, "rgba8", "must be uint8 [H,W,4], found [4, 5]"),
+        ((4, 5, 1), np.uint8, "mono8", "must be uint8 [H,W], found [4, 5, 1]"),
+        ((0, 5, 3), np.uint8, "bgr8", "is empty"),
+    ],
+)
+def test_a_malformed_picture_is_refused(
+    shape: tuple[int, ...], dtype: type, encoding: str, expected: str
+) -> None:
+    with pytest.raises(ImageError) as caught:
+        check_picture(np.zeros(shape, dtype), encoding)
+    assert expected in str(caught.value)

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from distill_perception.vision.boxes import Detection
+from distill_perception.vision.overlay import draw_overlay
+from distill_perception.vision.palette import colorize, palette_of
+from tests.support.tiny_bundle import CLASSES
+
+
+def test_a_mask_is_painted_in_its_classes_colours() -> None:
+    mask = np.array([[0, 1, 2], [255, 3, 0]], np.uint8)
+    painted = colorize(mask, palette_of(CLASSES))
+    black = (0, 0, 0)
+    wanted = [[CLASSES[0].color, CLASSES[1].color, CLASSES[2].color], [black, black, CLASSES[0].color]]
+    np.testing.assert_array_equal(painted, wanted)
+
+
+def test_a_mask_that_is_a_strided_view_is_painted_right() -> None:
+    mask = np.random.default_rng(0).integers(0, 4, (20, 30), np.uint8)[::2, ::3]
+    palette = palette_of(CLASSES)
+    np.testing.assert_array_equal(colorize(mask, palette), palette[mask])
+
+
+def test_the_mask_is_blended_and_void_left_alone() -> None:
+    picture = np.full((2, 2, 3), 100, np.uint8)
+    mask = np.array([[0, 1], [2, 255]], np.uint8)
+    out = draw_overlay(picture, CLASSES, mask, alpha=0.6)
+    np.testing.assert_array_equal(out, [[[193, 40, 40], [40, 193, 40]], [[40, 40, 193], [100, 100, 100]]])
+
+
+@pytest.mark.parametrize("mask", [None, np.zeros((60, 80), np.uint8)])
+def test_the_given_picture_is_never_changed(mask: np.ndarray | None) -> None:
+    picture = np.full((60, 80, 3), 100, np.uint8)
+    out = draw_overlay(picture, CLASSES, mask, [Detection((10, 10, 50, 50), 0.9, 2)], legend=True)
+    assert (picture == 100).all()
+    assert out.shape == picture.shape
+    assert (out != 100).any()
+
+
+def test_a_smaller_mask_is_fitted_to_the_picture() -> None:
+    mask = np.array([[0, 1]], np.uint8)
+    out = draw_overlay(np.zeros((4, 8, 3), np.uint8), CLASSES, mask, alpha=1.0)
+    assert (out[:, :4] == CLASSES[0].color).all()
+    assert (out[:, 4:] == CLASSES[1].color).all()
+
+
+def test_a_box_is_outlined_in_its_classes_colour() -> None:
+    out = draw_overlay(
+        np.zeros((200, 200, 3), np.uint8), CLASSES, detections=[Detection((50, 80, 120, 160), 0.9, 2)]
+    )
+    for y, x in ((160, 80), (120, 50), (120, 120)):
+        assert tuple(out[y, x]) == CLASSES[2].color
+    assert (out[100:150, 60:110] == 0).all()
+
+
+def test_boxes_at_and_beyond_the_edge_are_drawn_without_fail() -> None:
+    boxes = [
+        Detection((0, 0, 20, 20), 1.0, 0),
+        Detection((15, 15, 20, 20), 0.1, 1),
+        Detection((0, 0, 0, 0), 0.5, 2),
+    ]
+    assert draw_overlay(np.zeros((20, 20, 3), np.uint8), CLASSES, detections=boxes).any()
+
+
+def test_the_legend_lists_only_what_is_there() -> None:
+    mask = np.full((200, 300), 1, np.uint8)
+    out = draw_overlay(np.zeros((200, 300, 3), np.uint8), CLASSES, mask, alpha=0.0, legend=True)
+    colours = {tuple(color) for color in out.reshape(-1, 3).tolist()}
+    assert CLASSES[1].color in colours
+    assert CLASSES[0].color not in colours
+
+
+def test_a_legend_larger_than_the_picture_is_cut() -> None:
+    mask = np.array([[0, 1, 2, 255]] * 4, np.uint8)
+    assert draw_overlay(np.zeros((4, 4, 3), np.uint8), CLASSES, mask, legend=True).shape == (4, 4, 3)
