@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -231,8 +231,3 @@ def _percentiles(values: np.ndarray) -> dict[str, float]:
 
 def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def describe_counters(counters: Mapping[str, Mapping[str, int]], name: str) -> int:
-    """One counter's sum over the cameras."""
-    return sum(values.get(name, 0) for values in counters.values())

@@ -1,0 +1,41 @@
+"""Example frames as figures, the pictures inside the page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from ...manifest import ClassInfo
+from ..examples import Example, render
+
+_MAX_WIDTH = 640
+_JPEG_QUALITY = 82
+
+
+def figure(example: Example, classes: tuple[ClassInfo, ...]) -> str:
+    """Image, label (if there is one) and prediction side by side."""
+    views = [("image", example.pixels)]
+    if example.label is not None:
+        views.append(("label", render(example.pixels, classes, example.label, None, legend=False)))
+    views.append(("prediction", render(example.pixels, classes, example.mask, example.result, legend=False)))
+    cells = "".join(f'<div><img alt="{name}" src="{data_uri(picture)}"><span>{name}</span></div>' for name, picture in views)
+    score = f", <b>mean IoU {example.miou:.3f}</b>" if example.miou is not None else ""
+    return f'<figure><figcaption>frame {example.index}{score}</figcaption><div class="views">{cells}</div></figure>'
+
+
+def figures(examples: Sequence[Example], classes: tuple[ClassInfo, ...]) -> str:
+    """Several figures, one below the other."""
+    return "".join(figure(example, classes) for example in examples)
+
+
+def data_uri(picture: np.ndarray) -> str:
+    """uint8 [H,W,3] BGR as a JPEG data URI, made smaller if it is wide."""
+    height, width = picture.shape[:2]
+    if width > _MAX_WIDTH:
+        size = (_MAX_WIDTH, max(1, round(height * _MAX_WIDTH / width)))
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")

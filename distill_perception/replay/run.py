@@ -1,0 +1,137 @@
+"""A whole replay: open, play, score, write the results folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..bundle import Bundle, load_bundle
+from ..engines import EngineSettings
+from ..errors import ReplayError
+from .bag_reader import Bag, BagFrame, open_bag
+from .evaluation import Evaluation, ScoredFrame, check_classes, evaluate
+from .examples import Examples
+from .in_process import perceive_bag
+from .node_process import NodeOptions
+from .overlay_video import OverlayVideo
+from .player import PlayOptions, play
+from .recording import MaskSpool, Recording
+from .report import write_report
+from .run_info import RunInfo, run_info
+
+Progress = Callable[[str, int, int], None]  # what is being done, done, of how many
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """Everything that `distill-perception replay` can be told."""
+
+    bag: Path
+    bundle: str
+    out: Path
+    topics: tuple[str, ...] = ()
+    engine: str = "auto"
+    settings: EngineSettings = EngineSettings()
+    node_parameters: tuple[str, ...] = ()
+    in_process: bool = False
+    play: PlayOptions = PlayOptions()
+    video: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a replay left behind. video is None if none was written."""
+
+    evaluation: Evaluation
+    info: RunInfo
+    metrics: Path
+    report: Path
+    video: Path | None
+
+
+def replay(options: ReplayOptions, progress: Progress = lambda what, done, total: None) -> Outcome:
+    """Play a bag through the perception stack and write metrics.json, report.html and overlay.mp4.
+
+    Raises:
+        ReplayError: the bag cannot be used, its labels do not fit the bundle, or the node fails.
+        BundleError, EngineError: the bundle cannot be loaded or run.
+    """
+    bundle = load_bundle(options.bundle)
+    bag = open_bag(options.bag, options.topics)
+    check_classes(bag, bundle.manifest)
+    _make_folder(options.out)
+    with MaskSpool() as masks:
+        recording = _record(options, bag, bundle, masks, progress)
+        if not recording.results:
+            raise ReplayError("stopped before the first frame; nothing was written")
+        return _write_results(options, bag, bundle, recording, progress)
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReplayError(f"{out}: cannot be made: {error.strerror}; give another folder with --out") from error
+
+
+def _record(
+    options: ReplayOptions, bag: Bag, bundle: Bundle, masks: MaskSpool, progress: Progress
+) -> Recording:
+    def tell(sent: int, answered: int) -> None:
+        progress("playing", sent, bag.frame_count)
+
+    if options.in_process:
+        return perceive_bag(bag, bundle, options.engine, options.settings, masks, tell)
+    node = NodeOptions(
+        bundle=str(bundle.path.resolve()),
+        cameras=tuple(bag.cameras.values()),
+        engine=options.engine,
+        precision=options.settings.precision,
+        device=options.settings.device,
+        threads=options.settings.threads,
+        extra=options.node_parameters,
+    )
+    return play(bag, node, bundle.manifest.tasks, options.play, masks, options.out / "node.log", tell)
+
+
+def _write_results(
+    options: ReplayOptions, bag: Bag, bundle: Bundle, recording: Recording, progress: Progress
+) -> Outcome:
+    out, manifest = options.out, bundle.manifest
+    examples = Examples(len(recording.results))
+    video_path = out / "overlay.mp4" if options.video else None
+    count = 0
+    with ExitStack() as stack:
+        video = stack.enter_context(OverlayVideo(video_path, bag, manifest.classes)) if video_path else None
+
+        def visit(frame: BagFrame, scored: ScoredFrame, mask: np.ndarray | None) -> None:
+            nonlocal count
+            examples.visit(frame, scored, mask)
+            if video:
+                video.visit(frame, scored, mask)
+            count += 1
+            progress("scoring", count, len(recording.results))
+
+        evaluation = evaluate(bag, recording, manifest, visit)
+    mode, rate = _mode(options)
+    info = run_info(bag.path, bag.topics, bundle, options.settings.precision, recording.engine, mode, rate)
+    metrics, report = out / "metrics.json", out / "report.html"
+    content = {**evaluation.metrics(), **info.as_dict()}
+    metrics.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
+    write_report(report, manifest, evaluation, info, examples)
+    return Outcome(evaluation, info, metrics, report, video_path)
+
+
+def _mode(options: ReplayOptions) -> tuple[str, float | None]:
+    if options.in_process:
+        return "in process, without ROS", None
+    where = "attached to a running node, " if options.play.attach else "own node, "
+    if options.play.lockstep:
+        return where + "as fast as possible", None
+    pace = "real time" if options.play.rate == 1 else f"{options.play.rate:g} times real time"
+    return where + pace, options.play.rate

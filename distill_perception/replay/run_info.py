@@ -1,0 +1,88 @@
+"""Where a replay's numbers come from: what was run, on what, by which version."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ..bundle import Bundle
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """Provenance, written into metrics.json and the report. mode: real-time, lockstep, in-process or attached."""
+
+    bag: str
+    topics: tuple[str, ...]
+    bundle: str
+    bundle_version: str
+    bundle_sha256: str
+    engine: str
+    precision: str
+    mode: str
+    rate: float | None
+    version: str
+    git_hash: str | None
+    date: str
+    machine: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For metrics.json."""
+        return asdict(self)
+
+
+def run_info(
+    bag: Path, topics: tuple[str, ...], bundle: Bundle, precision: str, engine: str, mode: str, rate: float | None
+) -> RunInfo:
+    """Gather what is known about this run."""
+    manifest = bundle.manifest
+    model = manifest.precisions.get(precision)
+    return RunInfo(
+        bag=str(bag),
+        topics=topics,
+        bundle=manifest.name,
+        bundle_version=manifest.version,
+        bundle_sha256=model.sha256 if model else "",
+        engine=engine,
+        precision=precision,
+        mode=mode,
+        rate=rate,
+        version=package_version(),
+        git_hash=git_hash(),
+        date=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        machine=f"{platform.system()} {platform.machine()}, {_cpus()} CPUs",
+    )
+
+
+def _cpus() -> int:
+    import os
+
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
+
+
+def package_version() -> str:
+    """The installed package's version."""
+    try:
+        return version("distill_perception")
+    except PackageNotFoundError:
+        return "unknown (not installed)"
+
+
+def git_hash() -> str | None:
+    """The commit of the source checkout that this package runs from, with + if changed; None if there is none."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        return None
