@@ -1,4 +1,4 @@
-"""The renderer's promises: same bytes for a seed, exact masks and boxes, true perspective, a folder that reads."""
+"""The renderer's promises: same bytes for a seed, exact masks and boxes, true perspective, its folder."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_settings_out_of_range_are_refused_with_the_range(wrong: dict[str, int])
 
 def test_the_command_writes_a_folder_that_reads_back(tmp_path: Path) -> None:
     out = tmp_path / "drive"
-    options = "--frames 5 --scenes 2 --size 320x240 --rate 10".split()
+    options = ["--frames", "5", "--scenes", "2", "--size", "320x240", "--rate", "10"]
     assert main(["--out", str(out), *options]) == 0
     boxes = json.loads((out / "boxes.json").read_text())
     classes = json.loads((out / "classes.json").read_text())

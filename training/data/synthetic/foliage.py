@@ -29,7 +29,7 @@ def make_tree(rng: np.random.Generator, bare: bool) -> Texture:
     """A tree of 5 to 11 m; `bare` for twigs without leaves."""
     height_m = float(rng.uniform(5, 11))
     width_m = height_m * float(rng.uniform(0.55, 0.95))
-    h, w = 320, int(320 * width_m / height_m)
+    h, w = 256, int(256 * width_m / height_m)
     color, alpha = np.zeros((h, w, 3), np.float32), np.zeros((h, w), np.uint8)
     bark = np.array(_BARK[rng.integers(len(_BARK))], np.float32)
     color[:] = bark
@@ -45,7 +45,7 @@ def make_tree(rng: np.random.Generator, bare: bool) -> Texture:
         return make_texture(_with_alpha(color, alpha), width_m, height_m)
     yy, xx = np.mgrid[0:h, 0:w].astype(np.float32)
     shape = np.full((h, w), -9.0, np.float32)
-    for _ in range(9):
+    for _ in range(8):
         cx, cy = w / 2 + rng.uniform(-0.24, 0.24) * w, h * rng.uniform(0.22, 0.55)
         rx, ry = w * rng.uniform(0.17, 0.27), h * rng.uniform(0.13, 0.22)
         shape = np.maximum(shape, 1 - ((xx - cx) / rx) ** 2 - ((yy - cy) / ry) ** 2)

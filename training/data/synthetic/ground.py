@@ -56,10 +56,11 @@ def _strip(x0: float, x1: float, z0: float = 0.0, z1: float = FAR_M, y: float = 
 class Ground:
     """Draws the ground of one street."""
 
-    def __init__(self, cross: Cross, junctions: list[tuple[float, float]], rng: np.random.Generator) -> None:
+    def __init__(
+        self, cross: Cross, junctions: list[tuple[float, float]], length: float, rng: np.random.Generator
+    ) -> None:
         self.cross, self.junctions = cross, junctions
         self.grain = make_grain(rng)
-        length = 4000
         self.patches = [
             (
                 float(z),
@@ -68,7 +69,7 @@ class Ground:
                 float(rng.uniform(0.6, 7)),
                 float(rng.uniform(0.72, 1.18)),
             )
-            for z in np.cumsum(rng.uniform(4, 18, length // 8)) - 10
+            for z in np.cumsum(rng.uniform(4, 18, int(length / 11) + 1)) - 10
         ]
 
     def draw(self, canvas: Canvas, ego_z: float) -> None:

@@ -26,7 +26,7 @@ class Lens:
             bent = (bent - 118) * contrast + 116 + rng.uniform(-8, 4)
             curve.append(np.clip(np.where(bent > 225, 225 + (bent - 225) * 0.6, bent), 0, 255))
         self.curve: Array = np.stack(curve, -1)[None].astype(np.uint8)
-        grain = rng.normal(0, light.noise, (height + 64, width + 64, 3)).astype(np.float32)
+        grain = rng.standard_normal((height + 64, width + 64, 3), dtype=np.float32) * np.float32(light.noise)
         grain = cv2.GaussianBlur(grain, (0, 0), 0.6) * np.float32(1.6)
         self.grain: Array = np.clip(np.rint(grain), -60, 60).astype(np.int16)
 

@@ -81,7 +81,7 @@ class Scene:
             length,
             duration,
         )
-        self.ground = Ground(cross, self.street.junctions, rng)
+        self.ground = Ground(cross, self.street.junctions, length, rng)
         self.sky = Sky(self.light, rng, self.street.built)
         self.lens = Lens(self.light, settings.width, settings.height, rng)
         self.size = (settings.width, settings.height)

@@ -10,24 +10,24 @@ from training.data.synthetic.classes import BUILDING, SKY, TREE, tag
 from training.data.synthetic.light import Light
 from training.data.synthetic.texture import Array, noise
 
-_WIDE = 2048
-_HIGH = 512
+_WIDE, _HIGH = 1200, 512
+_BAND = 64
+_VIEW = 900.0
 
 
 class Sky:
     """A painted dome (wide picture) with a skyline on the horizon; drawn shifted as the road turns."""
 
     def __init__(self, light: Light, rng: np.random.Generator, built: float) -> None:
-        t = np.linspace(0, 1, _HIGH, dtype=np.float32)[:, None, None] ** 1.5
+        high, wide = _HIGH // 2, _WIDE // 2
+        t = np.linspace(0, 1, high, dtype=np.float32)[:, None, None] ** 1.5
         sky = np.array(light.zenith, np.float32) * (1 - t) + np.array(light.horizon, np.float32) * t
-        sky = np.repeat(sky, _WIDE, 1)
-        cloud = noise(rng, _HIGH, _WIDE, (20, 60, 150), cell=2.2)
+        sky = np.repeat(sky, wide, 1)
+        cloud = noise(rng, high, wide, (10, 30, 75), cell=2.2)
         cover = np.clip((cloud + 2.4 * light.cloud - 1.3) * 0.8, 0, 1)[..., None]
-        tone = (light.horizon[0] * 0.97 + 10 * noise(rng, _HIGH, _WIDE, (30, 90), cell=2.5) * light.cloud)[
-            ..., None
-        ]
-        sky = sky * (1 - 0.8 * cover) + 0.8 * cover * np.clip(tone, 0, 255)
-        self.picture: Array = np.clip(sky, 0, 255).astype(np.uint8)
+        tone = light.horizon[0] * 0.97 + 10 * light.cloud * noise(rng, high, wide, (15, 45), cell=2.5)
+        sky = sky * (1 - 0.8 * cover) + 0.8 * cover * np.clip(tone, 0, 255)[..., None]
+        self.picture: Array = cv2.resize(np.clip(sky, 0, 255).astype(np.uint8), (_WIDE, _HIGH))
         self.ids: Array = np.full((_HIGH, _WIDE), tag(SKY), np.uint16)
         self._skyline(light, rng, built)
 
@@ -52,18 +52,17 @@ class Sky:
             x += w
         edge = 16 + 9 * noise(rng, 1, _WIDE, (5, 40))[0]
         edge[noise(rng, 1, _WIDE, (120,))[0] > 1.2 - 2.4 * (1 - built)] *= 0.2
-        trees = np.arange(_HIGH)[:, None] > _HIGH - edge[None]
-        green = np.array([58, 84, 74], np.float32) * (1 + 0.2 * noise(rng, _HIGH, _WIDE, (3, 8)))[..., None]
-        self.picture[trees] = np.clip(green * clear * 0.8 + haze * (1 - clear), 0, 255)[trees].astype(
-            np.uint8
-        )
-        self.ids[trees] = tag(TREE)
+        trees = np.arange(_BAND)[:, None] > _BAND - edge[None]
+        green = np.array([58, 84, 74], np.float32) * (1 + 0.2 * noise(rng, _BAND, _WIDE, (3, 8)))[..., None]
+        leaves = np.clip(green * clear * 0.8 + haze * (1 - clear), 0, 255).astype(np.uint8)
+        self.picture[-_BAND:][trees] = leaves[trees]
+        self.ids[-_BAND:][trees] = tag(TREE)
 
     def draw(self, canvas: Canvas, turn_px: float) -> None:
         """Paint everything above the horizon; `turn_px` pans the dome."""
         camera = canvas.camera
         rows = min(camera.height, max(1, int(np.ceil(camera.cy))))
-        zoom = camera.width / 900.0
+        zoom = camera.width / _VIEW
         offset = float(
             np.clip(_WIDE / 2 - camera.cx / zoom + turn_px / zoom, 0, _WIDE - camera.width / zoom - 2)
         )
