@@ -33,7 +33,7 @@ class Letterbox:
 
     @classmethod
     def fit(cls, source: Size, target: Size, rule: ResizeRule = "letterbox") -> "Letterbox":
-        """Place a picture of `source` size: centred and in proportion (`letterbox`), or filling all (`stretch`)."""
+        """Place a picture: centred and in proportion (`letterbox`), or filling the input (`stretch`)."""
         if rule == "stretch":
             return cls(source, target, 0, 0, *target)
         scale = min(target[0] / source[0], target[1] / source[1])
@@ -80,7 +80,7 @@ class Letterbox:
         height, width = size or self.source
         content = self.content(mask)
         if content.shape == (height, width):
-            return content.copy()
+            return cast(NDArray[np.uint8], content.copy())
         resized = cv2.resize(content, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         return cast(NDArray[np.uint8], resized)
 

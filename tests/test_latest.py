@@ -1,0 +1,162 @@
+import random
+import threading
+import time
+
+import pytest
+
+from distill_perception.latest import LatestSlots, SlotCounts
+
+
+def balanced(counts: SlotCounts) -> bool:
+    dropped = counts.dropped_overwritten + counts.dropped_stale
+    return counts.received == counts.delivered + dropped + counts.malformed + counts.waiting
+
+
+def test_the_newest_frame_overwrites_the_waiting_one_and_that_is_counted() -> None:
+    slots: LatestSlots[str] = LatestSlots()
+    slot = slots.add("front")
+    assert [slot.put("first"), slot.put("second"), slot.put("third")] == [True, False, False]
+    assert [taken.item for taken in slots.take(0)] == ["third"]
+    assert slot.counts() == SlotCounts(received=3, delivered=1, dropped_overwritten=2)
+
+
+def test_all_waiting_cameras_come_as_one_batch_in_the_order_of_the_slots() -> None:
+    slots: LatestSlots[int] = LatestSlots()
+    front, rear, side = slots.add("front"), slots.add("rear"), slots.add("side")
+    side.put(3, stamp_ns=30)
+    front.put(1, stamp_ns=10)
+    batch = slots.take(0)
+    assert [(taken.slot, taken.item, taken.stamp_ns) for taken in batch] == [(front, 1, 10), (side, 3, 30)]
+    assert rear.counts() == SlotCounts()
+
+
+def test_nothing_waiting_returns_empty_after_the_timeout() -> None:
+    slots: LatestSlots[int] = LatestSlots()
+    slots.add("front")
+    start = time.monotonic()
+    assert slots.take(0.05) == []
+    assert 0.045 <= time.monotonic() - start < 2.0
+
+
+def test_a_frame_wakes_the_one_who_waits() -> None:
+    slots: LatestSlots[int] = LatestSlots()
+    slot = slots.add("front")
+    threading.Timer(0.05, slot.put, (7,)).start()
+    assert [taken.item for taken in slots.take(10)] == [7]
+
+
+def test_closing_wakes_the_one_who_waits_for_ever() -> None:
+    slots: LatestSlots[int] = LatestSlots()
+    result: list[object] = [None]
+    waiter = threading.Thread(target=lambda: result.__setitem__(0, slots.take()))
+    waiter.start()
+    slots.close()
+    waiter.join(10)
+    assert not waiter.is_alive()
+    assert result == [[]]
+
+
+def test_closed_slots_hand_out_nothing_but_keep_their_counts_balanced() -> None:
+    slots: LatestSlots[int] = LatestSlots()
+    slot = slots.add("front")
+    slots.close()
+    slot.put(1)
+    assert slots.take(0) == []
+    assert slot.counts() == SlotCounts(received=1, waiting=1)
+
+
+def test_frames_older_than_the_limit_are_counted_as_stale_and_left_out() -> None:
+    slots: LatestSlots[str] = LatestSlots()
+    front, rear = slots.add("front"), slots.add("rear")
+    front.put("old", stamp_ns=1_000_000_000)
+    rear.put("fresh", stamp_ns=1_100_000_000)
+    batch = slots.take(0, max_age_ms=100, now_ns=lambda: 1_200_000_000)
+    assert [taken.item for taken in batch] == ["fresh"]  # exactly 100 ms old is not too old
+    assert front.counts() == SlotCounts(received=1, dropped_stale=1)
+    assert rear.counts() == SlotCounts(received=1, delivered=1)
+
+
+@pytest.mark.parametrize("max_age_ms", [0, 100])
+def test_stamps_of_the_future_and_no_limit_leave_frames_alone(max_age_ms: float) -> None:
+    slots: LatestSlots[str] = LatestSlots()
+    slots.add("front").put("frame", stamp_ns=0 if max_age_ms == 0 else 10**18)
+    assert len(slots.take(0, max_age_ms, now_ns=lambda: 10**15)) == 1
+
+
+def test_waiting_goes_on_when_all_that_came_was_stale() -> None:
+    slots: LatestSlots[str] = LatestSlots()
+    slot = slots.add("front")
+    slot.put("old", stamp_ns=0)
+    threading.Timer(0.05, slot.put, ("fresh", 10**9)).start()
+    assert [taken.item for taken in slots.take(10, 100, now_ns=lambda: 10**9)] == ["fresh"]
+    assert slot.counts() == SlotCounts(received=2, delivered=1, dropped_stale=1)
+
+
+def test_the_time_in_the_slot_is_measured() -> None:
+    slots: LatestSlots[int] = LatestSlots()
+    slots.add("front").put(1)
+    time.sleep(0.03)
+    assert 29 <= slots.take(0)[0].waited_ms < 2000
+
+
+def test_malformed_frames_are_counted_before_and_after_delivery() -> None:
+    slots: LatestSlots[int] = LatestSlots()
+    slot = slots.add("front")
+    slot.count_malformed()
+    slot.put(1)
+    slots.take(0)
+    slot.count_malformed(delivered=True)
+    assert slot.counts() == SlotCounts(received=2, malformed=2)
+
+
+def test_two_slots_of_one_name_are_refused() -> None:
+    slots: LatestSlots[int] = LatestSlots()
+    slots.add("front")
+    with pytest.raises(ValueError, match="'front' exists"):
+        slots.add("front")
+
+
+def test_counts_are_exact_under_many_threads() -> None:
+    slots: LatestSlots[int] = LatestSlots()
+    cameras = [slots.add(f"camera{number}") for number in range(3)]
+    each, writers = 2000, 2
+    seen: dict[str, list[int]] = {camera.name: [] for camera in cameras}
+    unbalanced: list[SlotCounts] = []
+    done = threading.Event()
+
+    def write(number: int) -> None:
+        camera, rng = cameras[number % 3], random.Random(number)
+        for value in range(each):
+            if rng.random() < 0.1:
+                camera.count_malformed()
+            else:
+                camera.put(value, stamp_ns=rng.randint(0, 10))
+            if rng.random() < 0.02:
+                time.sleep(0)
+
+    def work() -> None:
+        while not done.is_set():
+            for taken in slots.take(0.01, max_age_ms=5e-6, now_ns=lambda: 10):
+                seen[taken.slot.name].append(taken.item)
+
+    def watch() -> None:
+        while not done.is_set():
+            unbalanced.extend(counts for counts in slots.counts().values() if not balanced(counts))
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(3 * writers)]
+    others = [threading.Thread(target=target) for target in (work, work, watch)]
+    for thread in threads + others:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    done.set()
+    for thread in others:
+        thread.join(60)
+    assert unbalanced == []
+    for camera in cameras:
+        counts = camera.counts()
+        assert balanced(counts)
+        assert counts.received == each * writers
+        assert counts.delivered == len(seen[camera.name])
+        assert counts.dropped_stale > 0
+        assert counts.malformed > 0
