@@ -23,6 +23,7 @@ class Status:
     engine: str
     bundle: str
     state: str
+    message: str
     cameras: tuple[CameraStatus, ...]
 
     @property
@@ -38,19 +39,21 @@ def read_status(message: Any, node_name: str = "perception") -> Status | None:
     """The node's status, or None if the array is another node's.
 
     Camera lines are those that count received frames; their hardware_id is the image topic. The node's own line is
-    named after the node and names its engine.
+    named after the node and tells its lifecycle state.
     """
     cameras = []
     own: dict[str, str] = {}
+    words = ""
     for status in message.status:
         if not status.name.startswith(node_name):
             continue
         values = {pair.key: pair.value for pair in status.values}
         if "received" in values:
             cameras.append(CameraStatus(status.hardware_id, status.level[0], status.message, values))
-        elif "engine" in values:
-            own = values
+        elif "state" in values:
+            own, words = values, status.message
     if not cameras and not own:
         return None
     bundle = f"{own.get('bundle', '')} {own.get('bundle_version', '')}".strip()
-    return Status(own.get("engine_description", own.get("engine", "")), bundle, own.get("state", ""), tuple(cameras))
+    engine = own.get("engine_description", own.get("engine", ""))
+    return Status(engine, bundle, own.get("state", ""), words, tuple(cameras))

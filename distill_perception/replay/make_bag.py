@@ -1,0 +1,52 @@
+"""From a folder or a video file to a bag, with a progress bar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..bundle import load_bundle
+from ..errors import ReplayError
+from ..terminal import counted, progress_bars
+from .bag_writer import BagOptions, write_bag
+from .labelled_folder import read_labelled_folder
+from .video_file import open_video
+
+DEFAULT_RATE_HZ = 15.0
+
+
+def make_bag(
+    source: Path,
+    out: Path,
+    rate_hz: float | None = None,
+    topic: str = "/camera/front/image_raw",
+    frame_id: str = "camera_front",
+    compressed: bool = False,
+    storage: str = "mcap",
+    bundle: str | None = None,
+    force: bool = False,
+) -> int:
+    """Write the bag; returns the number of frames.
+
+    Args:
+        rate_hz: by default a video's own rate, and DEFAULT_RATE_HZ for a folder.
+        bundle: where class names are taken from; by default the folder's classes.json, if there is one.
+
+    Raises:
+        ReplayError: the source cannot be read or the bag not written.
+        BundleError: the bundle cannot be read.
+    """
+    if not source.exists():
+        raise ReplayError(f"{source}: no such folder or video file")
+    if source.is_dir():
+        folder = read_labelled_folder(source)
+        frames, total, names, own_rate = folder.frames(), len(folder), folder.class_names, DEFAULT_RATE_HZ
+    else:
+        video = open_video(source)
+        frames, total, names, own_rate = video.frames(), video.frame_count, {}, video.rate_hz
+        if rate_hz is None and not own_rate:
+            raise ReplayError(f"{source}: the file does not say its frame rate; give one with --rate")
+    if bundle is not None:
+        names = dict(enumerate(load_bundle(bundle, verify=False).manifest.class_names))
+    options = BagOptions(topic, rate_hz or own_rate, storage, compressed, frame_id=frame_id)
+    with progress_bars() as report:
+        return write_bag(out, counted(frames, "writing", total, report), options, names, overwrite=force)

@@ -1,0 +1,64 @@
+"""What the commands show in a terminal: progress, tables, one-line errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+OUT = Console(highlight=False)
+ERR = Console(stderr=True, highlight=False)
+
+Item = TypeVar("Item")
+Report = Callable[[str, int, int], None]
+
+
+def complain(text: str) -> None:
+    """Write an error to stderr, the first line in red."""
+    first, _, rest = text.partition("\n")
+    ERR.print(f"error: {first}", style="bold red", markup=False, soft_wrap=True)
+    if rest:
+        ERR.print(rest, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Report]:
+    """Progress on stderr: call the result with what is being done, how much is done, and of how much (0: unknown)."""
+    columns = (
+        TextColumn("{task.description:<8}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=ERR, transient=True) as progress:
+        tasks = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total or None)
+            progress.update(tasks[what], completed=done)
+
+        yield report
+
+
+def counted(items: Iterable[Item], what: str, total: int, report: Report) -> Iterator[Item]:
+    """Pass items on and report how many have passed."""
+    report(what, 0, total)
+    for done, item in enumerate(items, start=1):
+        yield item
+        report(what, done, total)
+
+
+def facts(rows: Iterable[tuple[str, object]]) -> Table:
+    """A borderless table of names and values."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, str(value))
+    return table

@@ -1,0 +1,120 @@
+"""Live view of a running node in the terminal, from its /diagnostics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from .errors import ConfigError
+from .replay.status import CameraStatus, Status, read_status
+from .terminal import OUT
+
+_COLUMNS = ("camera", "rate", "latency p50 / p95 / p99", "received", "dropped", "state")
+_STYLES = {0: "green", 1: "yellow", 2: "bold red"}
+_POLL_S = 0.1
+
+
+def watch(node_name: str = "perception", once: bool = False, patience_s: float = 5.0) -> None:
+    """Show the node's status until Ctrl-C, or print it once.
+
+    Raises:
+        ConfigError: ROS is not installed, or (with `once`) nothing was heard for `patience_s`.
+    """
+    with _statuses(node_name) as statuses:
+        if once:
+            deadline = time.monotonic() + patience_s
+            for status in statuses:
+                if status is not None:
+                    OUT.print(view(status))
+                    return
+                if time.monotonic() > deadline:
+                    raise ConfigError(
+                        f"heard no diagnostics of a node '{node_name}' for {patience_s:g} s; is it running, in this "
+                        "terminal's ROS_DOMAIN_ID? start one with: distill-perception run"
+                    )
+        waiting = Text(f"waiting for diagnostics of node '{node_name}' ... (Ctrl-C ends)", style="dim")
+        heard_at = time.monotonic()
+        latest: Status | None = None
+        with Live(waiting, console=OUT, refresh_per_second=4) as live:
+            for status in statuses:
+                if status is not None:
+                    latest, heard_at = status, time.monotonic()
+                    live.update(view(status))
+                elif latest is not None and time.monotonic() - heard_at > 3.0:
+                    note = Text(f"silent for {time.monotonic() - heard_at:.0f} s: has the node ended?", "bold red")
+                    live.update(Group(view(latest), note))
+
+
+@contextmanager
+def _statuses(node_name: str) -> Iterator[Iterator[Status | None]]:
+    """An endless stream of statuses, None while there is nothing new."""
+    try:
+        import rclpy
+        from diagnostic_msgs.msg import DiagnosticArray
+        from rclpy.context import Context
+        from rclpy.executors import SingleThreadedExecutor
+        from rclpy.node import Node
+        from rclpy.signals import SignalHandlerOptions
+    except ImportError as error:
+        raise ConfigError(
+            f"ROS 2 is not importable ({error}); source your ROS workspace, or install the ROS wheels with "
+            "pip install 'distill_perception[ros]'"
+        ) from error
+    context = Context()
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    node = Node("watch", context=context, enable_rosout=False, start_parameter_services=False)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    news: list[Status] = []
+
+    def hear(message: DiagnosticArray) -> None:
+        status = read_status(message, node_name)
+        if status is not None:
+            news.append(status)
+
+    def stream() -> Iterator[Status | None]:
+        while True:
+            executor.spin_once(timeout_sec=_POLL_S)
+            yield news.pop(0) if news else None
+
+    node.create_subscription(DiagnosticArray, "/diagnostics", hear, 10)
+    try:
+        yield stream()
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+def view(status: Status) -> RenderableType:
+    """The node's line and a table of its cameras."""
+    head = Text.assemble(
+        (status.bundle or "no bundle loaded", "bold"), f"  {status.engine or 'no engine'}  ", (status.state, "dim")
+    )
+    if status.message and status.message != status.state:
+        head.append(f"\n{status.message}", _STYLES[2])
+    table = Table(*_COLUMNS, box=None, header_style="dim", pad_edge=False)
+    for camera in status.cameras:
+        table.add_row(*_row(camera))
+    return Group(head, table) if status.cameras else head
+
+
+def _row(camera: CameraStatus) -> tuple[RenderableType, ...]:
+    values = camera.values
+    times = [values.get(f"total_p{percent}_ms") for percent in (50, 95, 99)]
+    latency = " / ".join(f"{float(text):.1f}" for text in times if text) + " ms" if all(times) else "-"
+    dropped = sum(int(values.get(name, 0)) for name in ("dropped_overwritten", "dropped_stale", "malformed", "failed"))
+    return (
+        camera.topic,
+        f"{float(values.get('rate_hz', 0)):.1f} Hz",
+        latency,
+        values.get("received", "-"),
+        Text(str(dropped), "yellow" if dropped else ""),
+        Text(camera.message, _STYLES.get(camera.level, "")),
+    )
