@@ -16,7 +16,7 @@ from training.recipe import Recipe
 
 
 def iou_from_confusion(confusion: Tensor) -> Tensor:
-    """IoU of each class, float [C], from counts [C,C] (rows are the label); nan for a class that never occurs."""
+    """IoU of each class, float [C], from counts [C,C] (rows: label); nan where a class never occurs."""
     hits = confusion.diag().double()
     union = confusion.sum(0) + confusion.sum(1) - confusion.diag()
     return torch.where(union > 0, hits / union.clamp(min=1), torch.nan)

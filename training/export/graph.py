@@ -1,4 +1,4 @@
-"""The graph that is deployed: camera pixels in, class ids and confidence out, nothing per pixel left outside."""
+"""The graph that is deployed: camera pixels in, class ids and confidence out, all per-pixel work inside."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ OPSET = 18
 class DeployedSegmenter(nn.Module):
     """`forward(images uint8 [N,H,W,3] RGB)` -> mask uint8 [N,H,W], confidence uint8 [N,H/4,W/4].
 
-    Confidence is the largest softmax probability x 255 at the head's own resolution. The cast comes before the
-    transpose, as TensorRT refuses a uint8 transpose.
+    Confidence is the largest softmax probability x 255 at the head's own resolution. The cast comes before
+    the transpose, as TensorRT refuses a uint8 transpose.
     """
 
     def __init__(self, model: Segmenter) -> None:

@@ -70,5 +70,6 @@ def require_parity(results: list[Parity]) -> None:
             raise TrainingError(
                 f"parity: {result.engine} agrees with torch on {result.mask_agreement:.4%} of pixels "
                 f"(at least {MIN_AGREEMENT:.1%} wanted), confidence differs by up to "
-                f"{result.max_confidence_difference}/255 (at most {MAX_CONFIDENCE_STEPS}); no bundle was written"
+                f"{result.max_confidence_difference}/255 (at most {MAX_CONFIDENCE_STEPS}); "
+                "no bundle was written"
             )

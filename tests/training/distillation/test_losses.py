@@ -1,0 +1,104 @@
+"""Losses against hand-worked numbers, torch's own and properties that the papers state."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from training.distillation.losses import cross_entropy, enet_class_weights, kl_divergence
+
+VOID = 11
+
+
+def logits_of(*probabilities: float) -> torch.Tensor:
+    return torch.tensor(probabilities).log().view(1, -1, 1, 1)
+
+
+def test_kl_equals_the_hand_worked_example() -> None:
+    # P = (0.8, 0.2) teacher, Q = (0.7, 0.3) student: 0.8 ln(0.8/0.7) + 0.2 ln(0.2/0.3) = 0.0257320
+    found = kl_divergence(logits_of(0.7, 0.3), logits_of(0.8, 0.2), temperature=1.0)
+    assert found.item() == pytest.approx(0.0257320, abs=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 4.0])
+def test_kl_equals_torch_kldivloss_scaled_by_temperature_squared(temperature: float) -> None:
+    torch.manual_seed(0)
+    student, teacher = torch.randn(2, 5, 3, 4), torch.randn(2, 5, 3, 4)
+    reference = torch.nn.KLDivLoss(reduction="sum")(
+        (student / temperature).log_softmax(1), (teacher / temperature).softmax(1)
+    )
+    expected = reference / (2 * 3 * 4) * temperature**2
+    assert kl_divergence(student, teacher, temperature).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_kl_counts_only_valid_pixels() -> None:
+    torch.manual_seed(0)
+    student, teacher = torch.randn(1, 4, 2, 2), torch.randn(1, 4, 2, 2)
+    valid = torch.tensor([[[True, False], [False, False]]])
+    expected = kl_divergence(student[..., :1, :1], teacher[..., :1, :1], 2.0)
+    assert kl_divergence(student, teacher, 2.0, valid).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_kl_of_no_valid_pixel_is_zero_and_has_no_nan_gradient() -> None:
+    student = torch.randn(1, 4, 2, 2, requires_grad=True)
+    loss = kl_divergence(student, torch.randn(1, 4, 2, 2), 2.0, torch.zeros(1, 2, 2, dtype=torch.bool))
+    loss.backward()
+    assert loss.item() == 0
+    assert student.grad is not None
+    assert torch.equal(student.grad, torch.zeros_like(student))
+
+
+def test_no_gradient_reaches_the_teacher() -> None:
+    teacher = torch.randn(1, 4, 2, 2, requires_grad=True)
+    kl_divergence(torch.randn(1, 4, 2, 2, requires_grad=True), teacher, 2.0).backward()
+    assert teacher.grad is None
+
+
+def test_high_temperature_gradient_approaches_that_of_centred_logit_matching() -> None:
+    # Hinton et al. 2015, equation 4: T -> inf, zero-mean logits: dKL/dz = (z - v) / (N T^2); T^2 cancels.
+    torch.manual_seed(0)
+    student = torch.randn(1, 6, 1, 1, dtype=torch.float32)
+    teacher = torch.randn(1, 6, 1, 1)
+    student = (student - student.mean(1, keepdim=True)).requires_grad_()
+    teacher = teacher - teacher.mean(1, keepdim=True)
+    kl_divergence(student, teacher, 200.0).backward()
+    assert student.grad is not None
+    torch.testing.assert_close(student.grad, (student.detach() - teacher) / 6, atol=5e-3, rtol=0.05)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), temperature=st.floats(0.5, 8.0))
+def test_kl_is_never_negative_and_blind_to_the_order_of_classes(seed: int, temperature: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    student = torch.randn(2, 5, 2, 2, generator=generator)
+    teacher = torch.randn(2, 5, 2, 2, generator=generator)
+    order = torch.randperm(5, generator=generator)
+    found = kl_divergence(student, teacher, temperature)
+    assert found.item() >= -1e-6
+    assert kl_divergence(student[:, order], teacher[:, order], temperature).item() == pytest.approx(
+        found.item(), rel=1e-4, abs=1e-6
+    )
+    assert kl_divergence(teacher, teacher, temperature).item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 0.5])])
+def test_cross_entropy_equals_torch_and_ignores_void(weights: torch.Tensor | None) -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 4, 5)
+    target = torch.randint(0, 3, (2, 4, 5))
+    target[0, :2] = VOID
+    expected = torch.nn.functional.cross_entropy(logits, target, weights, ignore_index=VOID)
+    assert cross_entropy(logits, target, VOID, weights).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_cross_entropy_of_a_batch_without_labels_is_zero_not_nan() -> None:
+    assert cross_entropy(torch.randn(1, 3, 2, 2), torch.full((1, 2, 2), VOID), VOID).item() == 0
+
+
+def test_enet_weights_follow_the_formula() -> None:
+    # 1/ln(1.1 + 0.5) = 2.12764, 1/ln(1.1 + 0.1) = 5.48481; ratio 2.57789
+    weights = enet_class_weights(torch.tensor([0.5, 0.1]), 1.1)
+    assert (weights[1] / weights[0]).item() == pytest.approx(math.log(1.6) / math.log(1.2), rel=1e-5)
+    assert weights.mean().item() == pytest.approx(1.0)

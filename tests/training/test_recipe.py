@@ -1,0 +1,64 @@
+"""Recipes: the shipped ones are valid, mistakes are named."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from training.errors import TrainingError
+from training.recipe import load_recipe
+
+RECIPES = sorted((Path(__file__).parents[2] / "training" / "recipes").glob("*.yaml"))
+MINIMAL = {
+    "name": "x",
+    "data": {"train": [{"name": "a", "path": "t"}], "val": [{"name": "a", "path": "v"}]},
+}
+
+
+def written(tmp_path: Path, content: object) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_shipped_recipes_are_valid(path: Path) -> None:
+    assert load_recipe(path).name == path.stem
+
+
+def test_student_and_its_labels_only_baseline_differ_in_teacher_and_loss_alone() -> None:
+    folder = RECIPES[0].parent
+    student = load_recipe(folder / "camvid_lite0.yaml")
+    baseline = load_recipe(folder / "camvid_lite0_labels.yaml")
+    same = {"name": "", "teacher": None, "loss": baseline.loss}
+    assert student.model_copy(update=same) == baseline.model_copy(update=same)
+    assert student.teacher is not None
+    assert baseline.teacher is None
+
+
+def test_unknown_key_is_refused_with_the_nearest_right_name(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"unknown key 'epoch' .*did you mean 'epochs'"):
+        load_recipe(written(tmp_path, {**MINIMAL, "optimizer": {"epoch": 3}}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"optimizer": {"lr": -1}}, "optimizer.lr"),
+        ({"loss": {"kl": 1.0}}, "no teacher section"),
+        ({"data": {"train": [], "val": []}}, "data.train"),
+    ],
+)
+def test_bad_values_are_named_with_their_place(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(TrainingError, match=message):
+        load_recipe(written(tmp_path, {**MINIMAL, **change}))
+
+
+def test_missing_and_malformed_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="cannot read recipe"):
+        load_recipe(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(TrainingError, match="is not YAML"):
+        load_recipe(tmp_path / "bad.yaml")

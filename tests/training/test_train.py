@@ -1,0 +1,138 @@
+"""Training, resuming and exporting a tiny student, through the command line as a user would."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torchmetrics.classification import MulticlassJaccardIndex
+
+from distill_perception.bundle import Bundle, load_bundle
+from distill_perception.engines import EngineSettings, open_engine
+from tests.support.tiny_training import SIZE, tiny_recipe, write_color_blocks
+from training.curves import read_log
+from training.data.labelled_folder import read_folder
+from training.distillation.module import iou_from_confusion
+from training.errors import TrainingError
+from training.export.graph import DeployedSegmenter
+from training.export.parity import measure_parity, require_parity
+from training.recipe import Recipe
+from training.run_folder import load_model
+
+pytestmark = pytest.mark.slow
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "training", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=300)
+
+
+def save(recipe: Recipe, path: Path) -> Path:
+    path.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    return path
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    root = tmp_path_factory.mktemp("blocks")
+    return write_color_blocks(root / "train", 16, seed=1), write_color_blocks(root / "val", 4, seed=2)
+
+
+@pytest.fixture(scope="module")
+def teacher(folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of two epochs, stopped after the first and resumed."""
+    root = tmp_path_factory.mktemp("teacher")
+    first = command("train", save(tiny_recipe(*folders, epochs=1), root / "a.yaml"), "--out", root / "run")
+    assert first.returncode == 0, first.stderr
+    again = command("train", save(tiny_recipe(*folders, epochs=2), root / "b.yaml"), "--out", root / "run")
+    assert again.returncode == 2
+    assert "--resume" in again.stderr
+    second = command("train", root / "b.yaml", "--out", root / "run", "--resume")
+    assert second.returncode == 0, second.stderr
+    return root / "run"
+
+
+@pytest.fixture(scope="module")
+def student(folders: tuple[Path, Path], teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("student")
+    recipe = tiny_recipe(*folders, epochs=1, teacher={"run": teacher}, loss={"kl": 1.0})
+    done = command("train", save(recipe, root / "s.yaml"), "--out", root / "run")
+    assert done.returncode == 0, done.stderr
+    return root / "run"
+
+
+@pytest.fixture(scope="module")
+def bundle(student: Path, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    out = tmp_path_factory.mktemp("bundles") / "tiny_student"
+    done = command("export", student, "--out", out, "--compare", teacher)
+    assert done.returncode == 0, done.stderr
+    return load_bundle(out)
+
+
+def test_resumed_run_goes_on_where_it_stopped_and_keeps_its_records(teacher: Path) -> None:
+    checkpoint = torch.load(teacher / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True)
+    assert checkpoint["epoch"] == 1
+    assert checkpoint["global_step"] == 8  # two epochs of 16 frames in batches of 4
+    provenance = json.loads((teacher / "provenance.json").read_text())
+    assert provenance["seed"] == 3
+    assert {"git_hash", "command", "date", "torch"} <= provenance.keys()
+    assert (teacher / "curves.png").stat().st_size > 1000
+    assert "miou/blocks" in json.loads((teacher / "result.json").read_text())["metrics"]
+
+
+def test_distilled_run_logs_the_kl_term(student: Path) -> None:
+    curves = read_log(student)
+    assert curves["loss/kl"]
+    assert all(value >= 0 for _, value in curves["loss/kl"])
+
+
+def test_exported_bundle_says_what_the_torch_student_says(bundle: Bundle, student: Path) -> None:
+    _, model = load_model(student)
+    samples = list(read_folder(Path(load_model(student)[0].data.val[0].path), SIZE))
+    frames = np.stack([s.image for s in samples])
+    with torch.inference_mode():
+        mask, confidence = DeployedSegmenter(model)(torch.from_numpy(frames))
+    engine = open_engine(bundle, "onnxruntime", EngineSettings())
+    found = engine.infer(frames)
+    assert (found["mask"] == mask.numpy()).mean() > 0.999
+    assert np.abs(found["confidence"].astype(int) - confidence.numpy()).max() <= 1
+
+
+def test_manifest_tells_where_the_bundle_comes_from(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    assert manifest.name == "tiny_student"
+    assert manifest.provenance.seed == 3
+    assert manifest.provenance.teacher == "run"
+    assert "train" in manifest.provenance.command
+    miou = [m for m in manifest.metrics if m.name == "miou"]
+    assert len(miou) == 1
+    assert "export" in miou[0].command
+    assert sum(m.name == "miou/torch" for m in manifest.metrics) == 2  # the run itself and the one beside it
+
+
+def test_engines_that_say_something_else_stop_the_export(bundle: Bundle, teacher: Path) -> None:
+    _, other = load_model(teacher)
+    frames = np.random.default_rng(0).integers(0, 256, (2, *SIZE, 3)).astype(np.uint8)
+    with pytest.raises(TrainingError, match=r"parity: \w+ agrees with torch on"):
+        require_parity(measure_parity(DeployedSegmenter(other), bundle, frames))
+
+
+def test_exporting_an_unfinished_run_says_how_to_train(tmp_path: Path, teacher: Path) -> None:
+    (tmp_path / "recipe.yaml").write_bytes((teacher / "recipe.yaml").read_bytes())
+    done = command("export", tmp_path, "--out", tmp_path / "b")
+    assert done.returncode == 2
+    assert "train first" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "b").exists()
+
+
+def test_iou_from_confusion_equals_torchmetrics() -> None:
+    torch.manual_seed(0)
+    prediction, target = torch.randint(0, 5, (4, 50)), torch.randint(0, 5, (4, 50))
+    confusion = torch.bincount((target * 5 + prediction).flatten(), minlength=25).view(5, 5)
+    expected = MulticlassJaccardIndex(5, average=None)(prediction, target)
+    torch.testing.assert_close(iou_from_confusion(confusion).float(), expected)
