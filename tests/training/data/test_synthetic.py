@@ -128,7 +128,7 @@ def test_a_pedestrian_is_as_tall_as_focal_length_times_height_over_distance(dist
 @pytest.mark.parametrize("distance", [10.0, 20.0, 40.0])
 def test_a_car_ahead_is_as_wide_as_focal_length_times_width_over_distance(distance: float) -> None:
     canvas, body = blank_canvas(), BODIES["estate"]
-    Vehicle(body, (90, 90, 90), 3).draw(canvas, 0.0, distance + body.length / 2, 0.0)
+    Vehicle(body, (90, 90, 90)).draw(canvas, 3, 0.0, distance + body.length / 2, 0.0)
     columns = np.nonzero((canvas.ids & 15) == CAR)[1]
     assert np.ptp(columns) + 1 == pytest.approx(FOCAL * body.width / distance, rel=0.03, abs=2)
 
@@ -137,7 +137,7 @@ def test_things_grow_as_the_camera_comes_nearer() -> None:
     areas = []
     for distance in (40.0, 30.0, 20.0, 12.0, 8.0):
         canvas = blank_canvas()
-        Vehicle(BODIES["hatchback"], (90, 90, 90), 3).draw(canvas, 2.0, distance, 0.0)
+        Vehicle(BODIES["hatchback"], (90, 90, 90)).draw(canvas, 3, 2.0, distance, 0.0)
         areas.append(int((canvas.ids > 15).sum()))
     assert areas == sorted(areas)
     assert areas[-1] > 8 * areas[0]

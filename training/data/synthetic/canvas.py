@@ -50,13 +50,12 @@ class Canvas:
     def flat(self, pixels: list[tuple[float, float]], color: Color, tag: int | None) -> None:
         """Fill a polygon of pixels."""
         us, vs = [p[0] for p in pixels], [p[1] for p in pixels]
-        if max(us) < 0 or min(us) >= self.camera.width or max(vs) < 0 or min(vs) >= self.camera.height:
+        left, right, top, foot = min(us), max(us), min(vs), max(vs)
+        if right < 0 or left >= self.camera.width or foot < 0 or top >= self.camera.height:
             return
-        limit = _FAR_PX
-        corners = [
-            (int(max(-limit, min(limit, u)) * _ONE), int(max(-limit, min(limit, v)) * _ONE))
-            for u, v in pixels
-        ]
+        if min(left, top) < -_FAR_PX or max(right, foot) > _FAR_PX:
+            pixels = [(max(-_FAR_PX, min(_FAR_PX, u)), max(-_FAR_PX, min(_FAR_PX, v))) for u, v in pixels]
+        corners = [(int(u * _ONE), int(v * _ONE)) for u, v in pixels]
         shape = [np.array(corners, np.int32)]
         cv2.fillPoly(self.image, shape, color, cv2.LINE_AA, _SHIFT)
         if tag is not None:

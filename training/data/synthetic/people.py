@@ -61,33 +61,37 @@ def draw_pedestrian(
 
     swing = 0.32 * math.sin(phase)
     arm = 0.24 * math.sin(phase)
-    far, near = (-1, 1) if cos * (canvas.camera.lateral - x) + sin * z > 0 else (1, -1)
-    for side in (far, near):
-        step = swing * side
-        lift = 0.06 * max(0.0, math.cos(phase) * side)
+    fine = z < 35
+
+    def side_limbs(side: int, tone: float) -> None:
+        step, lift = swing * side, 0.06 * max(0.0, math.cos(phase) * side)
         knee = at(step * 0.55 + 0.06, 0.48 + lift, side * 0.09)
         foot = at(step, 0.06 + lift, side * 0.09)
-        tone = light * (0.75 if side == far else 1.0)
         canvas.limb(at(0, 0.9, side * 0.08), knee, 0.085, look.legs, mark, tone)
         canvas.limb(knee, foot, 0.06, look.legs, mark, tone)
-        canvas.limb(foot, at(step + 0.16, 0.04 + lift, side * 0.09), 0.045, (30, 30, 34), mark, tone)
-        if side == far:
+        if fine:
+            toe = at(step + 0.16, 0.04 + lift, side * 0.09)
+            canvas.limb(foot, toe, 0.045, (30, 30, 34), mark, tone)
             _arm(canvas, at, -arm * side, side, look, mark, tone)
-            hem = 0.55 if look.long_coat else 0.86
-            body = [at(0.1, hem, -0.15), at(0.1, hem, 0.15), at(-0.1, hem, 0.15), at(-0.1, hem, -0.15)]
-            top = [at(0.09, 1.42, -0.21), at(0.09, 1.42, 0.21), at(-0.09, 1.42, 0.21), at(-0.09, 1.42, -0.21)]
-            if z > 1.5:
-                for i in range(4):
-                    j = (i + 1) % 4
-                    canvas.polygon([body[i], body[j], top[j], top[i]], look.coat, mark, light)
-                canvas.limb(at(0, 1.1, 0.03), at(0, 1.36, 0.03), 0.12, look.coat, mark, light * 1.12)
-            if look.bag:
-                canvas.limb(at(-0.16, 1.05, 0), at(-0.16, 1.3, 0), 0.13, (45, 40, 38), mark, light)
-            canvas.limb(at(0, 1.4, 0), at(0.01, 1.5, 0), 0.06, look.skin, mark, light * 0.9)
-            canvas.ball(at(0, 1.63, 0), 0.115 * s, look.hair, mark, light)
-            canvas.ball(at(0.045, 1.59, 0), 0.095 * s, look.skin if cos < 0.3 else look.hair, mark, light)
-        else:
-            _arm(canvas, at, -arm * side, side, look, mark, light)
+
+    far = -1 if cos * (canvas.camera.lateral - x) + sin * z > 0 else 1
+    side_limbs(far, light * 0.75)
+    if fine:
+        hem = 0.55 if look.long_coat else 0.86
+        low = [at(0.1, hem, -0.15), at(0.1, hem, 0.15), at(-0.1, hem, 0.15), at(-0.1, hem, -0.15)]
+        top = [at(0.09, 1.42, -0.21), at(0.09, 1.42, 0.21), at(-0.09, 1.42, 0.21), at(-0.09, 1.42, -0.21)]
+        for i in range(4):
+            canvas.polygon([low[i - 1], low[i], top[i], top[i - 1]], look.coat, mark, light)
+        canvas.limb(at(0, 1.1, 0.03), at(0, 1.36, 0.03), 0.12, look.coat, mark, light * 1.12)
+        if look.bag:
+            canvas.limb(at(-0.16, 1.05, 0), at(-0.16, 1.3, 0), 0.13, (45, 40, 38), mark, light)
+        canvas.limb(at(0, 1.4, 0), at(0.01, 1.5, 0), 0.06, look.skin, mark, light * 0.9)
+    else:
+        canvas.limb(at(0, 0.95, 0), at(0, 1.3, 0), 0.2, look.coat, mark, light)
+    canvas.ball(at(0, 1.63, 0), 0.115 * s, look.hair, mark, light)
+    if fine:
+        canvas.ball(at(0.045, 1.59, 0), 0.095 * s, look.skin if cos < 0.3 else look.hair, mark, light)
+    side_limbs(-far, light)
 
 
 def _arm(canvas: Canvas, at: Place, swing: float, side: int, look: Look, mark: int, tone: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +20,8 @@ from training.data.synthetic.settings import WEATHERS, DriveSettings
 from training.data.synthetic.shadows import cast_shadows
 from training.data.synthetic.sky import Sky
 from training.data.synthetic.street import make_street
-from training.data.synthetic.traffic import make_actors
+from training.data.synthetic.things import Thing
+from training.data.synthetic.traffic import Actor, make_actors
 
 VIEW_M = 130.0
 
@@ -130,16 +130,18 @@ class Scene:
         things = [t for t in self.street.things if -1.5 < t.far - ego_z < view]
         actors = []
         for actor in self.actors:
-            ahead = actor.place(time_s)[1] - ego_z
-            if (-1.5 if actor.kind == "vehicle" else 0.8) < ahead < view:
+            x, z = actor.place(time_s)
+            ahead = z - ego_z
+            indoors = actor.kind != "vehicle" and abs(x) > self.street.cross.pavement
+            if not indoors and _in_view(canvas.camera, actor.kind, x, ahead, view):
                 actors.append((ahead, actor))
         shadows = cast_shadows(canvas, ego_z, time_s, things, [a for _, a in actors])
         self.ground.finish(canvas, ego_z, shadows)
-        order: list[tuple[float, int, Any]] = [(t.far - ego_z, i, t) for i, t in enumerate(things)]
-        order += [(z, len(things) + i, actor) for i, (z, actor) in enumerate(actors)]
-        for _, _, item in sorted(order, key=lambda entry: (-entry[0], entry[1])):
-            if hasattr(item, "place"):
-                item.draw(canvas, ego_z, time_s)
+        order: list[tuple[float, int, Thing | Actor]] = [(t.far - ego_z, 0, t) for t in things]
+        order += [(z, number, actor) for number, (z, actor) in enumerate(actors, start=1)]
+        for _, number, item in sorted(order, key=lambda entry: (-entry[0], entry[1])):
+            if isinstance(item, Actor):
+                item.draw(canvas, number, ego_z, time_s)
             else:
                 item.draw(canvas, ego_z)
         if self.bonnet:
@@ -147,3 +149,18 @@ class Scene:
             oval = ((int(w * 0.48), int(h * 1.03)), (int(w * 0.62), int(h * 0.12)))
             cv2.ellipse(canvas.image, *oval, 0, 0, 360, (52, 48, 46), -1, cv2.LINE_AA)
             cv2.ellipse(canvas.ids, *oval, 0, 0, 360, VOID, -1)
+
+
+def _in_view(camera: Camera, kind: str, x: float, ahead: float, view: float) -> bool:
+    """Whether any of an actor may show: it is within the view's depth and not far to one side."""
+    if kind != "vehicle":
+        if not 0.8 < ahead < min(view, 95.0):
+            return False
+        u, room = camera.project(x, 0.0, ahead)[0], camera.focal / ahead
+    elif not -4.5 < ahead < view:
+        return False
+    elif ahead < 6:
+        return True
+    else:
+        u, room = camera.project(x, 0.0, ahead)[0], 6 * camera.focal / (ahead - 5)
+    return -room < u < camera.width + room

@@ -15,6 +15,7 @@ from training.data.synthetic.texture import Texture
 from training.data.synthetic.things import Building, Panel, Post, Thing, Upright
 
 STYLES = ("high_street", "terrace", "suburb", "park", "centre")
+_STYLE_SHARES = (0.27, 0.24, 0.15, 0.13, 0.21)
 _SIGN_COLORS: tuple[Color, ...] = ((150, 80, 20), (60, 110, 30), (40, 40, 170), (200, 200, 200), (60, 40, 30))
 
 
@@ -33,7 +34,7 @@ def make_cross(style: str, rng: np.random.Generator) -> Cross:
     """Draw widths and surfaces."""
     half = float(rng.uniform(3.2, 5.2)) + (1.5 if style in ("park", "centre") and rng.random() < 0.4 else 0.0)
     verge = float(rng.uniform(1.2, 3.0)) if style in ("park", "suburb") and rng.random() < 0.6 else 0.0
-    pavement = half + verge + float(rng.uniform(2.2, 5.5))
+    pavement = half + verge + float(rng.uniform(2.4, 6.0))
     grey = rng.uniform(82, 138)
     asphalt = (grey * rng.uniform(0.98, 1.08), grey, grey * rng.uniform(0.95, 1.03))
     light = grey * rng.uniform(1.0, 1.4) + 8
@@ -61,7 +62,7 @@ def make_cross(style: str, rng: np.random.Generator) -> Cross:
 
 def make_street(rng: np.random.Generator, light: Light, length: float) -> Street:
     """Lay out a street of `length` metres."""
-    style = STYLES[rng.integers(len(STYLES))]
+    style = str(rng.choice(STYLES, p=_STYLE_SHARES))
     cross = make_cross(style, rng)
     kinds = {
         "high_street": ("shops",),

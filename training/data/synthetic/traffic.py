@@ -14,8 +14,6 @@ from training.data.synthetic.people import Look, draw_cyclist, draw_pedestrian, 
 from training.data.synthetic.vehicles import Vehicle
 
 _SHARES = {"hatchback": 0.36, "saloon": 0.2, "estate": 0.16, "suv": 0.12, "van": 0.11, "bus": 0.05}
-MAX_INSTANCES = 4000
-"""The id picture has twelve bits for instances."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,6 @@ class Actor:
     """
 
     kind: str
-    instance: int
     x: float
     z: float
     vx: float
@@ -42,18 +39,18 @@ class Actor:
         """Street position (x, z from the street's start) at a time."""
         return self.x + self.vx * time_s, self.z + self.vz * time_s
 
-    def draw(self, canvas: Canvas, ego_z: float, time_s: float) -> None:
-        """Draw it as it is at a time."""
+    def draw(self, canvas: Canvas, instance: int, ego_z: float, time_s: float) -> None:
+        """Draw it as it is at a time; `instance` tells it from the others in this frame."""
         x, z = self.place(time_s)
         speed = math.hypot(self.vx, self.vz)
         if isinstance(self.shape, Vehicle):
-            self.shape.draw(canvas, x, z - ego_z, self.heading)
+            self.shape.draw(canvas, instance, x, z - ego_z, self.heading)
         elif self.kind == "pedestrian":
             phase = self.phase + (2 * math.pi * speed / 1.45 * time_s)
-            draw_pedestrian(canvas, self.shape, self.instance, x, z - ego_z, self.heading, phase)
+            draw_pedestrian(canvas, self.shape, instance, x, z - ego_z, self.heading, phase)
         else:
             phase = self.phase + speed * time_s * 1.1
-            draw_cyclist(canvas, self.shape, self.instance, x, z - ego_z, self.heading, phase)
+            draw_cyclist(canvas, self.shape, instance, x, z - ego_z, self.heading, phase)
 
 
 def make_actors(
@@ -76,21 +73,19 @@ def make_actors(
         share = np.array([_SHARES[n] for n in names])
         name = names[int(rng.choice(len(names), p=share / share.sum()))]
         paint = PAINTS[rng.integers(len(PAINTS))]
-        number = len(actors) + 1
-        actors.append(
-            Actor("vehicle", number, x, z, 0.0, vz, heading, Vehicle(BODIES[name], paint, number), 0.0)
-        )
+        actors.append(Actor("vehicle", x, z, 0.0, vz, heading, Vehicle(BODIES[name], paint), 0.0))
 
     def person(kind: str, x: float, z: float, vx: float, vz: float, heading: float) -> None:
-        number = len(actors) + 1
         phase = float(rng.uniform(0, 6.28))
-        actors.append(Actor(kind, number, x, z, vx, vz, heading, make_look(rng), phase))
+        actors.append(Actor(kind, x, z, vx, vz, heading, make_look(rng), phase))
 
     lane = cross.half_road / 2
-    parked = cross.half_road > 4.0
+    roomy = cross.half_road > 4.0
+    parked = {-1: 0.0, 1: 0.0}
     small = ("hatchback", "saloon", "estate", "suv", "van")
     for side in (-1, 1):
-        density = float(rng.choice([0.0, 0.35, 0.8])) if parked else float(rng.choice([0.0, 0.0, 0.2]))
+        density = float(rng.choice([0.0, 0.35, 0.8])) if roomy else float(rng.choice([0.0, 0.0, 0.2]))
+        parked[side] = density
         for z in np.arange(-5 + float(rng.uniform(0, 5)), length, 6.2):
             near_junction = any(a - 7 < z < b + 9 for a, b in junctions)
             if rng.random() < density and not near_junction:
@@ -98,20 +93,21 @@ def make_actors(
                 vehicle(
                     on_kerb, float(z + rng.uniform(-0.4, 0.4)), 0.0, 0.0 if side == keep else math.pi, small
                 )
-    ahead = start_z + float(rng.uniform(9, 30))
+    ahead, pace = start_z + float(rng.uniform(9, 30)), float(rng.uniform(1.0, 1.05))
     for _ in range(int(rng.integers(1, 4))):
-        vehicle(keep * (lane - 0.3), ahead, speed * float(rng.uniform(0.97, 1.06)), 0.0)
+        vehicle(keep * (lane - 0.3), ahead, speed * pace, 0.0)
+        pace += float(rng.uniform(0, 0.04))
         ahead += float(rng.uniform(14, 40))
     oncoming = start_z + float(rng.uniform(8, 40))
     other = float(rng.uniform(6, 11))
-    while oncoming < length + other * duration_s and len(actors) < MAX_INSTANCES // 2:
+    while oncoming < length + other * duration_s:
         vehicle(-keep * (lane - 0.3), oncoming, -other, math.pi)
         oncoming += float(rng.uniform(12, 70))
     busy = {"high_street": 3.5, "centre": 4.5, "terrace": 9.0, "suburb": 13.0, "park": 11.0}[style]
     walk = (cross.half_road + cross.verge + 0.5, cross.pavement - 0.4)
     for side in (-1, 1):
         z = 2.0
-        while z < length and len(actors) < MAX_INSTANCES - 200:
+        while z < length:
             way = 1 if rng.random() < 0.5 else -1
             pace = float(rng.uniform(0.9, 1.6)) * (0 if rng.random() < 0.12 else 1)
             heading = float(rng.normal(0, 0.15)) + (0.0 if way > 0 else math.pi)
@@ -125,11 +121,13 @@ def make_actors(
             reach = max(0.5, (a - start_z) / max(speed, 0.5) - 3.0)
             x = -way * (cross.half_road + 1.0) - way * 1.3 * (reach - 1.5)
             person("pedestrian", x, b + 2.0, way * 1.3, 0.0, way * math.pi / 2)
-    z = start_z + float(rng.uniform(6, 15))
+    z = start_z + float(rng.uniform(5, 35))
     while z < length:
         side = keep if rng.random() < 0.65 else -keep
         pace = float(rng.uniform(3.5, 6.0))
-        edge = cross.half_road - (2.35 if parked else 0.7)
+        if parked[side] and side == keep:
+            pace = max(pace, speed * 1.02)
+        edge = cross.half_road - (2.35 if parked[side] else float(rng.uniform(0.5, 1.2)))
         person(
             "cyclist",
             side * edge,

@@ -14,6 +14,7 @@ from training.data.synthetic.light import Color
 
 Place = Callable[[float, float, float], Point]
 GLASS: Color = (64, 56, 50)
+TYRE: Color = (30, 30, 30)
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,12 @@ class Vehicle:
 
     body: Body
     paint: Color
-    instance: int
 
-    def draw(self, canvas: Canvas, x: float, z: float, heading: float) -> None:
+    def draw(self, canvas: Canvas, instance: int, x: float, z: float, heading: float) -> None:
         """Draw it with the middle of its footprint at street point (x, z)."""
         body, half = self.body, self.body.width / 2
         sin, cos = math.sin(heading), math.cos(heading)
-        mark = tag(CAR, self.instance)
+        mark = tag(CAR, instance)
         near = z < 45
         eye = canvas.camera.lateral - x - 0.5 * canvas.camera.bend * z * z
         along_eye, side_eye = eye * sin - z * cos, eye * cos + z * sin
@@ -80,13 +80,10 @@ class Vehicle:
             at(-reach, 0.22, half),
         ]
         canvas.polygon(shadow, (22, 22, 22), mark)
-        for along in (-0.31 * body.length, 0.31 * body.length):
-            for across in (-side, side):
-                if across == side:
-                    continue
-                self._wheel(
-                    canvas, [at(along + da, up, across * half * 0.9) for da, up in _ring(body.wheel)], mark
-                )
+        if near:
+            for along in (-0.31 * body.length, 0.31 * body.length):
+                ring = [at(along + da, up, -side * half * 0.9) for da, up in _ring(body.wheel)]
+                canvas.polygon(ring, TYRE, mark)
         strips(body.lower, 1.0, 1.0, 0.3, ())
         low = [at(a, y, side * half) for a, y in body.lower]
         belt = body.upper[0][1]
@@ -132,16 +129,12 @@ class Vehicle:
                 flank * 0.8,
             )
         for along in (-0.31 * body.length, 0.31 * body.length):
-            self._wheel(canvas, [at(along + da, up, side * half) for da, up in _ring(body.wheel)], mark)
+            canvas.polygon([at(along + da, up, side * half) for da, up in _ring(body.wheel)], TYRE, mark)
             if near:
                 hub = [at(along + da, up, side * half) for da, up in _ring(body.wheel, 0.6)]
                 canvas.polygon(hub, (140, 140, 140), None, flank)
         if along_eye < -reach or along_eye > reach:
             self._end(canvas, at, -reach if along_eye < 0 else reach, along_eye < 0, belt)
-
-    @staticmethod
-    def _wheel(canvas: Canvas, ring: list[Point], mark: int) -> None:
-        canvas.polygon(ring, (30, 30, 30), mark)
 
     def _end(self, canvas: Canvas, at: Place, along: float, rear: bool, belt: float) -> None:
         """Lights, plate and bumper of the end that shows."""
