@@ -163,7 +163,7 @@ def built_wheel(cache: Path) -> Path:
     if wheel.is_file():
         return wheel
     require_compiler()
-    print("    generating vision_msgs from interfaces/ (about a minute, once) ...", flush=True)
+    print("    generating vision_msgs from interfaces/ (under a minute, once) ...", flush=True)
     with tempfile.TemporaryDirectory(prefix="vision_msgs_") as folder:
         install = compile_messages(Path(folder))
         cache.mkdir(parents=True, exist_ok=True)
