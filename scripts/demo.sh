@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# The demo: a drive through the real node, then a report. BAG=, VIDEO= or CAMERA= take the place of the rendered drive.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/machine.sh
+
+bundle=${BUNDLE:-models/camvid_lite0}
+out=${OUT:-build/demo}
+rate=15
+run=scripts/run.sh
+mkdir -p "$out"
+
+if [ -n "${CAMERA:-}" ]; then
+  say "Serving $CAMERA with $bundle; Ctrl-C stops"
+  exec $run distill-perception run --bundle "$bundle" --camera "$CAMERA"
+fi
+
+if [ -n "${BAG:-}" ]; then
+  bag=$BAG
+elif [ -n "${VIDEO:-}" ]; then
+  bag=$out/video
+  say "Making a bag of $VIDEO"
+  rm -rf "$bag"
+  $run distill-perception bag "$VIDEO" --out "$bag"
+else
+  drive=$out/drive bag=$out/bag
+  say "Rendering a synthetic drive with exact labels into $drive"
+  rm -rf "$drive" "$bag"
+  $run python -m training.data.synthetic --out "$drive" --frames "${FRAMES:-225}" --scenes 3 --seed 7 --rate $rate
+  $run distill-perception bag "$drive" --out "$bag" --rate $rate
+fi
+
+say "Playing $bag through the node"
+$run distill-perception replay "$bag" --bundle "$bundle" --out "$out/report"
+say "Report:   $out/report/report.html"
+say "Metrics:  $out/report/metrics.json"
+say "Overlay:  $out/report/overlay.mp4"
