@@ -33,12 +33,13 @@ def train(recipe: Recipe, folder: Path, resume: bool = False) -> dict[str, float
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     data = FolderDataModule(recipe.data, recipe.optimizer.batch, recipe.seed)
     data.setup("fit")
-    steps = len(data.train) // recipe.optimizer.batch * recipe.optimizer.epochs
-    if steps == 0:
+    steps_an_epoch = len(data.train) // recipe.optimizer.batch
+    if steps_an_epoch == 0:
         raise TrainingError(f"{len(data.train)} frames do not fill one batch of {recipe.optimizer.batch}")
     teacher = None
     if recipe.teacher is not None:
         teacher = load_model(recipe.teacher.run)[1].requires_grad_(False)
+    steps = steps_an_epoch * recipe.optimizer.epochs
     module = DistillationModule(recipe, class_frequencies(data.train, len(CAMVID)), steps, teacher)
     start_run(folder, recipe)
 
@@ -56,7 +57,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False) -> dict[str, float
         callbacks=callbacks,
         logger=CSVLogger(folder, name="", version="log"),
         num_sanity_val_steps=0,
-        log_every_n_steps=10,
+        log_every_n_steps=min(10, steps_an_epoch),
         enable_model_summary=False,
     )
     begin = time.monotonic()
