@@ -43,7 +43,11 @@ def train_command(
     set_threads(threads)
     spec = load_recipe(recipe)
     folder = out or Path("runs") / spec.name
-    metrics = train(spec, folder, resume)
+    try:
+        metrics = train(spec, folder, resume)
+    except KeyboardInterrupt:
+        console.print(f"stopped; every finished epoch is kept: go on with --out {folder} --resume")
+        raise typer.Exit(130) from None
     for key, value in metrics.items():
         typer.echo(f"{key:32s} {value:.4f}")
     typer.echo(f"run folder: {folder}")

@@ -61,9 +61,12 @@ def train(recipe: Recipe, folder: Path, resume: bool = False) -> dict[str, float
         enable_model_summary=False,
     )
     begin = time.monotonic()
-    trainer.fit(module, data, ckpt_path=checkpoint if resume and checkpoint.exists() else None)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint if resume and checkpoint.exists() else None)
+    except SystemExit:  # Lightning turns Ctrl-C into exit(1)
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
     plot_curves(folder)
     metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(("miou/", "iou/"))}
     result = {

@@ -1,8 +1,10 @@
 """Training, resuming and exporting a tiny student, through the command line as a user would."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,23 @@ def test_resumed_run_goes_on_where_it_stopped_and_keeps_its_records(teacher: Pat
     assert {"git_hash", "command", "date", "torch"} <= provenance.keys()
     assert (teacher / "curves.png").stat().st_size > 1000
     assert "miou/blocks" in json.loads((teacher / "result.json").read_text())["metrics"]
+
+
+def test_interrupted_training_keeps_its_epochs_and_says_how_to_go_on(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    recipe = save(tiny_recipe(*folders, epochs=500), tmp_path / "long.yaml")
+    words = [sys.executable, "-m", "training", "train", str(recipe), "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in stderr
+    assert "Traceback" not in stderr
+    assert torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] >= 4
 
 
 def test_distilled_run_logs_the_kl_term(student: Path) -> None:

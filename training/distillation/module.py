@@ -40,6 +40,11 @@ class DistillationModule(L.LightningModule):
         self._teacher = (teacher,)
         self._confusion = [MulticlassConfusionMatrix(classes, VOID_ID) for _ in recipe.data.val]
 
+    def on_fit_start(self) -> None:
+        for teacher in self._teacher:
+            if teacher is not None:
+                teacher.to(self.device)
+
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.model(images)
         return logits
