@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from ..errors import ConfigError, PerceptionError
-from .transport import use_large_messages
+from .transport import transport_problem, use_large_messages
 
 _POLL_S = 0.2  # a Python signal handler runs when the executor comes back from waiting
 
@@ -53,6 +53,9 @@ def _run(args: list[str], stopping: list[int]) -> int:
         return 2
     logging.getLogger("distill_perception").addHandler(RosLogHandler(node))
     logging.getLogger("distill_perception").setLevel(logging.INFO)
+    problem = transport_problem()
+    if problem:
+        node.get_logger().warning(problem)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     code = 0

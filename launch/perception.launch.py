@@ -1,0 +1,95 @@
+"""Start the perception node and bring it up through its lifecycle.
+
+ros2 launch distill_perception perception.launch.py cameras:="['/camera/front/image_raw']"
+"""
+
+import launch
+import launch.actions
+import launch.event_handlers
+import launch.events
+import launch.substitutions
+import launch_ros.actions
+import launch_ros.event_handlers
+import launch_ros.events.lifecycle
+import lifecycle_msgs.msg
+import yaml
+
+from distill_perception.ros.transport import use_large_messages
+from distill_perception.share import share_path
+
+ARGUMENTS = {
+    "bundle": (
+        "",
+        "model bundle, by name or path; empty: what the parameter file or the node's default says",
+    ),
+    "cameras": ("", "YAML list of image topics; empty: what the parameter file or the node's default says"),
+    "engine": ("", "auto, tensorrt, onnxruntime or openvino; empty: what the parameter file says"),
+    "params_file": (str(share_path("config", "perception.yaml")), "file of node parameters"),
+    "log_level": ("info", "debug, info, warn, error or fatal"),
+    "respawn": ("false", "start the node again when it dies"),
+    "autostart": ("true", "configure and activate the node; false leaves that to a lifecycle manager"),
+    "namespace": ("", "namespace of the node"),
+}
+
+
+def generate_launch_description() -> launch.LaunchDescription:
+    """Return the launch description that `ros2 launch` runs."""
+    use_large_messages()  # inherited by every process that this launch starts, cameras included
+    declared = [
+        launch.actions.DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in ARGUMENTS.items()
+    ]
+    return launch.LaunchDescription([*declared, launch.actions.OpaqueFunction(function=_node_and_events)])
+
+
+def _node_and_events(context: launch.LaunchContext) -> list:
+    value = {name: launch.substitutions.LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    overrides = {name: value[name] for name in ("bundle", "engine") if value[name]}
+    if value["cameras"]:
+        overrides["cameras"] = _topics(value["cameras"])
+    node = launch_ros.actions.LifecycleNode(
+        package="distill_perception",
+        executable="perception_node",
+        name="perception",
+        namespace=value["namespace"],
+        output="screen",
+        # Here the launch events below drive the node, not the node itself.
+        parameters=[value["params_file"], {**overrides, "autostart": False}],
+        arguments=["--ros-args", "--log-level", value["log_level"]],
+        respawn=_true(value["respawn"]),
+        respawn_delay=2.0,
+    )
+    return [*(_bring_up(node) if _true(value["autostart"]) else []), node]
+
+
+def _topics(text: str) -> list:
+    """One topic, or a YAML list of them: `/camera/image_raw`, `['/front/image_raw', '/rear/image_raw']`."""
+    found = yaml.safe_load(text)
+    topics = [found] if isinstance(found, str) else found
+    if not isinstance(topics, list) or not all(isinstance(topic, str) for topic in topics):
+        raise ValueError(f"cameras:={text} is not a list of topics; write cameras:=\"['/camera/image_raw']\"")
+    return topics
+
+
+def _bring_up(node: launch_ros.actions.LifecycleNode) -> list:
+    """Configure the node whenever it has started, and activate it whenever it is configured."""
+    change = lifecycle_msgs.msg.Transition
+    configure = _change_state(node, change.TRANSITION_CONFIGURE)
+    activate = _change_state(node, change.TRANSITION_ACTIVATE)
+    started = launch.event_handlers.OnProcessStart(target_action=node, on_start=[configure])
+    configured = launch_ros.event_handlers.OnStateTransition(
+        target_lifecycle_node=node, start_state="configuring", goal_state="inactive", entities=[activate]
+    )
+    return [launch.actions.RegisterEventHandler(handler) for handler in (started, configured)]
+
+
+def _change_state(node: launch_ros.actions.LifecycleNode, transition: int) -> launch.actions.EmitEvent:
+    return launch.actions.EmitEvent(
+        event=launch_ros.events.lifecycle.ChangeState(
+            lifecycle_node_matcher=launch.events.matches_action(node), transition_id=transition
+        )
+    )
+
+
+def _true(text: str) -> bool:
+    return text.strip().lower() in ("true", "1", "yes", "on")

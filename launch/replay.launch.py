@@ -1,0 +1,37 @@
+"""Play a recorded drive through the node and write metrics, report and overlay video.
+
+ros2 launch distill_perception replay.launch.py bag:=drive.mcap out:=results
+"""
+
+import sys
+
+import launch
+import launch.actions
+import launch.substitutions
+
+from distill_perception.ros.transport import use_large_messages
+
+ARGUMENTS = {
+    "bag": (None, "rosbag2 folder or file with the drive"),
+    "bundle": ("camvid_lite0", "model bundle, by name or path"),
+    "out": ("replay_out", "folder for metrics.json, report.html and overlay.mp4"),
+    "rate": ("1.0", "pace, as a factor of the bag's own"),
+    "engine": ("auto", "auto, tensorrt, onnxruntime or openvino"),
+}
+
+
+def generate_launch_description() -> launch.LaunchDescription:
+    """Return the launch description that `ros2 launch` runs; it ends when the replay does."""
+    use_large_messages()
+    declared = [
+        launch.actions.DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in ARGUMENTS.items()
+    ]
+    value = {name: launch.substitutions.LaunchConfiguration(name) for name in ARGUMENTS}
+    command = [sys.executable, "-m", "distill_perception.cli", "replay", value["bag"]]
+    for name in ("bundle", "out", "rate", "engine"):
+        command += [f"--{name}", value[name]]
+    replay = launch.actions.ExecuteProcess(
+        cmd=command, output="screen", on_exit=[launch.actions.Shutdown(reason="the replay has ended")]
+    )
+    return launch.LaunchDescription([*declared, replay])
