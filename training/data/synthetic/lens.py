@@ -19,11 +19,11 @@ class Lens:
         radius = ((xx - width / 2) / width) ** 2 + ((yy - height / 2) / height) ** 2
         self.vignette: Array = cv2.merge([1 - np.float32(rng.uniform(0.15, 0.6)) * radius] * 3)
         self.softness = float(rng.uniform(0.45, 0.85)) * max(1.0, width / 640)
-        contrast, level = rng.uniform(0.92, 1.22), np.arange(256, dtype=np.float32)
+        contrast, level = rng.uniform(0.95, 1.5), np.arange(256, dtype=np.float32)
         curve = []
         for gain in light.gain:
             bent = level * gain
-            bent = (bent - 118) * contrast + 116 + rng.uniform(-8, 4)
+            bent = (bent - 118) * contrast + 110 + rng.uniform(-8, 4)
             curve.append(np.clip(np.where(bent > 225, 225 + (bent - 225) * 0.6, bent), 0, 255))
         self.curve: Array = np.stack(curve, -1)[None].astype(np.uint8)
         grain = rng.standard_normal((height + 64, width + 64, 3), dtype=np.float32) * np.float32(light.noise)

@@ -74,7 +74,7 @@ def make_light(weather: str, rng: np.random.Generator) -> Light:
             2.5,
         )
     if weather == "overcast":
-        g = float(rng.uniform(195, 250))
+        g = float(rng.uniform(205, 255))
         return Light(
             weather,
             up,
