@@ -3,7 +3,6 @@
 ros2 launch distill_perception perception.launch.py cameras:="['/camera/front/image_raw']"
 """
 
-import launch
 import launch.actions
 import launch.event_handlers
 import launch.events
@@ -14,6 +13,7 @@ import launch_ros.events.lifecycle
 import lifecycle_msgs.msg
 import yaml
 
+import launch
 from distill_perception.ros.transport import use_large_messages
 from distill_perception.share import share_path
 

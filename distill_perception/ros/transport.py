@@ -16,7 +16,8 @@ LARGE_DATA = "LARGE_DATA"
 RANGE_VARIABLE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 REMEDY = (
     f"start the camera's process with {VARIABLE}={LARGE_DATA} in its environment, as this node has been "
-    f"(Fast DDS silently loses large images otherwise), without {RANGE_VARIABLE}=LOCALHOST, and check ROS_DOMAIN_ID"
+    f"(Fast DDS silently loses large images otherwise), without {RANGE_VARIABLE}=LOCALHOST, and "
+    "check ROS_DOMAIN_ID"
 )
 
 # Whoever sets one of these has chosen the transports; a profile can hold more than we know.
@@ -46,14 +47,14 @@ def use_large_messages(environ: MutableMapping[str, str] | None = None) -> bool:
 def transport_problem(environ: Mapping[str, str] | None = None) -> str | None:
     """Say why large images will be lost in this environment although ``use_large_messages`` was called.
 
-    With the discovery range LOCALHOST, rmw_fastrtps replaces whatever transports were chosen by its own, which
-    have the small segment again (its ``participant.cpp``).
+    With the discovery range LOCALHOST, rmw_fastrtps replaces whatever transports were chosen by its own,
+    which have the small segment again (its ``participant.cpp``).
     """
     env = os.environ if environ is None else environ
     if _is_fast_dds(env) and env.get(RANGE_VARIABLE, "").upper() == "LOCALHOST":
         return (
-            f"{RANGE_VARIABLE}=LOCALHOST makes Fast DDS ignore {VARIABLE}, so images above 0.5 MB will be lost; "
-            "use SUBNET (the default) with a ROS_DOMAIN_ID of your own"
+            f"{RANGE_VARIABLE}=LOCALHOST makes Fast DDS ignore {VARIABLE}, so images above 0.5 MB "
+            "will be lost; use SUBNET (the default) with a ROS_DOMAIN_ID of your own"
         )
     return None
 
