@@ -42,7 +42,7 @@ def modules(package: str) -> dict[str, Path]:
 
 
 def import_problems(names: list[str], blocked: tuple[str, ...]) -> dict[str, str]:
-    """Import modules in a fresh interpreter where `blocked` cannot be found: name -> error, for those that fail."""
+    """Import in a fresh interpreter where `blocked` cannot be found: name -> error, of those that fail."""
     run = subprocess.run(
         [sys.executable, "-c", IMPORT_ALL, json.dumps(blocked), json.dumps(names)],
         cwd=ROOT,
@@ -88,13 +88,10 @@ def test_no_line_imports_the_other_side_not_even_in_a_function(
 
 
 def test_the_wall_stops_what_is_on_the_other_side() -> None:
-    problems = import_problems(
-        ["distill_perception.errors", "json.tool"], ("distill_perception", "json.tool")
-    )
-    assert problems == {
-        "distill_perception.errors": "ModuleNotFoundError: distill_perception is on the other side of the wall",
-        "json.tool": "ModuleNotFoundError: json.tool is on the other side of the wall",
-    }
+    error = "ModuleNotFoundError: {} is on the other side of the wall"
+    names = ["distill_perception.errors", "json.tool"]
+    problems = import_problems(names, ("distill_perception", "json.tool"))
+    assert problems == dict(zip(names, map(error.format, ("distill_perception", "json.tool")), strict=True))
 
 
 def test_relative_and_nested_imports_are_seen(tmp_path: Path) -> None:

@@ -103,8 +103,8 @@ def test_a_detection_of_iou_0_8_counts_up_to_that_threshold() -> None:
 
 def test_half_of_the_labels_found_scores_51_of_101_points() -> None:
     scores = AveragePrecision([0])
-    scores.update(box(0, 0, 9, 9), np.array([0.9]), np.array([0]), np.vstack([box(0, 0, 9, 9), box(20, 20, 29, 29)]),
-                  np.array([0, 0]))  # fmt: skip
+    true = np.vstack([box(0, 0, 9, 9), box(20, 20, 29, 29)])
+    scores.update(box(0, 0, 9, 9), np.array([0.9]), np.array([0]), true, np.array([0, 0]))
     assert scores.compute().map == pytest.approx(51 / 101)
 
 

@@ -164,6 +164,17 @@ def test_a_bundle_of_one_task_gives_only_that(tmp_path: Path) -> None:
     assert masks.detections == ()
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 2000), (2000, 3), (2161, 3841)])
+def test_odd_pictures_are_no_trouble(perceptor: Perceptor, size: tuple[int, int]) -> None:
+    picture = np.zeros((*size, 3), np.uint8)
+    picture[:, :, GREEN] = 200
+    seen = perceptor.perceive([Frame(picture, "bgr8")], want_confidence=True)[0]
+    assert seen.mask is not None
+    assert seen.mask.shape == size
+    assert (seen.mask == GREEN).all()
+    assert (seen.confidence == 200).all()
+
+
 def test_no_frames_give_no_results(perceptor: Perceptor) -> None:
     assert perceptor.perceive([]) == []
 

@@ -55,6 +55,14 @@ class OnnxRuntimeEngine(Engine):
             )
         except Exception as error:  # onnxruntime's own share no base class
             raise EngineError(f"onnxruntime cannot load {file}: {_first_line(error)}") from error
+        wanted = _provider(settings.device)
+        if (
+            wanted not in self._session.get_providers()
+        ):  # it falls back to the CPU with no more than a log line
+            raise EngineError(
+                f"onnxruntime could not start {wanted} and would run on the CPU; "
+                "check that its driver and libraries are installed, or use device 'cpu'"
+            )
         meta = self._session.get_modelmeta()
         check_graph(
             bundle.manifest,
@@ -77,11 +85,15 @@ class OnnxRuntimeEngine(Engine):
         self._session = None
 
 
+def _provider(device: str) -> str:
+    return "CPUExecutionProvider" if device == "cpu" else "CUDAExecutionProvider"
+
+
 def _providers(device: str) -> list[object]:
-    kind, _, index = device.partition(":")
-    if kind == "cpu":
-        return ["CPUExecutionProvider"]
-    return [("CUDAExecutionProvider", {"device_id": index or "0"}), "CPUExecutionProvider"]
+    if device == "cpu":
+        return [_provider(device)]
+    index = device.partition(":")[2] or "0"
+    return [(_provider(device), {"device_id": index}), "CPUExecutionProvider"]
 
 
 def _spec(item: "ort.NodeArg") -> TensorSpec:
