@@ -1,36 +1,14 @@
-"""The eleven CamVid classes, their ids and colours, as the renderer writes them."""
+"""The eleven CamVid classes as the renderer draws and writes them."""
 
 from __future__ import annotations
 
+from training.data.class_sets import CAMVID
+
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST, VOID = range(12)
 
-NAMES = (
-    "sky",
-    "building",
-    "pole",
-    "road",
-    "pavement",
-    "tree",
-    "sign_symbol",
-    "fence",
-    "car",
-    "pedestrian",
-    "bicyclist",
-)
-COLORS_RGB = (
-    (128, 128, 128),
-    (128, 0, 0),
-    (192, 192, 128),
-    (128, 64, 128),
-    (60, 40, 222),
-    (128, 128, 0),
-    (192, 128, 128),
-    (64, 64, 128),
-    (64, 0, 128),
-    (64, 64, 0),
-    (0, 128, 192),
-)
-THINGS = (CAR, PEDESTRIAN, BICYCLIST)
+NAMES = tuple(item.name for item in CAMVID)
+COLORS_RGB = tuple(item.color for item in CAMVID)
+THINGS = tuple(item.id for item in CAMVID if item.kind == "thing")
 
 
 def tag(class_id: int, instance: int = 0) -> int:
@@ -40,7 +18,4 @@ def tag(class_id: int, instance: int = 0) -> int:
 
 def class_table() -> list[dict[str, object]]:
     """The classes as plain dictionaries, in the form of `classes.json` and of a bundle's manifest."""
-    return [
-        {"id": i, "name": name, "color": list(color), "kind": "thing" if i in THINGS else "stuff"}
-        for i, (name, color) in enumerate(zip(NAMES, COLORS_RGB, strict=True))
-    ]
+    return [item.model_dump(mode="json") for item in CAMVID]
