@@ -93,7 +93,14 @@ def run(command: list[str], env: dict[str, str], log: Path) -> None:
 
 def clean_environment(prefix: Path) -> dict[str, str]:
     """Return an environment in which CMake sees only the build environment at `prefix`, whatever was sourced."""
-    drop = ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    drop = (
+        "AMENT_PREFIX_PATH",
+        "CMAKE_PREFIX_PATH",
+        "COLCON_PREFIX_PATH",
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "VIRTUAL_ENV",
+    )
     env = {key: value for key, value in os.environ.items() if key not in drop}
     env["PATH"] = f"{prefix / 'bin'}{os.pathsep}{env.get('PATH', os.defpath)}"
     env["AMENT_PREFIX_PATH"] = env["CMAKE_PREFIX_PATH"] = str(prefix)
@@ -137,7 +144,11 @@ def compile_messages(work: Path) -> Path:
     }
     definitions = [f"-D{key}={value}" for key, value in options.items()]
     run(["cmake", "-G", "Unix Makefiles", "-S", str(SOURCE), "-B", str(build), *definitions], env, log)
-    run(["cmake", "--build", str(build), "--parallel", str(os.cpu_count() or 1), "--target", "install"], env, log)
+    run(
+        ["cmake", "--build", str(build), "--parallel", str(os.cpu_count() or 1), "--target", "install"],
+        env,
+        log,
+    )
     return install
 
 
@@ -173,8 +184,12 @@ def built_wheel(cache: Path) -> Path:
 
 def main() -> int:
     """Generate and install unless there is nothing to do."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cache", type=Path, default=REPO / "build" / "wheels", help="where finished wheels are kept")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=REPO / "build" / "wheels", help="where finished wheels are kept"
+    )
     args = parser.parse_args()
     installed = installed_version()
     if installed == build_version() and importable():
@@ -187,10 +202,22 @@ def main() -> int:
     except GenerationError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps", "--no-index"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-qq",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--no-index",
+    ]
     subprocess.run([*pip, "--force-reinstall", str(wheel)], check=True)
     if not importable():
-        print("error: the generated vision_msgs does not import; is rclpy (extra `ros`) installed?", file=sys.stderr)
+        print(
+            "error: the generated vision_msgs does not import; is rclpy (extra `ros`) installed?",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -25,7 +25,9 @@ def write_wheel(wheel: Path, content: WheelContent) -> None:
     name, version, *tags = wheel.name[: -len(".whl")].split("-")
     info = f"{name}-{version}.dist-info"
     files: dict[str, bytes] = {target: path.read_bytes() for target, path in content.package.items()}
-    files |= {f"{name}-{version}.data/data/{target}": path.read_bytes() for target, path in content.data.items()}
+    files |= {
+        f"{name}-{version}.data/data/{target}": path.read_bytes() for target, path in content.data.items()
+    }
     files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
     files[f"{info}/WHEEL"] = (
         "Wheel-Version: 1.0\nGenerator: distill_perception interfaces/build.py\n"

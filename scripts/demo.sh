@@ -20,14 +20,13 @@ if [ -n "${BAG:-}" ]; then
 elif [ -n "${VIDEO:-}" ]; then
   bag=$out/video
   say "Making a bag of $VIDEO"
-  rm -rf "$bag"
-  $run distill-perception bag "$VIDEO" --out "$bag"
+  $run distill-perception bag "$VIDEO" "$bag" --force
 else
   drive=$out/drive bag=$out/bag
   say "Rendering a synthetic drive with exact labels into $drive"
-  rm -rf "$drive" "$bag"
+  rm -rf "$drive"
   $run python -m training.data.synthetic --out "$drive" --frames "${FRAMES:-225}" --scenes 3 --seed 7 --rate $rate
-  $run distill-perception bag "$drive" --out "$bag" --rate $rate
+  $run distill-perception bag "$drive" "$bag" --rate $rate --force
 fi
 
 say "Playing $bag through the node"
