@@ -69,7 +69,7 @@ def draw_boxes(
     for item in reversed(detections):
         info = classes[item.label]
         x1, y1, x2, y2 = (round(value) for value in item.box)
-        cv2.rectangle(picture, (x1, y1), (x2, y2), info.color, line)
+        cv2.rectangle(picture, (x1, y1), (x2, y2), info.color, line + 1)
         text = f"{info.name} {item.score:.2f}"
         (width, height), below = cv2.getTextSize(text, _FONT, scale, line)
         top = max(0, y1 - height - below)
