@@ -23,7 +23,10 @@ def print_bundle(name: str) -> None:
                 ("tasks", ", ".join(manifest.tasks)),
                 ("input", f"{spec.width}x{spec.height} {spec.channel_order}, {spec.resize}"),
                 ("licence", manifest.license),
-                *((f"{key}", f"{file.file}  sha256 {file.sha256}") for key, file in manifest.precisions.items()),
+                *(
+                    (f"{key}", f"{file.file}  sha256 {file.sha256}")
+                    for key, file in manifest.precisions.items()
+                ),
                 *((key, value) for key, value in origin.model_dump().items() if value not in ("", None)),
             ]
         )
@@ -36,7 +39,9 @@ def print_bundle(name: str) -> None:
         classes.add_row(str(manifest.void_id), "(void)", "", "")
     OUT.print(classes)
     if manifest.metrics:
-        metrics = Table("metric", "value", "data", "measured by", box=None, header_style="dim", pad_edge=False)
+        metrics = Table(
+            "metric", "value", "data", "measured by", box=None, header_style="dim", pad_edge=False
+        )
         for metric in manifest.metrics:
             metrics.add_row(metric.name, f"{metric.value:.4g}", metric.data, metric.command)
         OUT.print(metrics)
@@ -49,7 +54,9 @@ def verify_bundle(name: str, engine: str = "auto") -> None:
         BundleError, EngineError: the first thing that is wrong.
     """
     bundle = load_bundle(name, verify=True)
-    OUT.print(f"[green]ok[/]  {bundle.path}: manifest and SHA-256 of {len(bundle.manifest.precisions)} file(s)")
+    OUT.print(
+        f"[green]ok[/]  {bundle.path}: manifest and SHA-256 of {len(bundle.manifest.precisions)} file(s)"
+    )
     for precision in bundle.manifest.precisions:
         opened = open_engine(bundle, engine, EngineSettings(precision))
         try:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any, NoReturn, Optional
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from . import __version__
+from .cli_options import BundleOption, DeviceOption, EngineOption, ParamOption, PrecisionOption, ThreadsOption
+from .cli_replay import replay_command
 from .errors import PerceptionError
 from .terminal import OUT, complain
 
@@ -35,39 +36,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Distilled perception students on ROS 2 camera topics: run them, and measure them on recorded drives.",
+    help="Distilled perception students on ROS 2 camera topics: run them, measure them on recorded drives.",
 )
 bundle_app = typer.Typer(no_args_is_help=True, help="Look into model bundles.")
 engine_app = typer.Typer(no_args_is_help=True, help="Look at the inference engines of this machine.")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(engine_app, name="engine")
 
-BundleOption = Annotated[
-    str, typer.Option("--bundle", "-b", help="Model bundle: a folder, or the name of a shipped one.")
-]
-EngineOption = Annotated[str, typer.Option(help="auto, openvino, onnxruntime or tensorrt.")]
-PrecisionOption = Annotated[str, typer.Option(help="Which of the bundle's model files: fp32, int8, ...")]
-DeviceOption = Annotated[str, typer.Option(help="Where the engine runs: cpu, cuda:0, ...")]
-ThreadsOption = Annotated[int, typer.Option(min=0, help="CPU threads of the engine; 0 lets it choose.")]
-ParamOption = Annotated[
-    Optional[list[str]],
-    typer.Option("--param", "-p", metavar="NAME:=VALUE", help="Any other node parameter; may be repeated."),
-]
-
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from .replay.run_info import git_hash, package_version
+        from .replay.run_info import git_hash
 
         commit = git_hash()
-        OUT.print(f"distill_perception {package_version()}" + (f" (git {commit})" if commit else ""))
+        OUT.print(f"distill_perception {__version__}" + (f" (git {commit})" if commit else ""))
         raise typer.Exit
 
 
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks of errors.")] = False,
 ) -> None:
@@ -78,27 +68,34 @@ def _main(
 def run(
     bundle: BundleOption = "camvid_lite0",
     cameras: Annotated[
-        Optional[list[str]],
+        list[str] | None,
         typer.Option(
             "--camera",
             "-c",
             metavar="TOPIC",
-            help="Image topic, e.g. /camera/front/image_raw (or one that ends in /compressed); may be repeated.",
+            help="Image topic, e.g. /camera/front/image_raw (also .../compressed); may be repeated.",
         ),
     ] = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = "fp32",
     device: DeviceOption = "cpu",
     threads: ThreadsOption = 0,
-    max_age_ms: Annotated[float, typer.Option(min=0, help="Drop frames older than this; 0 keeps all.")] = 500.0,
-    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Drop detections below this score.")] = 0.3,
+    max_age_ms: Annotated[
+        float, typer.Option(min=0, help="Drop frames older than this; 0 keeps all.")
+    ] = 500.0,
+    score_threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Drop detections below this score.")
+    ] = 0.3,
     qos_reliability: Annotated[
-        str, typer.Option(help="best_effort receives from any camera; reliable or system_default if you must.")
+        str,
+        typer.Option(help="best_effort receives from any camera; reliable or system_default if you must."),
     ] = "best_effort",
     params: ParamOption = None,
     ros_args: Annotated[
-        Optional[list[str]],
-        typer.Argument(metavar="[-- ROS ARGUMENTS]", help="Passed on, e.g. -- -r __ns:=/car --log-level debug"),
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- ROS ARGUMENTS]", help="Passed on, e.g. -- -r __ns:=/car --log-level debug"
+        ),
     ] = None,
 ) -> None:
     """Run the perception node here, without ros2 launch. Ctrl-C ends it.
@@ -121,112 +118,41 @@ def run(
         raise typer.Exit(code)
 
 
-@app.command("replay")
-def replay_(
-    bag: Annotated[Path, typer.Argument(metavar="BAG", help="rosbag2 folder, or a .mcap or .db3 file.")],
-    bundle: BundleOption = "camvid_lite0",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("replay_out"),
-    topics: Annotated[
-        Optional[list[str]],
-        typer.Option("--topic", metavar="TOPIC", help="Image topic of the bag; may be repeated. Default: every camera."),
-    ] = None,
-    rate: Annotated[float, typer.Option(min=0.01, help="Pace, as a factor of the bag's own.")] = 1.0,
-    fast: Annotated[
-        bool, typer.Option("--as-fast-as-possible", help="Send each frame when the last one is answered.")
-    ] = False,
-    in_process: Annotated[
-        bool, typer.Option("--in-process", help="Without ROS: straight through the model, no messages.")
-    ] = False,
-    attach: Annotated[
-        bool, typer.Option("--attach", help="Use the node that runs already (same ROS_DOMAIN_ID, same bundle).")
-    ] = False,
-    engine: EngineOption = "auto",
-    precision: PrecisionOption = "fp32",
-    device: DeviceOption = "cpu",
-    threads: ThreadsOption = 0,
-    params: ParamOption = None,
-    domain_id: Annotated[
-        Optional[int], typer.Option(min=0, max=232, help="ROS domain; default: one that is free here.")
-    ] = None,
-    start_timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait until the node is active.")] = 90.0,
-    answer_timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds to wait for an answer (--as-fast-as-possible).")
-    ] = 10.0,
-    video: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
-) -> None:
-    """Play a recorded drive through the real node and measure it.
-
-    Writes metrics.json, report.html and overlay.mp4. Where the bag has labels (mono8 class ids on NAMESPACE/label,
-    boxes on NAMESPACE/boxes, stamped as the images) accuracy is measured too. Ctrl-C ends early; what was played
-    until then is reported.
-    """
-    from .engines import EngineSettings
-    from .replay.player import PlayOptions
-    from .replay.run import ReplayOptions, replay
-    from .replay.summary import print_outcome
-    from .terminal import progress_bars
-
-    if in_process and attach:
-        raise typer.BadParameter("--in-process and --attach exclude each other")
-    signal.signal(signal.SIGTERM, _interrupt)  # `timeout` and service managers end it as Ctrl-C does
-    play = PlayOptions(
-        rate=rate,
-        lockstep=fast,
-        attach=attach,
-        domain_id=domain_id,
-        start_timeout_s=start_timeout,
-        answer_timeout_s=answer_timeout,
-    )
-    options = ReplayOptions(
-        bag=bag,
-        bundle=bundle,
-        out=out,
-        topics=tuple(topics or ()),
-        engine=engine,
-        settings=EngineSettings(precision, device, threads),
-        node_parameters=tuple(params or ()),
-        in_process=in_process,
-        play=play,
-        video=video,
-    )
-    with progress_bars() as report:
-        outcome = replay(options, report)
-    print_outcome(outcome)
-    if not outcome.evaluation.complete:
-        raise typer.Exit(130)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+app.command("replay")(replay_command)
 
 
 @app.command("bag")
 def bag_(
     source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="Folder with images/ (and labels/, boxes.json), or a video file.")
+        Path,
+        typer.Argument(
+            metavar="SOURCE", help="Folder with images/ (and labels/, boxes.json), or a video file."
+        ),
     ],
     out: Annotated[Path, typer.Argument(metavar="BAG", help="The bag's folder, to be made.")],
     rate: Annotated[
-        Optional[float], typer.Option(min=0.01, help="Frames per second. [default: 15, or the video's own]")
+        float | None, typer.Option(min=0.01, help="Frames per second. [default: 15, or the video's own]")
     ] = None,
     topic: Annotated[str, typer.Option(help="Image topic; labels go beside it.")] = "/camera/front/image_raw",
     frame_id: Annotated[str, typer.Option(help="Frame of reference in the headers.")] = "camera_front",
     compressed: Annotated[bool, typer.Option("--compressed", help="Write CompressedImage (JPEG).")] = False,
     storage: Annotated[str, typer.Option(help="mcap or sqlite3.")] = "mcap",
     bundle: Annotated[
-        Optional[str], typer.Option("--bundle", "-b", help="Take the class names from this bundle.")
+        str | None, typer.Option("--bundle", "-b", help="Take the class names from this bundle.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing bag.")] = False,
 ) -> None:
     """Make a (labelled) rosbag2 from a folder of pictures or from a video file.
 
-    SOURCE as a folder holds images/NAME.jpg or .png and optionally labels/NAME.png (8-bit class ids), boxes.json
-    (COCO, category ids are class ids) and classes.json (names).
+    SOURCE as a folder holds images/NAME.jpg or .png and optionally labels/NAME.png (8-bit class ids),
+    boxes.json (COCO, category ids are class ids) and classes.json (names).
     """
     from .replay.make_bag import make_bag
 
     count = make_bag(source, out, rate, topic, frame_id, compressed, storage, bundle, force)
-    OUT.print(f"{out}: {count} frames\nplay it: distill-perception replay {out} --bundle {bundle or 'camvid_lite0'}")
+    OUT.print(
+        f"{out}: {count} frames\nplay it: distill-perception replay {out} --bundle {bundle or 'camvid_lite0'}"
+    )
 
 
 @app.command()
@@ -241,7 +167,9 @@ def watch(
 
 
 @bundle_app.command()
-def inspect(bundle: Annotated[str, typer.Argument(help="A bundle's folder or a shipped one's name.")]) -> None:
+def inspect(
+    bundle: Annotated[str, typer.Argument(help="A bundle's folder or a shipped one's name.")],
+) -> None:
     """Show what a bundle is, what it was made from, and how it scored."""
     from .bundle_view import print_bundle
 

@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 OUT = Console(highlight=False)
@@ -27,7 +34,7 @@ def complain(text: str) -> None:
 
 @contextmanager
 def progress_bars() -> Iterator[Report]:
-    """Progress on stderr: call the result with what is being done, how much is done, and of how much (0: unknown)."""
+    """Progress on stderr: call the result with what is done, how much, and of how much (0: unknown)."""
     columns = (
         TextColumn("{task.description:<8}"),
         BarColumn(),

@@ -35,8 +35,8 @@ def watch(node_name: str = "perception", once: bool = False, patience_s: float =
                     return
                 if time.monotonic() > deadline:
                     raise ConfigError(
-                        f"heard no diagnostics of a node '{node_name}' for {patience_s:g} s; is it running, in this "
-                        "terminal's ROS_DOMAIN_ID? start one with: distill-perception run"
+                        f"heard no diagnostics of a node '{node_name}' for {patience_s:g} s; is it running, "
+                        "in this terminal's ROS_DOMAIN_ID? start one with: distill-perception run"
                     )
         waiting = Text(f"waiting for diagnostics of node '{node_name}' ... (Ctrl-C ends)", style="dim")
         heard_at = time.monotonic()
@@ -47,7 +47,9 @@ def watch(node_name: str = "perception", once: bool = False, patience_s: float =
                     latest, heard_at = status, time.monotonic()
                     live.update(view(status))
                 elif latest is not None and time.monotonic() - heard_at > 3.0:
-                    note = Text(f"silent for {time.monotonic() - heard_at:.0f} s: has the node ended?", "bold red")
+                    note = Text(
+                        f"silent for {time.monotonic() - heard_at:.0f} s: has the node ended?", "bold red"
+                    )
                     live.update(Group(view(latest), note))
 
 
@@ -95,7 +97,9 @@ def _statuses(node_name: str) -> Iterator[Iterator[Status | None]]:
 def view(status: Status) -> RenderableType:
     """The node's line and a table of its cameras."""
     head = Text.assemble(
-        (status.bundle or "no bundle loaded", "bold"), f"  {status.engine or 'no engine'}  ", (status.state, "dim")
+        (status.bundle or "no bundle loaded", "bold"),
+        f"  {status.engine or 'no engine'}  ",
+        (status.state, "dim"),
     )
     if status.message and status.message != status.state:
         head.append(f"\n{status.message}", _STYLES[2])
@@ -109,7 +113,9 @@ def _row(camera: CameraStatus) -> tuple[RenderableType, ...]:
     values = camera.values
     times = [values.get(f"total_p{percent}_ms") for percent in (50, 95, 99)]
     latency = " / ".join(f"{float(text):.1f}" for text in times if text) + " ms" if all(times) else "-"
-    dropped = sum(int(values.get(name, 0)) for name in ("dropped_overwritten", "dropped_stale", "malformed", "failed"))
+    dropped = sum(
+        int(values.get(name, 0)) for name in ("dropped_overwritten", "dropped_stale", "malformed", "failed")
+    )
     return (
         camera.topic,
         f"{float(values.get('rate_hz', 0)):.1f} Hz",

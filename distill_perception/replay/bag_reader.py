@@ -1,4 +1,4 @@
-"""Read a bag as a stream of camera frames with the labels and boxes of the same stamp; memory stays bounded."""
+"""Read a bag as a stream of camera frames with labels and boxes of the same stamp; memory stays bounded."""
 
 from __future__ import annotations
 
@@ -56,8 +56,10 @@ class Bag:
     def cameras(self) -> dict[str, str]:
         """The topic to play each topic on: a node knows compressed cameras by their name's ending."""
         return {
-            topic: f"{topic}/compressed" if kind == kinds.COMPRESSED_IMAGE and not is_compressed(topic) else topic
-            for topic, kind in zip(self.topics, self.kinds)
+            topic: f"{topic}/compressed"
+            if kind == kinds.COMPRESSED_IMAGE and not is_compressed(topic)
+            else topic
+            for topic, kind in zip(self.topics, self.kinds, strict=True)
         }
 
     def frames(self, *, truth: bool = True) -> Iterator[BagFrame]:
@@ -85,7 +87,9 @@ def open_bag(path: Path, topics: Sequence[str] = ()) -> Bag:
         ReplayError: no bag, a damaged bag, no image topic, or no messages in it.
     """
     with _opened(path) as reader:
-        images = {c.topic: c for c in reader.connections if c.msgtype in (kinds.IMAGE, kinds.COMPRESSED_IMAGE)}
+        images = {
+            c.topic: c for c in reader.connections if c.msgtype in (kinds.IMAGE, kinds.COMPRESSED_IMAGE)
+        }
         counts = {c.topic: c.msgcount for c in reader.connections}
         chosen = tuple(topics) or _cameras(reader, images)
         unknown = [topic for topic in chosen if topic not in images]
@@ -95,7 +99,9 @@ def open_bag(path: Path, topics: Sequence[str] = ()) -> Bag:
             raise ReplayError(f"{path}: {what} in this bag; it holds {have}")
         frame_count = sum(counts[topic] for topic in chosen)
         if not frame_count:
-            raise ReplayError(f"{path}: no messages on {', '.join(chosen)}; was the recording stopped too early?")
+            raise ReplayError(
+                f"{path}: no messages on {', '.join(chosen)}; was the recording stopped too early?"
+            )
         return Bag(
             path=path,
             topics=chosen,
@@ -117,14 +123,18 @@ def _opened(path: Path) -> Iterator[Reader]:
     if path.is_dir() and not (path / "metadata.yaml").is_file():
         files = [*path.glob("*.mcap"), *path.glob("*.db3")]
         if len(files) != 1:
-            raise ReplayError(f"{path}: not a rosbag2 folder (no metadata.yaml); try: ros2 bag reindex {path}")
+            raise ReplayError(
+                f"{path}: not a rosbag2 folder (no metadata.yaml); try: ros2 bag reindex {path}"
+            )
         target = files[0]
     try:
         with Reader(target) as reader:
             yield reader
     except (PerceptionError, GeneratorExit):
         raise
-    except Exception as error:  # rosbags raises struct, sqlite, zstd, yaml and its own errors on damaged files
+    except (
+        Exception
+    ) as error:  # rosbags raises struct, sqlite, zstd, yaml and its own errors on damaged files
         raise ReplayError(
             f"{path}: cannot be read, it is empty, cut off or damaged ({type(error).__name__}: {error}); "
             f"try 'mcap recover' on the file or 'ros2 bag reindex {path}', or record it again"
@@ -204,7 +214,9 @@ class _Matcher:
     def _ready(self, expects: set[str]) -> Iterator[BagFrame]:
         while self.waiting:
             key = next(iter(self.waiting))
-            complete = (LABEL not in expects or key in self.labels) and (BOXES not in expects or key in self.boxes)
+            complete = (LABEL not in expects or key in self.labels) and (
+                BOXES not in expects or key in self.boxes
+            )
             if not complete and len(self.waiting) <= _WINDOW:
                 return
             yield self._take()

@@ -9,11 +9,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
-from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from ..errors import ReplayError
@@ -23,7 +31,7 @@ from .labelled_folder import LabelledFrame
 from .topics import BOXES, LABEL, LABEL_INFO, beside
 
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
-_BAG_VERSION = 8  # readable from ROS 2 Iron on; 9 is only for newer ones
+_BAG_VERSION: Literal[8] = 8  # readable from ROS 2 Iron on; 9 is only for newer ones
 
 _FOREVER = QosTime(9223372036, 854775807)
 _LATCHED = Qos(
@@ -126,7 +134,9 @@ class _FrameWriter:
             stamp_ns = start + round((count - 1) * 1e9 / self.options.rate_hz)
             if count == 1 and class_names:
                 info = self._label_info(stamp_ns, class_names)
-                self._write(beside(self.options.topic, LABEL_INFO), kinds.LABEL_INFO, stamp_ns, info, (_LATCHED,))
+                self._write(
+                    beside(self.options.topic, LABEL_INFO), kinds.LABEL_INFO, stamp_ns, info, (_LATCHED,)
+                )
             self._write_frame(frame, stamp_ns)
         return count
 
@@ -138,9 +148,13 @@ class _FrameWriter:
         else:
             self._write(topic, kinds.IMAGE, stamp_ns, self._image(frame.pixels, "bgr8", stamp_ns))
         if frame.label is not None:
-            self._write(beside(topic, LABEL), kinds.IMAGE, stamp_ns, self._image(frame.label, "mono8", stamp_ns))
+            self._write(
+                beside(topic, LABEL), kinds.IMAGE, stamp_ns, self._image(frame.label, "mono8", stamp_ns)
+            )
         if frame.boxes is not None:
-            self._write(beside(topic, BOXES), kinds.DETECTIONS, stamp_ns, self._detections(frame.boxes, stamp_ns))
+            self._write(
+                beside(topic, BOXES), kinds.DETECTIONS, stamp_ns, self._detections(frame.boxes, stamp_ns)
+            )
 
     def _write(self, topic: str, kind: str, stamp_ns: int, message: Any, qos: tuple[Qos, ...] = ()) -> None:
         if topic not in self.connections:
@@ -165,11 +179,16 @@ class _FrameWriter:
 
     def _jpeg(self, pixels: np.ndarray, stamp_ns: int) -> Any:
         _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, self.options.jpeg_quality])
-        return self._make(kinds.COMPRESSED_IMAGE, self._header(stamp_ns), "bgr8; jpeg compressed bgr8", data.reshape(-1))
+        return self._make(
+            kinds.COMPRESSED_IMAGE, self._header(stamp_ns), "bgr8; jpeg compressed bgr8", data.reshape(-1)
+        )
 
     def _detections(self, boxes: Boxes, stamp_ns: int) -> Any:
         header = self._header(stamp_ns)
-        items = [self._detection(header, xyxy, int(label)) for xyxy, label in zip(boxes.xyxy, boxes.labels)]
+        items = [
+            self._detection(header, xyxy, int(label))
+            for xyxy, label in zip(boxes.xyxy, boxes.labels, strict=True)
+        ]
         return self._make(kinds.DETECTIONS, header, items)
 
     def _detection(self, header: Any, xyxy: np.ndarray, label: int) -> Any:
@@ -188,6 +207,7 @@ class _FrameWriter:
 
     def _label_info(self, stamp_ns: int, class_names: dict[int, str]) -> Any:
         classes = [
-            self._make("vision_msgs/msg/VisionClass", class_id, name) for class_id, name in sorted(class_names.items())
+            self._make("vision_msgs/msg/VisionClass", class_id, name)
+            for class_id, name in sorted(class_names.items())
         ]
         return self._make(kinds.LABEL_INFO, self._header(stamp_ns), classes, 0.0)

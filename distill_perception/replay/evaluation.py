@@ -16,6 +16,7 @@ from .bag_reader import Bag, BagFrame
 from .recording import STAGES, FrameResult, Recording
 
 PERCENTILES = (50, 95, 99)
+_CLASSES_REMEDY = "use a bundle trained on these classes, or map the labels' ids"
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class ScoredFrame:
 class Evaluation:
     """What a replay showed. Scores are None where the bag has no labels for them or nothing was answered.
 
-    confusion: int64 [C,C], rows labelled, columns perceived; iou and ap: by class name, classes that do not occur
-    left out; latency_ms: percentiles by stage; samples_ms: float [n] by stage.
+    confusion: int64 [C,C], rows labelled, columns perceived; iou, ap: by name of the classes that occur;
+    latency_ms: percentiles by stage; samples_ms: float [n] by stage.
     """
 
     frames: int
@@ -145,9 +146,10 @@ def check_classes(bag: Bag, manifest: Manifest) -> None:
         return
     key = min(key for key in named.keys() | mine.keys() if named.get(key) != mine.get(key))
     raise ReplayError(
-        f"{bag.path}: its labels are of other classes than bundle '{manifest.name}': the bag's label_info has "
-        f"{len(named)} classes, the bundle {len(mine)}; class id {key} is '{named.get(key, 'not there')}' in the bag and "
-        f"'{mine.get(key, 'not there')}' in the bundle; use a bundle trained on these classes, or map the labels' ids"
+        f"{bag.path}: its labels are of other classes than bundle '{manifest.name}': "
+        f"the bag's label_info has {len(named)} classes, the bundle {len(mine)}; "
+        f"class id {key} is '{named.get(key, 'not there')}' in the bag "
+        f"and '{mine.get(key, 'not there')}' in the bundle; {_CLASSES_REMEDY}"
     )
 
 
@@ -157,7 +159,7 @@ class _Scorer:
     def __init__(self, bag: Bag, manifest: Manifest) -> None:
         self._bag, self._manifest = bag, manifest
         self.pixels = ConfusionMatrix(len(manifest.classes))
-        self.boxes = AveragePrecision([item.id for item in manifest.classes if item.kind == "thing"])
+        self.boxes = AveragePrecision(range(len(manifest.classes)))
         self.labelled = 0
         count, void = len(manifest.classes), manifest.void_id
         self._valid_ids = np.zeros(256, bool)
@@ -185,9 +187,9 @@ class _Scorer:
         unknown = [int(value) for value in present if not self._valid_ids[value]]
         if unknown:
             raise ReplayError(
-                f"{self._where(frame)}: the label has class id {unknown[0]}, but bundle '{self._manifest.name}' has the "
-                f"{len(self._manifest.classes)} classes 0 to {len(self._manifest.classes) - 1} and void id "
-                f"{self._manifest.void_id}; use a bundle trained on these classes, or map the labels' ids"
+                f"{self._where(frame)}: the label has class id {unknown[0]}, but bundle "
+                f"'{self._manifest.name}' has the {len(self._manifest.classes)} classes 0 to "
+                f"{len(self._manifest.classes) - 1} and void id {self._manifest.void_id}; {_CLASSES_REMEDY}"
             )
         own = ConfusionMatrix(len(self._manifest.classes))
         own.update(label, mask)
@@ -197,10 +199,12 @@ class _Scorer:
     def _add_boxes(self, frame: BagFrame, result: FrameResult) -> None:
         boxes = frame.boxes
         assert boxes is not None
-        if len(boxes) and not 0 <= int(boxes.labels.min()) <= int(boxes.labels.max()) < len(self._manifest.classes):
+        if len(boxes) and not 0 <= int(boxes.labels.min()) <= int(boxes.labels.max()) < len(
+            self._manifest.classes
+        ):
             raise ReplayError(
-                f"{self._where(frame)}: a labelled box is of a class that bundle '{self._manifest.name}' does not have; "
-                f"its class ids are 0 to {len(self._manifest.classes) - 1}"
+                f"{self._where(frame)}: a labelled box is of a class that bundle '{self._manifest.name}' "
+                f"does not have; its class ids are 0 to {len(self._manifest.classes) - 1}; {_CLASSES_REMEDY}"
             )
         found = result.detections
         self.boxes.update(
@@ -226,7 +230,7 @@ def _samples(recording: Recording) -> dict[str, np.ndarray]:
 
 
 def _percentiles(values: np.ndarray) -> dict[str, float]:
-    return {f"p{q}": float(v) for q, v in zip(PERCENTILES, np.percentile(values, PERCENTILES))}
+    return {f"p{q}": float(v) for q, v in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True)}
 
 
 def _number(value: float) -> float | None:

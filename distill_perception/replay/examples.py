@@ -1,4 +1,4 @@
-"""Choose the frames that a report shows: best and worst by their own mean IoU, or evenly spaced without labels."""
+"""The frames that a report shows: best and worst by their own mean IoU, or spread evenly without labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .recording import FrameResult
 
 @dataclass(frozen=True)
 class Example:
-    """A frame with its pictures. index: place in the drive; pixels: uint8 [H,W,3] BGR; label, mask: uint8 [H,W]."""
+    """A frame with its pictures. index: place in the drive; pixels: uint8 [H,W,3] BGR; label, mask: [H,W]."""
 
     index: int
     miou: float | None
@@ -83,7 +83,11 @@ class Examples:
 
 
 def render(
-    pixels: np.ndarray, classes: tuple[ClassInfo, ...], mask: np.ndarray | None, result: FrameResult | None, legend: bool
+    pixels: np.ndarray,
+    classes: tuple[ClassInfo, ...],
+    mask: np.ndarray | None,
+    result: FrameResult | None,
+    legend: bool,
 ) -> np.ndarray:
     """Overlay of a mask (and a result's boxes) over uint8 [H,W,3] BGR; returns the same layout."""
     detections = result.detections if result else ()

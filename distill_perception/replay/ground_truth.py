@@ -28,8 +28,8 @@ def box_center(xyxy: np.ndarray) -> tuple[float, float, float, float]:
 def detection_rows(message: Any, ids_by_name: dict[str, int]) -> list[tuple[list[float], float, int]]:
     """Corners, score and class id of each detection of a Detection2DArray (rclpy's or rosbags').
 
-    A class id is a number or, for bags of other makers, a name in `ids_by_name`; detections of a class that is
-    neither are given id -1, which evaluation reports.
+    A class id is a number or, for bags of other makers, a name in `ids_by_name`; any other class gets id -1,
+    which evaluation refuses.
     """
     rows = []
     for detection in message.detections:
@@ -40,7 +40,12 @@ def detection_rows(message: Any, ids_by_name: dict[str, int]) -> list[tuple[list
         class_id = int(text) if text.isdigit() else ids_by_name.get(text, -1)
         centre, box = detection.bbox.center.position, detection.bbox
         half_width, half_height = box.size_x / 2, box.size_y / 2
-        corners = [centre.x - half_width, centre.y - half_height, centre.x + half_width, centre.y + half_height]
+        corners = [
+            centre.x - half_width,
+            centre.y - half_height,
+            centre.x + half_width,
+            centre.y + half_height,
+        ]
         rows.append((corners, float(best.hypothesis.score), class_id))
     return rows
 

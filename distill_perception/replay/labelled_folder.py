@@ -1,10 +1,10 @@
 """The labelled folder: one drive as plain files.
 
-    images/NAME.(jpg|png)   camera frames, in the order of their sorted names
-    labels/NAME.png         optional, uint8 class id per pixel, same size as the image
-    boxes.json              optional, COCO; category ids are class ids
-    classes.json            optional, `["sky", ...]` or `[{"id": 0, "name": "sky"}, ...]`,
-                            or either under the key "classes"
+images/NAME.(jpg|png)   camera frames, in the order of their sorted names
+labels/NAME.png         optional, uint8 class id per pixel, same size as the image
+boxes.json              optional, COCO; category ids are class ids
+classes.json            optional, `["sky", ...]` or `[{"id": 0, "name": "sky"}, ...]`,
+                        or either under the key "classes"
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def read_labelled_folder(path: Path) -> LabelledFolder:
     """
     folder = path / "images"
     if not folder.is_dir():
-        raise ReplayError(f"{path}: no 'images' folder in it; expected images/NAME.jpg or .png, labels/NAME.png")
+        raise ReplayError(
+            f"{path}: no 'images' folder in it; expected images/NAME.jpg or .png, labels/NAME.png"
+        )
     images = tuple(sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES))
     if not images:
         raise ReplayError(f"{folder}: no .jpg or .png files in it")
@@ -96,14 +98,16 @@ def read_labelled_folder(path: Path) -> LabelledFolder:
 
 def _read(path: Path, flags: int) -> np.ndarray:
     pixels = cv2.imdecode(np.fromfile(path, np.uint8), flags) if path.stat().st_size else None
-    if pixels is None:
-        raise ReplayError(f"{path}: cannot be decoded as an image; is the file complete?")
-    return pixels
+    if pixels is None or pixels.dtype != np.uint8:
+        raise ReplayError(f"{path}: cannot be decoded as an 8-bit image; is the file complete?")
+    return np.asarray(pixels, np.uint8)
 
 
 def _check_label(label: np.ndarray, pixels: np.ndarray, path: Path | None) -> None:
     if label.ndim != 2 or label.dtype != np.uint8:
-        raise ReplayError(f"{path}: a label must be 8-bit, one channel of class ids, not {label.shape} {label.dtype}")
+        raise ReplayError(
+            f"{path}: a label must be 8-bit, one channel of class ids, not {label.shape} {label.dtype}"
+        )
     if label.shape != pixels.shape[:2]:
         raise ReplayError(f"{path}: label is {_size(label)}, its image {_size(pixels)}; they must be equal")
 
@@ -121,12 +125,14 @@ def _load_json(path: Path) -> Any:
 
 def _class_names(path: Path) -> dict[int, str]:
     content = _load_json(path)
-    entries = content.get("classes") if isinstance(content, dict) else content
+    entries: Any = content.get("classes") if isinstance(content, dict) else content
     try:
         if isinstance(entries, dict):
             return {int(key): str(value) for key, value in entries.items()}
         return {
-            index if isinstance(entry, str) else int(entry["id"]): entry if isinstance(entry, str) else entry["name"]
+            index if isinstance(entry, str) else int(entry["id"]): entry
+            if isinstance(entry, str)
+            else entry["name"]
             for index, entry in enumerate(entries)
         }
     except (TypeError, KeyError, ValueError) as error:

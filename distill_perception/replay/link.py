@@ -1,4 +1,4 @@
-"""One end of the conversation with the node: camera frames out; masks, detections, timings, diagnostics in."""
+"""One end of the conversation with the node: camera frames out, answers and diagnostics in."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State
@@ -25,42 +23,24 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
-from ..errors import ReplayError
-from ..perceptor import Detection
 from ..ros.topics import is_compressed, result_topic
 from ..ros.transport import use_large_messages
 from .bag_reader import BagFrame
-from .ground_truth import detection_rows
-from .recorded_image import RecordedImage
-from .recording import FrameResult, Key, MaskSpool, Recording
+from .ledger import Ledger
+from .recording import MaskSpool, Recording
 from .status import Status, read_status
 
 # Nothing may be lost on the way: what is missing at the end, the node has dropped.
 _QOS = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
-_ANSWERS = {"segmentation": "mask", "detection": "detections"}
 _TIMING_PATIENCE_S = 0.25
 _STATUS_PATIENCE_S = 3.0
-
-
-@dataclass
-class _Sent:
-    """A frame on its way. missing: answers that have not come."""
-
-    key: Key
-    sent: float
-    size: tuple[int, int]
-    missing: set[str]
-    answered_ms: float | None = None
-    detections: tuple[Detection, ...] = ()
-    timings_ms: dict[str, float] = field(default_factory=dict)
 
 
 @contextmanager
 def use_environment(environ: Mapping[str, str]) -> Iterator[None]:
     """This process's environment while it talks to the node; large images can pass in any case.
 
-    The middleware reads its settings from the environment when the first participant is made, and a child
-    process must get the same.
+    The middleware reads its settings from the environment when the first participant is made.
     """
     before = dict(os.environ)
     os.environ.update(environ)
@@ -91,43 +71,39 @@ class Link:
         domain_id: int | None,
         masks: MaskSpool,
     ) -> None:
-        self._masks = masks
-        self._expected = {_ANSWERS[task] for task in tasks}
+        self.ledger = Ledger(tasks, masks)
         self._node_name = node_name.strip("/")
-        self._sent: dict[tuple[str, int], _Sent] = {}
-        self._open: set[tuple[str, int]] = set()
         self._last_stamp = 0
         self._begin = time.monotonic()
-        self.answered = 0
-        self._last_answered: _Sent | None = None
         self._status: Status | None = None
         self._status_before: Status | None = None
+        self._active = False
         self._context = Context()
-        rclpy.init(
-            context=self._context, domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO
+        rclpy.init(context=self._context, domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO)
+        self._node = Node(
+            "replay", context=self._context, enable_rosout=False, start_parameter_services=False
         )
-        self._node = Node("replay", context=self._context, enable_rosout=False, start_parameter_services=False)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._publishers = {
-            topic: self._node.create_publisher(CompressedImage if is_compressed(camera) else Image, camera, _QOS)
+            topic: self._node.create_publisher(
+                CompressedImage if is_compressed(camera) else Image, camera, _QOS
+            )
             for topic, camera in cameras.items()
         }
-        self._subscriptions = [self._subscribe(topic, answer) for topic in cameras for answer in self._answers()]
+        answers = (*sorted(self.ledger.expected), "timing")
+        self._subscriptions = [self._subscribe(topic, answer) for topic in cameras for answer in answers]
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._state_client = self._node.create_client(GetState, f"/{self._node_name}/get_state")
         self._state_reply: Any = None
-        self._active = False
-
-    def _answers(self) -> list[str]:
-        return [*sorted(self._expected), "timing"]
 
     def _subscribe(self, topic: str, answer: str) -> Any:
-        kinds = {"mask": Image, "detections": Detection2DArray, "timing": DiagnosticArray}
-        calls = {"mask": self._on_mask, "detections": self._on_detections, "timing": self._on_timing}
-        return self._node.create_subscription(
-            kinds[answer], result_topic(topic, answer), partial(calls[answer], topic), _QOS
-        )
+        kind, call = {
+            "mask": (Image, self.ledger.on_mask),
+            "detections": (Detection2DArray, self.ledger.on_detections),
+            "timing": (DiagnosticArray, self.ledger.on_timing),
+        }[answer]
+        return self._node.create_subscription(kind, result_topic(topic, answer), partial(call, topic), _QOS)
 
     def __enter__(self) -> Link:
         return self
@@ -139,16 +115,6 @@ class Link:
         self._node.destroy_node()
         rclpy.shutdown(context=self._context)
 
-    @property
-    def sent(self) -> int:
-        """Frames published so far."""
-        return len(self._sent)
-
-    @property
-    def waiting(self) -> int:
-        """Frames published and not answered."""
-        return len(self._open)
-
     def spin(self, seconds: float) -> None:
         """Handle what comes in until something did or this time is over."""
         self._executor.spin_once(timeout_sec=seconds)
@@ -157,7 +123,7 @@ class Link:
         """Handle what comes in during all of this time."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+            self.spin(left)
 
     def not_ready(self) -> str:
         """What is still missing before frames may be sent; empty when all is there."""
@@ -189,9 +155,7 @@ class Link:
     @staticmethod
     def message(frame: BagFrame) -> Image | CompressedImage:
         """The frame's message but for its stamp."""
-        image: RecordedImage = frame.image
-        data = array.array("B")
-        data.frombytes(memoryview(np.ascontiguousarray(image.data)))
+        image = frame.image
         if image.format:
             message = CompressedImage(format=image.format)
         else:
@@ -202,106 +166,52 @@ class Link:
                 step=image.step,
                 is_bigendian=image.is_bigendian,
             )
-        message.data = data
+        message.data = array.array("B", image.data.tobytes())
         message.header.frame_id = image.frame_id
         return message
 
     def publish(self, frame: BagFrame, message: Image | CompressedImage) -> None:
         """Stamp the message with the present time and send it."""
-        stamp = max(self._node.get_clock().now().nanoseconds, self._last_stamp + 1)
-        self._last_stamp = stamp
-        message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
-        key = (frame.topic, stamp)
-        size = (frame.image.height, frame.image.width)
-        self._sent[key] = _Sent((frame.topic, frame.stamp_ns), time.monotonic(), size, set(self._expected))
-        self._open.add(key)
+        stamp_ns = max(self._node.get_clock().now().nanoseconds, self._last_stamp + 1)
+        self._last_stamp = stamp_ns
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
+        self.ledger.note_sent(frame, stamp_ns)
         self._publishers[frame.topic].publish(message)
 
-    def give_up_waiting(self) -> None:
-        """Do not wait any longer for the frames sent so far; late answers still count."""
-        self._open.clear()
+    def spin_for_timing(self) -> None:
+        """Give the last answered frame's timing, which the node publishes last, a moment to come."""
+        deadline = time.monotonic() + _TIMING_PATIENCE_S
+        while self.ledger.timing_is_due and time.monotonic() < deadline:
+            self.spin(0.01)
 
-    def _find(self, topic: str, header: Any) -> _Sent | None:
-        return self._sent.get((topic, header.stamp.sec * 10**9 + header.stamp.nanosec))
-
-    def _answer(self, topic: str, header: Any, kind: str) -> _Sent | None:
-        """Tick off an answer; None if it answers nothing that was sent."""
-        sent = self._find(topic, header)
-        if sent is None or kind not in sent.missing:
-            return None
-        sent.missing.discard(kind)
-        if not sent.missing:
-            sent.answered_ms = (time.monotonic() - sent.sent) * 1e3
-            self.answered += 1
-            self._open.discard((topic, header.stamp.sec * 10**9 + header.stamp.nanosec))
-            self._last_answered = sent
-        return sent
-
-    def _on_mask(self, topic: str, message: Image) -> None:
-        sent = self._answer(topic, message.header, "mask")
-        if sent is None:
-            return
-        if 0 not in sent.size and sent.size != (message.height, message.width):
-            raise ReplayError(
-                f"{topic}: the mask is {message.width}x{message.height}, the image {sent.size[1]}x{sent.size[0]}; "
-                "set the node's parameter mask_resolution to 'camera'"
-            )
-        self._masks.put(sent.key, RecordedImage.from_message(message).label())
-
-    def _on_detections(self, topic: str, message: Detection2DArray) -> None:
-        sent = self._answer(topic, message.header, "detections")
-        if sent is not None:
-            sent.detections = tuple(
-                Detection((box[0], box[1], box[2], box[3]), score, label)
-                for box, score, label in detection_rows(message, {})
-            )
-
-    def _on_timing(self, topic: str, message: DiagnosticArray) -> None:
-        sent = self._find(topic, message.header)
-        if sent is not None and message.status:
-            sent.timings_ms = {pair.key: float(pair.value) for pair in message.status[0].values}
+    def spin_for_status(self, seconds: float = _STATUS_PATIENCE_S) -> None:
+        """Wait for the node's next diagnostics."""
+        before, deadline = self._status, time.monotonic() + seconds
+        while self._status is before and time.monotonic() < deadline:
+            self.spin(0.05)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         status = read_status(message, self._node_name)
         if status is not None:
             self._status = status
 
-    def spin_for_timing(self) -> None:
-        """Give the last answered frame's timing, which the node publishes last, a moment to come."""
-        last, deadline = self._last_answered, time.monotonic() + _TIMING_PATIENCE_S
-        while last is not None and not last.timings_ms and time.monotonic() < deadline:
-            self._executor.spin_once(timeout_sec=0.01)
-
-    def spin_for_status(self, seconds: float = _STATUS_PATIENCE_S) -> None:
-        """Wait for the node's next diagnostics."""
-        before, deadline = self._status, time.monotonic() + seconds
-        while self._status is before and time.monotonic() < deadline:
-            self._executor.spin_once(timeout_sec=0.05)
-
     def recording(self, complete: bool) -> Recording:
         """Everything that was answered, with the node's own counters since `start`."""
-        duration_s = time.monotonic() - self._begin
+        duration_s = self.ledger.last_event - self._begin
         self.spin_for_timing()
         self.spin_for_status()
         before = self._status_before.counters if self._status_before else {}
+        topics = {publisher.topic_name for publisher in self._publishers.values()}
         counters = {
             topic: {name: value - before.get(topic, {}).get(name, 0) for name, value in values.items()}
             for topic, values in (self._status.counters if self._status else {}).items()
-            if topic in self._publishers
+            if topic in topics
         }
         return Recording(
-            results=tuple(self._result(sent) for sent in self._sent.values()),
-            masks=self._masks,
+            results=self.ledger.results(self._begin),
+            masks=self.ledger.masks,
             complete=complete,
             duration_s=duration_s,
             engine=self._status.engine if self._status else "",
             counters=counters,
-        )
-
-    def _result(self, sent: _Sent) -> FrameResult:
-        timings = dict(sent.timings_ms)
-        if sent.answered_ms is not None:
-            timings["end_to_end"] = sent.answered_ms
-        return FrameResult(
-            sent.key, sent.sent - self._begin, sent.answered_ms is not None, sent.detections, timings
         )

@@ -68,6 +68,8 @@ def typestore() -> Typestore:
     store = get_typestore(Stores.ROS2_JAZZY)
     types = {}
     for name in _VISION_MSGS:
-        types.update(get_types_from_msg((folder / f"{name}.msg").read_text("utf8"), f"vision_msgs/msg/{name}"))
+        types.update(
+            get_types_from_msg((folder / f"{name}.msg").read_text("utf8"), f"vision_msgs/msg/{name}")
+        )
     store.register(types)
     return store

@@ -108,7 +108,9 @@ def free_domain_id() -> int:
             except OSError:
                 continue
             return domain_id
-    raise ReplayError("no free ROS domain on this machine (all of 1 to 100 are in use); give one with --domain-id")
+    raise ReplayError(
+        "no free ROS domain on this machine (all of 1 to 100 are in use); give one with --domain-id"
+    )
 
 
 def private_environment(domain_id: int) -> dict[str, str]:

@@ -66,7 +66,9 @@ class OverlayVideo:
             codec = cv2.VideoWriter.fourcc(*"mp4v")
             self._writer = cv2.VideoWriter(str(self.path), codec, self._rate_hz, self._size)
             if not self._writer.isOpened():
-                raise ReplayError(f"{self.path}: OpenCV cannot write this video; leave it out with --no-video")
+                raise ReplayError(
+                    f"{self.path}: OpenCV cannot write this video; leave it out with --no-video"
+                )
         picture = picture[:height, :width]
         if (width, height) != self._size:  # a camera that changed its resolution
             picture = cv2.resize(picture, self._size)

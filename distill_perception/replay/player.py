@@ -65,6 +65,8 @@ def play(
     """
     with _connected(bag, node, tasks, options, masks, log) as (link, process):
         _wait_until_ready(link, process, options)
+        if options.attach:
+            link.spin_for_status()  # its counters so far belong to others
         link.start()
         complete = True
         try:
@@ -74,7 +76,7 @@ def play(
                 _play_at_pace(bag, link, process, options, progress)
         except KeyboardInterrupt:
             complete = False
-        if complete and link.sent and not link.answered:
+        if complete and link.ledger.sent and not link.ledger.answered:
             raise ReplayError(_silence(process, "answered none of the frames"))
         return link.recording(complete)
 
@@ -119,8 +121,8 @@ def _silence(process: NodeProcess | None, what: str) -> str:
     if process:
         return f"the perception node {what}; {process.tail()}"
     return (
-        f"the running node {what}; is it active (ros2 lifecycle get /perception), in this ROS_DOMAIN_ID, started "
-        "with FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA, and do its cameras name this bag's image topics?"
+        f"the running node {what}; is it active (ros2 lifecycle get /perception), in this ROS_DOMAIN_ID, "
+        "started with FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA, and do its cameras name this bag's image topics?"
     )
 
 
@@ -139,20 +141,20 @@ def _play_at_pace(
         if process:
             process.check()
         link.publish(frame, message)
-        progress(link.sent, link.answered)
+        progress(link.ledger.sent, link.ledger.answered)
     _collect_last(link, process, progress)
 
 
 def _collect_last(link: Link, process: NodeProcess | None, progress: Progress) -> None:
     """Wait for answers still on their way, until all are there or none has come for a while."""
-    answered, since = link.answered, time.monotonic()
-    while link.waiting and time.monotonic() - since < _LAST_ANSWERS_S:
+    answered, since = link.ledger.answered, time.monotonic()
+    while link.ledger.waiting and time.monotonic() - since < _LAST_ANSWERS_S:
         link.spin(_TICK_S)
         if process:
             process.check()
-        if link.answered > answered:
-            answered, since = link.answered, time.monotonic()
-            progress(link.sent, link.answered)
+        if link.ledger.answered > answered:
+            answered, since = link.ledger.answered, time.monotonic()
+            progress(link.ledger.sent, link.ledger.answered)
 
 
 def _play_in_lockstep(
@@ -162,15 +164,17 @@ def _play_in_lockstep(
         for frame in group:
             link.publish(frame, link.message(frame))
         deadline = time.monotonic() + options.answer_timeout_s
-        while link.waiting and time.monotonic() < deadline:
+        while link.ledger.waiting and time.monotonic() < deadline:
             link.spin(_TICK_S)
             if process:
                 process.check()
-        if not link.answered:
-            raise ReplayError(_silence(process, f"did not answer a frame within {options.answer_timeout_s:g} s"))
-        link.give_up_waiting()
+        if not link.ledger.answered:
+            raise ReplayError(
+                _silence(process, f"did not answer a frame within {options.answer_timeout_s:g} s")
+            )
+        link.ledger.give_up()
         link.spin_for_timing()
-        progress(link.sent, link.answered)
+        progress(link.ledger.sent, link.ledger.answered)
 
 
 def _one_of_each_camera(frames: Iterator[BagFrame]) -> Iterator[list[BagFrame]]:

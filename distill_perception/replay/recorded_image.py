@@ -49,7 +49,7 @@ class RecordedImage:
         return self.encoding in CHANNELS
 
     def native(self) -> tuple[np.ndarray, str]:
-        """Pixels as recorded, uint8 [H,W] or [H,W,C], and their encoding; compressed ones are decoded to bgr8.
+        """Pixels as recorded, uint8 [H,W] or [H,W,C], and encoding; compressed ones are decoded to bgr8.
 
         Raises:
             ImageError: unknown encoding, too little data, or bytes that are no picture.
@@ -57,7 +57,9 @@ class RecordedImage:
         if self.format:
             pixels = cv2.imdecode(self.data, cv2.IMREAD_COLOR) if self.data.size else None
             if pixels is None:
-                raise ImageError(f"compressed image ({self.format}, {self.data.size} bytes) cannot be decoded")
+                raise ImageError(
+                    f"compressed image ({self.format}, {self.data.size} bytes) cannot be decoded"
+                )
             return pixels, "bgr8"
         encoding = "mono8" if self.encoding == "8UC1" else self.encoding
         channels = CHANNELS.get(encoding)
@@ -66,7 +68,8 @@ class RecordedImage:
         row = self.width * channels
         if self.step < row or self.data.size < self.step * self.height or not row * self.height:
             raise ImageError(
-                f"{self.width}x{self.height} {self.encoding} with step {self.step} cannot have {self.data.size} bytes"
+                f"{self.width}x{self.height} {self.encoding} with step {self.step} cannot have "
+                f"{self.data.size} bytes"
             )
         rows = self.data[: self.step * self.height].reshape(self.height, self.step)[:, :row]
         if channels == 1:

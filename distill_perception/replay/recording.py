@@ -48,7 +48,7 @@ class MaskSpool:
     """Masks uint8 [H,W] kept compressed in a temporary file, so that a long drive needs no memory."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="distill-perception-masks-")
+        self._file = tempfile.TemporaryFile(prefix="distill-perception-masks-")  # noqa: SIM115 (closed by close)
         self._places: dict[Key, tuple[int, int, tuple[int, ...]]] = {}
 
     def put(self, key: Key, mask: np.ndarray) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +36,10 @@ class ReplayOptions:
     out: Path
     topics: tuple[str, ...] = ()
     engine: str = "auto"
-    settings: EngineSettings = EngineSettings()
+    settings: EngineSettings = field(default_factory=EngineSettings)
     node_parameters: tuple[str, ...] = ()
     in_process: bool = False
-    play: PlayOptions = PlayOptions()
+    play: PlayOptions = field(default_factory=PlayOptions)
     video: bool = True
 
 
@@ -76,7 +76,9 @@ def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ReplayError(f"{out}: cannot be made: {error.strerror}; give another folder with --out") from error
+        raise ReplayError(
+            f"{out}: cannot be made: {error.strerror}; give another folder with --out"
+        ) from error
 
 
 def _record(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
 from ..bundle import Bundle
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """Provenance, written into metrics.json and the report. mode: real-time, lockstep, in-process or attached."""
+    """Provenance, written into metrics.json and the report. rate: None where the pace is not the bag's."""
 
     bag: str
     topics: tuple[str, ...]
@@ -37,7 +38,13 @@ class RunInfo:
 
 
 def run_info(
-    bag: Path, topics: tuple[str, ...], bundle: Bundle, precision: str, engine: str, mode: str, rate: float | None
+    bag: Path,
+    topics: tuple[str, ...],
+    bundle: Bundle,
+    precision: str,
+    engine: str,
+    mode: str,
+    rate: float | None,
 ) -> RunInfo:
     """Gather what is known about this run."""
     manifest = bundle.manifest
@@ -52,7 +59,7 @@ def run_info(
         precision=precision,
         mode=mode,
         rate=rate,
-        version=package_version(),
+        version=__version__,
         git_hash=git_hash(),
         date=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
         machine=f"{platform.system()} {platform.machine()}, {_cpus()} CPUs",
@@ -60,29 +67,22 @@ def run_info(
 
 
 def _cpus() -> int:
-    import os
-
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on Linux
         return os.cpu_count() or 1
 
 
-def package_version() -> str:
-    """The installed package's version."""
-    try:
-        return version("distill_perception")
-    except PackageNotFoundError:
-        return "unknown (not installed)"
-
-
 def git_hash() -> str | None:
-    """The commit of the source checkout that this package runs from, with + if changed; None if there is none."""
+    """The commit of the checkout that this package runs from, with + if changed; None if there is none."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     try:
         command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip() or None
+        return (
+            subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+            or None
+        )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -38,8 +38,8 @@ class Status:
 def read_status(message: Any, node_name: str = "perception") -> Status | None:
     """The node's status, or None if the array is another node's.
 
-    Camera lines are those that count received frames; their hardware_id is the image topic. The node's own line is
-    named after the node and tells its lifecycle state.
+    Camera lines are those that count received frames; their hardware_id is the image topic. The node's own
+    line is named after the node and tells its lifecycle state.
     """
     cameras = []
     own: dict[str, str] = {}

@@ -44,7 +44,9 @@ def open_video(path: Path) -> VideoFile:
     capture = cv2.VideoCapture(str(path))
     try:
         if not capture.isOpened():
-            raise ReplayError(f"{path}: cannot be opened as a video; convert it, for example: ffmpeg -i {path} out.mp4")
+            raise ReplayError(
+                f"{path}: cannot be opened as a video; convert it, for example: ffmpeg -i {path} out.mp4"
+            )
         rate_hz = float(capture.get(cv2.CAP_PROP_FPS))
         count = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
     finally:

@@ -12,7 +12,9 @@ from .page import page
 from .pictures import figures
 
 
-def write_report(path: Path, manifest: Manifest, evaluation: Evaluation, info: RunInfo, examples: Examples) -> None:
+def write_report(
+    path: Path, manifest: Manifest, evaluation: Evaluation, info: RunInfo, examples: Examples
+) -> None:
     """Write the report to `path`.
 
     Args:

@@ -15,12 +15,17 @@ def _css(color: tuple[int, int, int]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
-def class_bars(classes: Sequence[ClassInfo], values: Mapping[str, float], mean: float | None, name: str) -> str:
+def class_bars(
+    classes: Sequence[ClassInfo], values: Mapping[str, float], mean: float | None, name: str
+) -> str:
     """One horizontal bar for each class, 0 to 1, with the mean as a line; absent classes have a dash."""
     row, left, right, top = 26, 128, 44, 8
     width, height = 560, top + row * len(classes) + 24
     span = width - left - right
-    parts = [line(left + span * tick, top, left + span * tick, height - 22, "grid") for tick in (0.25, 0.5, 0.75, 1)]
+    parts = [
+        line(left + span * tick, top, left + span * tick, height - 22, "grid")
+        for tick in (0.25, 0.5, 0.75, 1)
+    ]
     parts += [text(left + span * t, height - 6, f"{t:g}", "tick", "middle") for t in (0, 0.25, 0.5, 0.75, 1)]
     for index, item in enumerate(classes):
         y = top + row * index
@@ -36,12 +41,15 @@ def class_bars(classes: Sequence[ClassInfo], values: Mapping[str, float], mean: 
         parts.append(text(width - 2, y + 17, f"{value:.3f}", "value", "end"))
     if mean is not None:
         x = left + span * mean
-        parts += [line(x, top - 4, x, height - 22, "mean"), text(x + 4, top + 2, f"mean {mean:.3f}", "meantext")]
+        parts += [
+            line(x, top - 4, x, height - 22, "mean"),
+            text(x + 4, top + 2, f"mean {mean:.3f}", "meantext"),
+        ]
     return canvas(width, height, "".join(parts), f"{name} by class")
 
 
 def confusion(classes: Sequence[ClassInfo], matrix: np.ndarray) -> str:
-    """Row-normalized confusion matrix int64 [C,C]: of the pixels labelled as row, the share perceived as column."""
+    """Confusion matrix int64 [C,C] by row: of the pixels labelled as row, the share perceived as column."""
     totals = matrix.sum(axis=1, keepdims=True)
     share = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
     count, left, top = len(classes), 112, 92
@@ -53,7 +61,9 @@ def confusion(classes: Sequence[ClassInfo], matrix: np.ndarray) -> str:
         parts.append(text(left - 8, y + cell / 2 + 4, labelled.name.replace("_", " "), "label", "end"))
         for column, seen in enumerate(classes):
             x, value = left + column * cell, share[row, column]
-            hint = f"labelled {labelled.name}, perceived {seen.name}: {value:.1%} ({matrix[row, column]} pixels)"
+            hint = (
+                f"labelled {labelled.name}, perceived {seen.name}: {value:.1%} ({matrix[row, column]} pixels)"
+            )
             kind = "hit" if row == column else "miss"
             parts.append(rect(x, y, cell - 2, cell - 2, "cell", rx=3))
             strength = float(value**0.6)  # small confusions must be visible
@@ -129,7 +139,11 @@ def quality_line(frames: Sequence[ScoredFrame]) -> str:
 
 
 def _over_time(
-    points: Sequence[tuple[float, float]], drops: Sequence[float], ticks: Sequence[float], end_s: float, unit: str
+    points: Sequence[tuple[float, float]],
+    drops: Sequence[float],
+    ticks: Sequence[float],
+    end_s: float,
+    unit: str,
 ) -> str:
     width, height, left, right, top, bottom = 1120, 190, 60, 8, 12, 44
     span, tall = width - left - right, height - top - bottom
@@ -144,12 +158,16 @@ def _over_time(
         name = f"{tick:g} {unit}" if tick == ticks[-1] else f"{tick:g}"
         parts += [line(left, y, width - right, y, "grid"), text(left - 8, y + 4, name, "tick", "end")]
     for tick in (t for t in nice_ticks(end_s, 8) if t <= end_s):
-        parts.append(text(place(tick, 0)[0], height - 6, f"{tick:g} s", "tick", "middle" if tick else "start"))
+        parts.append(
+            text(place(tick, 0)[0], height - 6, f"{tick:g} s", "tick", "middle" if tick else "start")
+        )
     if len(points) > 1:  # one line through all: gaps show by their missing dots
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
         parts.append(element("polyline", points=path, class_="series"))
     if len(points) <= 400:
-        dots = (element("circle", cx=x, cy=y, r=2.2, class_="dot") for x, y in (place(*point) for point in points))
+        dots = (
+            element("circle", cx=x, cy=y, r=2.2, class_="dot") for x, y in (place(*point) for point in points)
+        )
         parts += dots
     for moment in drops:
         x, _ = place(moment, 0)

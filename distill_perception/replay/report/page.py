@@ -26,7 +26,9 @@ STAGE_NOTES = {
 _PARTS = ("queue", "preprocess", "inference", "postprocess", "publish")
 
 
-def page(manifest: Manifest, evaluation: Evaluation, info: RunInfo, figures: Sequence[tuple[str, str]]) -> str:
+def page(
+    manifest: Manifest, evaluation: Evaluation, info: RunInfo, figures: Sequence[tuple[str, str]]
+) -> str:
     """The whole document.
 
     Args:
@@ -50,7 +52,8 @@ def page(manifest: Manifest, evaluation: Evaluation, info: RunInfo, figures: Seq
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>Replay of {escape(name)}</title><style>{CSS}</style></head><body><main>{body}</main></body></html>\n"
+        f"<title>Replay of {escape(name)}</title><style>{CSS}</style></head>"
+        f"<body><main>{body}</main></body></html>\n"
     )
 
 
@@ -66,7 +69,8 @@ def _header(name: str, evaluation: Evaluation, info: RunInfo) -> str:
         badges.append(f'<span class="badge bad">{evaluation.dropped} frames dropped</span>')
     elif evaluation.complete:
         badges.append('<span class="badge">complete, nothing dropped</span>')
-    line = f"{info.bundle} {info.bundle_version} on {info.engine or 'an unknown engine'} \u00b7 {info.mode} \u00b7 {info.date}"
+    model = f"{info.bundle} {info.bundle_version} on {info.engine or 'an unknown engine'}"
+    line = " \u00b7 ".join((model, info.mode, info.date))
     return f"<header><h1>Replay of {escape(name)}</h1>{''.join(badges)}<p>{escape(line)}</p></header>"
 
 
@@ -78,7 +82,9 @@ def _kpi(title: str, value: str, unit: str, note: str, kind: str = "") -> str:
 def _verdict(manifest: Manifest, evaluation: Evaluation) -> str:
     cells = []
     if "segmentation" in manifest.tasks:
-        cells.append(_score("Mean IoU", evaluation.miou, f"{len(evaluation.iou)} classes, one confusion matrix"))
+        cells.append(
+            _score("Mean IoU", evaluation.miou, f"{len(evaluation.iou)} classes, one confusion matrix")
+        )
     if "detection" in manifest.tasks:
         average = f"mAP 50:95 {evaluation.map:.3f}" if evaluation.map is not None else ""
         cells.append(_score("mAP50", evaluation.map50, average))
@@ -88,7 +94,9 @@ def _verdict(manifest: Manifest, evaluation: Evaluation) -> str:
         cells.append(_kpi("End to end, p95", f"{latency['p95']:.1f}", "ms", note))
     share = evaluation.dropped / evaluation.frames if evaluation.frames else 0.0
     note = f"of {evaluation.frames} sent ({share:.1%})"
-    cells.append(_kpi("Dropped frames", str(evaluation.dropped), "", note, "bad" if evaluation.dropped else ""))
+    cells.append(
+        _kpi("Dropped frames", str(evaluation.dropped), "", note, "bad" if evaluation.dropped else "")
+    )
     rate = evaluation.answered / evaluation.duration_s if evaluation.duration_s > 0 else 0.0
     cells.append(_kpi("Answered", f"{rate:.1f}", "frames/s", f"{evaluation.duration_s:.1f} s of replay"))
     return f'<div class="kpis">{"".join(cells)}</div>'
@@ -107,11 +115,11 @@ def _accuracy(manifest: Manifest, evaluation: Evaluation) -> str:
         note = f"Intersection over union on {evaluation.labelled} labelled frames; void is ignored."
         left += _card("IoU by class", note, bars_of(classes, evaluation.iou, evaluation.miou, "IoU"))
     if evaluation.ap:
-        things = [item for item in classes if item.kind == "thing"]
+        things = [item for item in classes if item.kind == "thing" or item.name in evaluation.ap]
         note = "COCO's average precision of the boxes, mean over IoU 0.50 to 0.95."
         left += _card("AP by class", note, bars_of(things, evaluation.ap, evaluation.map, "AP"))
     if evaluation.confusion is not None:
-        note = "What each class was taken for. Blue is right, red is wrong; faint colours are stretched to be seen."
+        note = "What each class was taken for. Blue is right, red is wrong; small shares are drawn stronger."
         right = _card("Confusion matrix", note, charts.confusion(classes, evaluation.confusion))
     if left or right:
         return f'<div class="pair"><div>{left}</div><div>{right}</div></div>'
@@ -129,10 +137,18 @@ def _latency(evaluation: Evaluation) -> str:
     if not rows:
         return ""
     head = "<tr><th>stage</th><th></th><th>p50</th><th>p95</th><th>p99</th><th>max</th></tr>"
-    note = "Milliseconds for each frame. In the histograms the line is the median, the dashed line p95; the last bar holds the rest."
-    means = {stage: float(evaluation.samples_ms[stage].mean()) for stage in _PARTS if stage in evaluation.samples_ms}
+    note = (
+        "Milliseconds by frame. Line: median, dashed: 95th percentile; the last bar holds what lies beyond."
+    )
+    means = {
+        stage: float(evaluation.samples_ms[stage].mean())
+        for stage in _PARTS
+        if stage in evaluation.samples_ms
+    }
     if {"total", "end_to_end"} <= evaluation.samples_ms.keys():
-        outside = float(np.mean(evaluation.samples_ms["end_to_end"])) - float(np.mean(evaluation.samples_ms["total"]))
+        outside = float(np.mean(evaluation.samples_ms["end_to_end"])) - float(
+            np.mean(evaluation.samples_ms["total"])
+        )
         means["transport"] = max(0.0, outside)
     table = f'<div class="scroll"><table>{head}{"".join(rows)}</table></div>'
     return _card("Latency by stage", note, charts.stage_shares(means) + table)
@@ -158,7 +174,8 @@ def _examples(manifest: Manifest, figures: Sequence[tuple[str, str]]) -> str:
     )
     legend = f'<ul class="legend">{items}</ul>'
     return "".join(
-        f'<section class="card"><h2>{escape(heading)}</h2>{legend}{content}</section>' for heading, content in figures
+        f'<section class="card"><h2>{escape(heading)}</h2>{legend}{content}</section>'
+        for heading, content in figures
     )
 
 

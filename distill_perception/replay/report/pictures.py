@@ -21,9 +21,13 @@ def figure(example: Example, classes: tuple[ClassInfo, ...]) -> str:
     if example.label is not None:
         views.append(("label", render(example.pixels, classes, example.label, None, legend=False)))
     views.append(("prediction", render(example.pixels, classes, example.mask, example.result, legend=False)))
-    cells = "".join(f'<div><img alt="{name}" src="{data_uri(picture)}"><span>{name}</span></div>' for name, picture in views)
+    cells = "".join(
+        f'<div><img alt="{name}" src="{data_uri(picture)}"><span>{name}</span></div>'
+        for name, picture in views
+    )
     score = f", <b>mean IoU {example.miou:.3f}</b>" if example.miou is not None else ""
-    return f'<figure><figcaption>frame {example.index}{score}</figcaption><div class="views">{cells}</div></figure>'
+    caption = f"<figcaption>frame {example.index}{score}</figcaption>"
+    return f'<figure>{caption}<div class="views">{cells}</div></figure>'
 
 
 def figures(examples: Sequence[Example], classes: tuple[ClassInfo, ...]) -> str:

@@ -4,12 +4,12 @@ CSS = """
 :root{--ground:#f5f6f8;--card:#fff;--ink:#17202c;--soft:#5b6878;--faint:#8d98a6;--edge:#e3e7ec;--track:#eef1f4;
 --accent:#2563c9;--accent2:#0b7f6f;--bad:#cf3030;--good:#12805c;--warn:#9a6200;--badwash:#fdeceb;--goodwash:#e6f5ef;
 --warnwash:#fdf3df}
-@media (prefers-color-scheme:dark){:root{--ground:#10151c;--card:#19212b;--ink:#e8edf3;--soft:#a3b0bf;--faint:#748294;
---edge:#2a3542;--track:#232d39;--accent:#6aa3ff;--accent2:#45c2ac;--bad:#ff7b72;--good:#4fc899;--warn:#e5b454;
+@media (prefers-color-scheme:dark){:root{--ground:#10151c;--card:#19212b;--ink:#e8edf3;--soft:#a3b0bf;
+--faint:#748294;--edge:#2a3542;--track:#232d39;--accent:#6aa3ff;--accent2:#45c2ac;--bad:#ff7b72;--good:#4fc899;--warn:#e5b454;
 --badwash:#3a2021;--goodwash:#17332a;--warnwash:#382d17}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
-"Helvetica Neue",Arial,sans-serif;-webkit-font-smoothing:antialiased}
+body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",
+Roboto,"Helvetica Neue",Arial,sans-serif;-webkit-font-smoothing:antialiased}
 main{max-width:1200px;margin:0 auto;padding:36px 24px 64px}
 header{display:flex;flex-wrap:wrap;gap:8px 16px;align-items:baseline;margin-bottom:22px}
 h1{font-size:28px;line-height:1.2;margin:0;letter-spacing:-.02em;overflow-wrap:anywhere}

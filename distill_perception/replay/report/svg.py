@@ -1,4 +1,4 @@
-"""The few SVG elements that the charts are made of. Colours come from the page's style sheet through classes."""
+"""The few SVG elements that the charts are made of; colours come from the page's style sheet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ def element(name: str, content: str = "", **attributes: object) -> str:
 
 
 def _value(value: object) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, (float, np.floating)) else escape(str(value))
+    return (
+        f"{value:.2f}".rstrip("0").rstrip(".")
+        if isinstance(value, (float, np.floating))
+        else escape(str(value))
+    )
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start", **attributes: object) -> str:
@@ -22,10 +26,14 @@ def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start", 
     return element("text", escape(words), x=x, y=y, class_=kind, text_anchor=anchor, **attributes)
 
 
-def rect(x: float, y: float, width: float, height: float, kind: str, hint: str = "", **attributes: object) -> str:
+def rect(
+    x: float, y: float, width: float, height: float, kind: str, hint: str = "", **attributes: object
+) -> str:
     """A rectangle with a tooltip."""
     content = element("title", escape(hint)) if hint else ""
-    return element("rect", content, x=x, y=y, width=max(0.0, width), height=max(0.0, height), class_=kind, **attributes)
+    return element(
+        "rect", content, x=x, y=y, width=max(0.0, width), height=max(0.0, height), class_=kind, **attributes
+    )
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:

@@ -1,0 +1,19 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+BundleOption = Annotated[
+    str, typer.Option("--bundle", "-b", help="Model bundle: a folder, or the name of a shipped one.")
+]
+EngineOption = Annotated[str, typer.Option(help="auto, openvino, onnxruntime or tensorrt.")]
+PrecisionOption = Annotated[str, typer.Option(help="Which of the bundle's model files: fp32, int8, ...")]
+DeviceOption = Annotated[str, typer.Option(help="Where the engine runs: cpu, cuda:0, ...")]
+ThreadsOption = Annotated[int, typer.Option(min=0, help="CPU threads of the engine; 0 lets it choose.")]
+ParamOption = Annotated[
+    list[str] | None,
+    typer.Option("--param", "-p", metavar="NAME:=VALUE", help="Any other node parameter; may be repeated."),
+]

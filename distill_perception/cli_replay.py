@@ -1,0 +1,95 @@
+"""The command `distill-perception replay`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from .cli_options import BundleOption, DeviceOption, EngineOption, ParamOption, PrecisionOption, ThreadsOption
+
+
+def replay_command(
+    bag: Annotated[Path, typer.Argument(metavar="BAG", help="rosbag2 folder, or a .mcap or .db3 file.")],
+    bundle: BundleOption = "camvid_lite0",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("replay_out"),
+    topics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--topic", metavar="TOPIC", help="Image topic of the bag; may be repeated. Default: every camera."
+        ),
+    ] = None,
+    rate: Annotated[float, typer.Option(min=0.01, help="Pace, as a factor of the bag's own.")] = 1.0,
+    fast: Annotated[
+        bool, typer.Option("--as-fast-as-possible", help="Send each frame when the last one is answered.")
+    ] = False,
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="Without ROS: straight through the model, no messages.")
+    ] = False,
+    attach: Annotated[
+        bool,
+        typer.Option("--attach", help="Use the node that runs already (same ROS_DOMAIN_ID, same bundle)."),
+    ] = False,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "fp32",
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = 0,
+    params: ParamOption = None,
+    domain_id: Annotated[
+        int | None, typer.Option(min=0, max=232, help="ROS domain; default: one that is free here.")
+    ] = None,
+    start_timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds to wait until the node is active.")
+    ] = 90.0,
+    answer_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds to wait for an answer (--as-fast-as-possible).")
+    ] = 10.0,
+    video: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
+) -> None:
+    """Play a recorded drive through the real node and measure it.
+
+    Writes metrics.json, report.html and overlay.mp4. Where the bag has labels (mono8 class ids on
+    NAMESPACE/label, boxes on NAMESPACE/boxes, stamped as the images) accuracy is measured too.
+    Ctrl-C ends early; what was played until then is reported.
+    """
+    from .engines import EngineSettings
+    from .replay.player import PlayOptions
+    from .replay.run import ReplayOptions, replay
+    from .replay.summary import print_outcome
+    from .terminal import progress_bars
+
+    if in_process and attach:
+        raise typer.BadParameter("--in-process and --attach exclude each other")
+    signal.signal(signal.SIGTERM, _interrupt)  # `timeout` and service managers end it as Ctrl-C does
+    play = PlayOptions(
+        rate=rate,
+        lockstep=fast,
+        attach=attach,
+        domain_id=domain_id,
+        start_timeout_s=start_timeout,
+        answer_timeout_s=answer_timeout,
+    )
+    options = ReplayOptions(
+        bag=bag,
+        bundle=bundle,
+        out=out,
+        topics=tuple(topics or ()),
+        engine=engine,
+        settings=EngineSettings(precision, device, threads),
+        node_parameters=tuple(params or ()),
+        in_process=in_process,
+        play=play,
+        video=video,
+    )
+    with progress_bars() as report:
+        outcome = replay(options, report)
+    print_outcome(outcome)
+    if not outcome.evaluation.complete:
+        raise typer.Exit(130)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,98 @@
+"""Drives, bags and one real replay that several tests look at."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill_perception.replay.bag_writer import BagOptions, write_bag
+from distill_perception.replay.labelled_folder import read_labelled_folder
+from tests.replay.drives import write_folder
+from tests.support.tiny_bundle import write_tiny_bundle
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def command(*words: object, timeout: float = 60, cwd: Path | None = None) -> Finished:
+    """Run `distill-perception` as a process of its own."""
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
+    line = [sys.executable, "-m", "distill_perception.cli", *map(str, words)]
+    done = subprocess.run(line, env=environ, capture_output=True, text=True, timeout=timeout, cwd=cwd)
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle for both tasks."""
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny", ("segmentation", "detection"))
+
+
+@pytest.fixture(scope="session")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A labelled folder."""
+    return write_folder(tmp_path_factory.mktemp("drive") / "folder")
+
+
+@pytest.fixture(scope="session")
+def labelled_bag(drive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The labelled folder as a bag."""
+    folder = read_labelled_folder(drive)
+    path = tmp_path_factory.mktemp("bags") / "labelled"
+    write_bag(path, folder.frames(), BagOptions(rate_hz=20), folder.class_names)
+    return path
+
+
+@pytest.fixture(scope="session")
+def unlabelled_bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same pictures, compressed to JPEG and without labels."""
+    folder = read_labelled_folder(
+        write_folder(tmp_path_factory.mktemp("plain") / "folder", labelled=False, names=False)
+    )
+    path = tmp_path_factory.mktemp("bags") / "unlabelled"
+    write_bag(path, folder.frames(), BagOptions(rate_hz=20, compressed=True))
+    return path
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A finished replay and its results folder."""
+
+    finished: Finished
+    out: Path
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """metrics.json."""
+        return json.loads((self.out / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def replayed(
+    labelled_bag: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Replayed]:
+    """Replay the labelled bag with these extra options; each combination runs once a session."""
+    pytest.importorskip("rclpy", reason="the real node needs rclpy")
+    done: dict[tuple[str, ...], Replayed] = {}
+
+    def run(*options: str) -> Replayed:
+        if options not in done:
+            out = tmp_path_factory.mktemp("results")
+            done[options] = Replayed(command("replay", labelled_bag, "-b", tiny, "-o", out, *options), out)
+        return done[options]
+
+    return run
