@@ -1,15 +1,18 @@
-"""Metadata for pip and for colcon (ament_python). It stands here because colcon reads setup.py on every ROS distro."""
+"""Metadata for pip and for colcon, whose ament_python build reads setup.py on every ROS distribution."""
 
 import os
 from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
 PACKAGE = "distill_perception"
+# `colcon build --symlink-install` runs a link to this file, beside links to the packages and data only.
+HERE = Path(__file__).resolve().parent
 
 
 def share(folder):
-    """Return data_files entries that copy every file below `folder` to share/distill_perception/, tree kept."""
+    """Return data_files entries: every file below `folder` goes to share/distill_perception/, tree kept."""
     files = [path for path in sorted(glob(f"{folder}/**/*", recursive=True)) if os.path.isfile(path)]
     folders = sorted({os.path.dirname(path) for path in files if "__pycache__" not in path})
     return [(f"share/{PACKAGE}/{name}", [f for f in files if os.path.dirname(f) == name]) for name in folders]
@@ -53,7 +56,7 @@ setup(
     name=PACKAGE,
     version="0.1.0",
     description="Distilled perception students, served on ROS 2 camera topics and measured by replay",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="distill_perception contributors",
     maintainer="distill_perception maintainers",
@@ -68,7 +71,11 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
-        *(entry for folder in ("config", "interfaces", "launch", "models") for entry in share(folder)),
+        *(
+            entry
+            for folder in ("config", "interfaces/vision_msgs", "launch", "models")
+            for entry in share(folder)
+        ),
     ],
     zip_safe=False,
     install_requires=[

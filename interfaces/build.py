@@ -2,9 +2,10 @@
 
     python interfaces/build.py            # into the environment of that python
 
-ROS 2 from wheels has rclpy and the common messages, but not vision_msgs. This script runs the same rosidl
-generators that built the others in a throw-away environment, packs the runtime results as a wheel, keeps the wheel
-under build/, and installs it. Where a vision_msgs is importable already (apt, a sourced workspace) nothing is done.
+ROS 2 from wheels has rclpy and the common messages, but not vision_msgs. This script runs the rosidl
+generators that built the others in a throw-away environment, packs the runtime results as a wheel, keeps the
+wheel under build/, and installs it. Where a vision_msgs is importable already (apt, a sourced workspace)
+nothing is done.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def importable() -> bool:
 
 
 def require_compiler() -> None:
-    """Raise GenerationError, with the command that helps, where no C++ compiler or no Python header is found."""
+    """Raise GenerationError, with the command that helps, where compiler or Python headers are missing."""
     missing = [name for name in ("g++", "make") if shutil.which(name) is None]
     if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
         missing.append(f"python{sys.version_info.major}.{sys.version_info.minor}-dev")
@@ -92,7 +93,7 @@ def run(command: list[str], env: dict[str, str], log: Path) -> None:
 
 
 def clean_environment(prefix: Path) -> dict[str, str]:
-    """Return an environment in which CMake sees only the build environment at `prefix`, whatever was sourced."""
+    """Return variables with which CMake sees only the environment at `prefix`, whatever was sourced."""
     drop = (
         "AMENT_PREFIX_PATH",
         "CMAKE_PREFIX_PATH",
@@ -124,7 +125,7 @@ def repair_include_folders(prefix: Path, numpy_include: str) -> None:
 
 
 def compile_messages(work: Path) -> Path:
-    """Run the generators and the compiler below `work`; return the folder of an ament install of vision_msgs."""
+    """Run generators and compiler below `work`; return the folder of an ament install of vision_msgs."""
     prefix, log = work / "env", work / "log.txt"
     venv.create(prefix, with_pip=True, symlinks=True)
     python = str(prefix / "bin" / "python")

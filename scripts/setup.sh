@@ -50,7 +50,7 @@ fi
 
 pip=(.venv/bin/python -m pip install -qq --disable-pip-version-check -c "$constraints")
 say "Installing${extras:+ with extras $extras} ($([ "$profile" = test ] && echo 'PyTorch included, ')versions from $constraints)"
-"${pip[@]}" setuptools wheel
+"${pip[@]}" pip setuptools wheel
 "${pip[@]}" --no-build-isolation -e ".${extras:+[$extras]}"
 if [ ! -f .venv/ros_setup ]; then
   say "Message definitions (vision_msgs)"

@@ -1,8 +1,8 @@
 """The vision_msgs that nodes here speak must be upstream's: same fields, same order, same type hash.
 
-The table of fields was written down from the branch `ros2` of ros-perception/vision_msgs (4.1.1), and hashes are
-computed from it alone, by the rules of REP 2016. UPSTREAM holds the hashes that a Jazzy build of upstream's sources
-recorded. ROS 2 nodes whose hashes differ do not talk to each other.
+The table of fields was written down from the branch `ros2` of ros-perception/vision_msgs (4.1.1), and hashes
+are computed from it alone, by the rules of REP 2016. UPSTREAM holds the hashes that a Jazzy build of its
+sources recorded. ROS 2 nodes whose hashes differ do not talk to each other.
 """
 
 import hashlib
@@ -44,7 +44,9 @@ FIELDS = {
     ),
     "vision_msgs/msg/Detection3DArray": "std_msgs/Header header, vision_msgs/Detection3D[] detections",
     "vision_msgs/msg/VisionClass": "uint16 class_id, string class_name",
-    "vision_msgs/msg/LabelInfo": "std_msgs/Header header, vision_msgs/VisionClass[] class_map, float32 threshold",
+    "vision_msgs/msg/LabelInfo": (
+        "std_msgs/Header header, vision_msgs/VisionClass[] class_map, float32 threshold"
+    ),
     "vision_msgs/msg/VisionInfo": (
         "std_msgs/Header header, string method, string database_location, int32 database_version"
     ),
@@ -53,7 +55,9 @@ VISION_MSGS = [name for name in FIELDS if name.startswith("vision_msgs/")]
 
 UPSTREAM = {
     "std_msgs/msg/Header": "f49fb3ae2cf070f793645ff749683ac6b06203e41c891e17701b1cb597ce6a01",
-    "geometry_msgs/msg/PoseWithCovariance": "9a7c0fd234b7f45c6098745ecccd773ca1085670e64107135397aee31c02e1bb",
+    "geometry_msgs/msg/PoseWithCovariance": (
+        "9a7c0fd234b7f45c6098745ecccd773ca1085670e64107135397aee31c02e1bb"
+    ),
     "vision_msgs/msg/BoundingBox2D": "008eacbb0cf8f26e83795547bed013eec3675485ef386ec056d80eaaf1c1ce2f",
     "vision_msgs/msg/BoundingBox2DArray": "2464e82838009386d371b523211c21c91d74d313fcdd6788223c531d621cf691",
     "vision_msgs/msg/BoundingBox3D": "bbb73a65c163d7f9bb29009c7bde9f7faa576bd2d23299c4511d19230dab4698",

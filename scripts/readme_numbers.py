@@ -1,0 +1,109 @@
+"""Fills the README's generated blocks from the shipped manifest, recorded benchmarks and the parameter table.
+
+    python scripts/readme_numbers.py           rewrite README.md
+    python scripts/readme_numbers.py --check   exit 1 when README.md is not what it would write
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from distill_perception.bundle import Manifest, read_manifest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+MANIFEST = ROOT / "models" / "camvid_lite0" / "manifest.yaml"
+RECORDS = ROOT / "benchmarks" / "results"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]]
+    return "\n".join(lines)
+
+
+def accuracy() -> str:
+    """mIoU of teacher, labels-only and distilled student, and the shipped bundle by class."""
+    manifest = read_manifest(MANIFEST)
+    rows = [[m.data, f"{m.value:.3f}"] for m in manifest.metrics if m.name.startswith("miou")]
+    names = [item.name for item in manifest.classes]
+    by_class = table(["camvid val IoU", *names], [["camvid_lite0", *_class_row(manifest, names)]])
+    return table(["network and data", "mIoU"], rows) + "\n\n" + by_class
+
+
+def _class_row(manifest: Manifest, names: list[str]) -> list[str]:
+    values = {m.name: m.value for m in manifest.metrics if m.data.startswith("camvid")}
+    return [f"{values[f'iou/{name}']:.2f}" if f"iou/{name}" in values else "-" for name in names]
+
+
+def replay() -> str:
+    """The recorded replay of the CamVid val drive through the node."""
+    record = _record("camvid_val_replay.json")
+    latency = record["latency_ms"]
+    rows = [[stage, *(f"{values[p]:.1f}" for p in ("p50", "p95", "p99"))] for stage, values in latency.items()]
+    head = (
+        f"{record['frames']} frames at {record['rate_hz']:g} Hz, {record['dropped']} dropped, "
+        f"mIoU {record['miou']:.3f}; {record['machine']}, {record['engine']}:"
+    )
+    return head + "\n\n" + table(["stage", "p50 ms", "p95 ms", "p99 ms"], rows)
+
+
+def overhead() -> str:
+    """The recorded benchmark of the node against the bare engine and the naive node."""
+    record = _record("node_overhead.json")
+    return record["machine"] + "\n\n" + table(record["table"]["header"], record["table"]["rows"])
+
+
+def parameters() -> str:
+    """The node's parameters."""
+    from distill_perception.ros.parameters import PARAMETERS
+
+    rows = []
+    for spec in PARAMETERS:
+        note = " (may change while running)" if spec.at_run_time else ""
+        limits = f"; {spec.constraint}" if spec.constraint else ""
+        default = json.dumps(list(spec.default) if isinstance(spec.default, tuple) else spec.default)
+        rows.append([f"`{spec.name}`", spec.type_name, f"`{default}`", spec.description + limits + note])
+    return table(["parameter", "type", "default", "meaning"], rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "accuracy": accuracy,
+    "replay": replay,
+    "overhead": overhead,
+    "parameters": parameters,
+}
+
+
+def _record(name: str) -> Any:
+    return json.loads((RECORDS / name).read_text())
+
+
+def render(text: str) -> str:
+    """The README with every `<!-- generated: NAME -->` ... `<!-- end -->` block filled anew."""
+
+    def fill(match: re.Match[str]) -> str:
+        return f"{match[1]}\n{BLOCKS[match[2]]()}\n<!-- end -->"
+
+    return re.sub(r"(<!-- generated: (\w+) -->).*?<!-- end -->", fill, text, flags=re.DOTALL)
+
+
+def main() -> int:
+    """Rewrite or check the README."""
+    old = README.read_text()
+    new = render(old)
+    if "--check" in sys.argv:
+        if new != old:
+            print("README.md is stale: run python scripts/readme_numbers.py", file=sys.stderr)
+        return int(new != old)
+    README.write_text(new)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
