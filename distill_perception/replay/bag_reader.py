@@ -73,7 +73,7 @@ class Bag:
             if truth:
                 wanted |= {beside(topic, name) for topic in self.topics for name in (LABEL, BOXES)}
             connections = [c for c in reader.connections if c.topic in wanted]
-            yield from _Matcher(self, truth).match(reader.messages(connections))
+            yield from _Matcher(self, truth).match(_all_messages(reader, connections))
 
 
 def open_bag(path: Path, topics: Sequence[str] = ()) -> Bag:
@@ -139,6 +139,16 @@ def _opened(path: Path) -> Iterator[Reader]:
             f"{path}: cannot be read, it is empty, cut off or damaged ({type(error).__name__}: {error}); "
             f"try 'mcap recover' on the file or 'ros2 bag reindex {path}', or record it again"
         ) from error
+
+
+def _all_messages(reader: Reader, connections: list[Connection]) -> Iterator[tuple[Connection, int, bytes]]:
+    """The messages, and an error if fewer come than announced: sqlite ends a cut-off table without one."""
+    count, announced = 0, sum(connection.msgcount for connection in connections)
+    for message in reader.messages(connections):
+        count += 1
+        yield message
+    if count < announced:
+        raise EOFError(f"{announced} messages are announced, {count} are there")
 
 
 def _cameras(reader: Reader, images: dict[str, Connection]) -> tuple[str, ...]:

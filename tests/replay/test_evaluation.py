@@ -1,0 +1,124 @@
+"""Scores of a replay, against torchmetrics and COCO's evaluation, and what is refused."""
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distill_perception.bundle import load_bundle
+from distill_perception.engines import EngineSettings
+from distill_perception.errors import ReplayError
+from distill_perception.replay.bag_reader import open_bag
+from distill_perception.replay.bag_writer import BagOptions, write_bag
+from distill_perception.replay.evaluation import Evaluation, evaluate
+from distill_perception.replay.in_process import perceive_bag
+from distill_perception.replay.labelled_folder import LabelledFrame, read_labelled_folder
+from distill_perception.replay.recording import FrameResult, MaskSpool, Recording
+from tests.replay import drives
+from tests.replay.references import reference_map, reference_miou
+
+
+def evaluated(bag: Path, bundle: Path) -> Evaluation:
+    opened, loaded = open_bag(bag), load_bundle(bundle)
+    with MaskSpool() as masks:
+        recording = perceive_bag(opened, loaded, "onnxruntime", EngineSettings(), masks)
+        return evaluate(opened, recording, loaded.manifest)
+
+
+def test_scores_equal_the_reference_implementations(labelled_bag: Path, tiny: Path) -> None:
+    evaluation = evaluated(labelled_bag, tiny)
+
+    miou, iou = reference_miou(range(drives.FRAMES))
+    assert evaluation.miou == pytest.approx(miou, abs=1e-6)
+    assert evaluation.iou == pytest.approx(iou, abs=1e-6)
+    assert (evaluation.map, evaluation.map50) == pytest.approx(reference_map(range(drives.FRAMES)), abs=1e-6)
+    assert (evaluation.frames, evaluation.answered, evaluation.dropped) == (6, 6, 0)
+    assert set(evaluation.latency_ms) == {"preprocess", "inference", "postprocess", "end_to_end"}
+
+
+def test_without_labels_scores_are_none_and_not_zero(unlabelled_bag: Path, tiny: Path) -> None:
+    metrics = evaluated(unlabelled_bag, tiny).metrics()
+
+    assert [metrics[name] for name in ("miou", "iou", "map50", "map", "ap")] == [None] * 5
+    assert metrics["labelled"] == 0
+    assert metrics["latency_ms"]["end_to_end"]["p50"] > 0
+    assert metrics["latency_ms"]["queue"] is None
+
+
+def test_dropped_frames_are_counted_and_not_scored(labelled_bag: Path, tiny: Path) -> None:
+    bag, manifest = open_bag(labelled_bag), load_bundle(tiny).manifest
+    results = []
+    with MaskSpool() as masks:
+        for index, frame in enumerate(bag.frames()):
+            key, answered = (frame.topic, frame.stamp_ns), index != 5
+            if answered:
+                masks.put(key, drives.perceived(drives.picture(index)))
+            results.append(FrameResult(key, 0.1 * index, answered))
+        evaluation = evaluate(bag, Recording(tuple(results), masks, True, 1.0, ""), manifest)
+
+    assert (evaluation.frames, evaluation.answered, evaluation.dropped) == (6, 5, 1)
+    assert evaluation.miou == pytest.approx(reference_miou(range(5))[0], abs=1e-6)
+    assert [frame.miou is None for frame in evaluation.scored] == [False] * 5 + [True]
+
+
+def test_a_frames_own_miou_is_over_its_own_classes(labelled_bag: Path, tiny: Path) -> None:
+    evaluation = evaluated(labelled_bag, tiny)
+
+    own = [reference_miou([index])[0] for index in range(drives.FRAMES)]
+    assert [frame.miou for frame in evaluation.scored] == pytest.approx(own, abs=1e-6)
+
+
+def bag_with(path: Path, names: dict[int, str], label: np.ndarray) -> Path:
+    frame = LabelledFrame("one", drives.picture(0), label, None)
+    write_bag(path, [frame], BagOptions(), names)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ({0: "red", 1: "green"}, "label_info has 2 classes, the bundle 3; class id 2 is 'not there' in the bag"),
+        ({0: "red", 1: "blue", 2: "green"}, "class id 1 is 'blue' in the bag and 'green' in the bundle"),
+        (dict(enumerate("abcd")), "has 3 classes, the bundle 3; class id 0 is 'a'"),
+    ],
+)
+def test_labels_of_other_classes_are_refused(names: dict[int, str], words: str, tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(ReplayError, match=words):
+        evaluated(bag_with(tmp_path / "bag", names, drives.label(0)), tiny)
+
+
+def test_void_may_be_named_in_label_info(tiny: Path, tmp_path: Path) -> None:
+    names = {**dict(enumerate(drives.CLASS_NAMES)), drives.VOID: "void"}
+
+    assert evaluated(bag_with(tmp_path / "bag", names, drives.label(0)), tiny).miou is not None
+
+
+def test_a_label_id_that_is_no_class_is_refused(tiny: Path, tmp_path: Path) -> None:
+    label = drives.label(0)
+    label[20, 20] = 7
+
+    with pytest.raises(ReplayError, match="label has class id 7, but bundle 'tiny' has the 3 classes 0 to 2"):
+        evaluated(bag_with(tmp_path / "bag", {}, label), tiny)
+
+
+def test_masks_survive_the_spool() -> None:
+    rng = np.random.default_rng(0)
+    masks = {("/cam", stamp): rng.integers(0, 9, (5 + stamp, 7), np.uint8) for stamp in range(5)}
+    with MaskSpool() as spool:
+        for key, mask in masks.items():
+            spool.put(key, mask)
+        for key, mask in itertools.chain(masks.items(), reversed(masks.items())):
+            np.testing.assert_array_equal(spool.get(key), mask)
+        assert spool.get(("/cam", 99)) is None
+
+
+def test_no_score_in_metrics_is_not_finite(labelled_bag: Path, unlabelled_bag: Path, tiny: Path) -> None:
+    def numbers(value: object) -> list[float]:
+        if isinstance(value, dict):
+            return [number for item in value.values() for number in numbers(item)]
+        return [float(value)] if isinstance(value, (int, float)) else []
+
+    for bag in (labelled_bag, unlabelled_bag):
+        assert all(math.isfinite(number) for number in numbers(evaluated(bag, tiny).metrics()))

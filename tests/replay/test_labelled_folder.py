@@ -1,0 +1,105 @@
+"""The labelled folder: what is read, and what is refused in which words."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from distill_perception.errors import ReplayError
+from distill_perception.replay.labelled_folder import read_labelled_folder
+from tests.replay import drives
+
+
+def test_frames_come_in_the_order_of_their_names_with_label_and_boxes(drive: Path) -> None:
+    folder = read_labelled_folder(drive)
+
+    frames = list(folder.frames())
+
+    assert [frame.name for frame in frames] == [f"frame_{index:03d}" for index in range(drives.FRAMES)]
+    for index, frame in enumerate(frames):
+        np.testing.assert_array_equal(frame.pixels, drives.picture(index))
+        np.testing.assert_array_equal(frame.label, drives.label(index))
+        assert frame.boxes is not None
+        corners = [[x, y, x + w, y + h] for (x, y, w, h), _ in drives.boxes(index)]
+        np.testing.assert_array_equal(frame.boxes.xyxy, corners)
+        assert frame.boxes.labels.tolist() == [class_id for _, class_id in drives.boxes(index)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ["red", "green"],
+        [{"id": 0, "name": "red", "color": [255, 0, 0]}, {"id": 1, "name": "green"}],
+        {"classes": ["red", "green"], "void_id": 2},
+        {"classes": {"0": "red", "1": "green"}},
+    ],
+)
+def test_class_names_are_read_from_every_form_of_the_file(content: object, tmp_path: Path) -> None:
+    folder = drives.write_folder(tmp_path / "drive", frames=1, names=False)
+    (folder / "classes.json").write_text(json.dumps(content))
+
+    assert read_labelled_folder(folder).class_names == {0: "red", 1: "green"}
+
+
+def test_a_frame_without_a_label_file_is_a_frame_without_label(tmp_path: Path) -> None:
+    folder = drives.write_folder(tmp_path / "drive", frames=2)
+    (folder / "labels" / "frame_001.png").unlink()
+
+    first, second = read_labelled_folder(folder).frames()
+
+    assert first.label is not None
+    assert second.label is None
+
+
+def broken(folder: Path, what: str) -> None:
+    """Break a good folder in one way."""
+    if what == "no images folder":
+        (folder / "images").rename(folder / "pictures")
+    elif what == "no pictures":
+        for file in (folder / "images").iterdir():
+            file.unlink()
+    elif what == "labels of other names":
+        for file in (folder / "labels").iterdir():
+            file.rename(file.with_name("other_" + file.name))
+    elif what == "cut off picture":
+        file = folder / "images" / "frame_000.png"
+        file.write_bytes(file.read_bytes()[:20])
+    elif what == "empty picture":
+        (folder / "images" / "frame_000.png").write_bytes(b"")
+    elif what == "small label":
+        cv2.imwrite(str(folder / "labels" / "frame_000.png"), np.zeros((4, 4), np.uint8))
+    elif what == "colour label":
+        cv2.imwrite(str(folder / "labels" / "frame_000.png"), drives.picture(0))
+    elif what == "boxes not JSON":
+        (folder / "boxes.json").write_text("{")
+    elif what == "boxes not COCO":
+        (folder / "boxes.json").write_text('{"images": []}')
+    elif what == "classes without names":
+        (folder / "classes.json").write_text('[{"id": 0}]')
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("no images folder", "no 'images' folder"),
+        ("no pictures", "no .jpg or .png"),
+        ("labels of other names", "none of its 2 labels has an image of the same name"),
+        ("cut off picture", "cannot be decoded"),
+        ("empty picture", "cannot be decoded"),
+        ("small label", "label is 4x4, its image 64x48"),
+        ("colour label", "one channel of class ids"),
+        ("boxes not JSON", "not valid JSON"),
+        ("boxes not COCO", "not a COCO file"),
+        ("classes without names", "expected a list of names"),
+    ],
+)
+def test_a_broken_folder_is_refused_with_the_file_and_the_reason(what: str, words: str, tmp_path: Path) -> None:
+    folder = drives.write_folder(tmp_path / "drive", frames=2)
+    broken(folder, what)
+
+    with pytest.raises(ReplayError, match=words) as caught:
+        list(read_labelled_folder(folder).frames())
+
+    assert str(tmp_path) in str(caught.value)
