@@ -218,7 +218,7 @@ def test_stopping_early_keeps_what_was_answered_and_ends_the_node(
     replay = start("replay", long_bag(tmp_path), "-b", tiny, "-o", out, "--rate", "5")
     wait_for(lambda: (out / "node.log").is_file() and "active" in (out / "node.log").read_text(), "it is active")
     (node,) = children(replay.pid)
-    time.sleep(1.5)
+    time.sleep(4)  # some frames at 2.5 Hz
     replay.send_signal(number)
     _, err = replay.communicate(timeout=30)
 

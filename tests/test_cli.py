@@ -1,0 +1,170 @@
+"""The command line: exit codes, messages, help, and life without ROS."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import distill_perception
+from tests.replay import drives
+from tests.support.tiny_bundle import write_tiny_bundle
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def command(*words: object, blocked: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run the command; modules that the folder `blocked` holds hide the real ones."""
+    path = f"{blocked}{os.pathsep}{ROOT}" if blocked else str(ROOT)
+    environ = os.environ | {"PYTHONPATH": path, "COLUMNS": "160", "NO_COLOR": "1", "TERM": "dumb"}
+    line = [sys.executable, "-m", "distill_perception.cli", *map(str, words)]
+    return subprocess.run(line, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny", ("segmentation", "detection"))
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = drives.write_folder(tmp_path_factory.mktemp("drive") / "folder", frames=2)
+    done = command("bag", folder, folder.parent / "bag", "--rate", 5)
+    assert done.returncode == 0, done.stderr
+    assert "2 frames" in done.stdout
+    return folder.parent / "bag"
+
+
+@pytest.fixture
+def no_ros(tmp_path: Path) -> Path:
+    """A folder whose modules stand in for ROS's and cannot be imported."""
+    for name in ("rclpy", "sensor_msgs", "diagnostic_msgs", "vision_msgs"):
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError('no {name} here', name='{name}')\n")
+    return tmp_path
+
+
+def test_the_version_is_the_packages() -> None:
+    done = command("--version")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"distill_perception {distill_perception.__version__}")
+
+
+@pytest.mark.parametrize("name", ["run", "replay", "bag", "watch", "bundle", "engine"])
+def test_every_command_is_listed_and_explains_itself(name: str) -> None:
+    overview, done = command("--help"), command(name, "--help")
+
+    assert overview.returncode == done.returncode == 0
+    assert re.search(rf"^\W*{name} +\w", overview.stdout, re.MULTILINE)
+    assert "Usage:" in done.stdout
+    assert len(done.stdout.splitlines()) > 8
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("replay", "nowhere", "-b", "no_such_bundle"), "bundle 'no_such_bundle': no such folder"),
+        (("bag", "nowhere", "out"), "nowhere: no such folder or video file"),
+        (("bundle", "verify", "/nowhere"), "/nowhere: bundle folder not found"),
+    ],
+)
+def test_an_error_is_one_line_and_exit_code_2(words: tuple[str, ...], message: str) -> None:
+    done = command(*words)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_shows_where_an_error_comes_from() -> None:
+    done = command("--debug", "bag", "nowhere", "out")
+
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "ReplayError" in done.stderr
+
+
+def test_an_unknown_option_is_refused_with_a_hint() -> None:
+    done = command("replay", "bag", "--as-fast-as-posible")
+
+    assert done.returncode == 2
+    assert "--as-fast-as-possible" in done.stderr
+
+
+def test_a_file_in_the_way_of_the_results_is_a_plain_error(bag: Path, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+
+    done = command("replay", bag, "-b", tiny, "-o", tmp_path / "out", "--in-process")
+
+    assert done.returncode == 2
+    assert "cannot be made" in done.stderr
+
+
+def test_a_bundle_is_shown_with_classes_and_scores(tiny: Path) -> None:
+    done = command("bundle", "inspect", tiny)
+
+    assert done.returncode == 0
+    for text in ("tiny 0.0.1", "64x48 rgb", "green", "thing", "miou", "Apache-2.0"):
+        assert text in done.stdout
+
+
+def test_a_good_bundle_is_verified_by_running_it(tiny: Path) -> None:
+    done = command("bundle", "verify", tiny)
+
+    assert done.returncode == 0, done.stderr
+    assert "fp32: graph keeps the contract" in done.stdout
+
+
+def test_a_changed_bundle_is_not_verified(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    with (bundle / "student.onnx").open("ab") as file:
+        file.write(b"x")
+
+    done = command("bundle", "verify", bundle)
+
+    assert done.returncode == 2
+    assert "SHA-256" in done.stderr
+
+
+def test_engines_are_listed_with_the_one_that_auto_takes() -> None:
+    done = command("engine", "list")
+
+    assert done.returncode == 0
+    assert done.stdout.count("chosen by auto") == 1
+    assert "onnxruntime" in done.stdout
+
+
+def test_class_names_of_a_bag_can_come_from_a_bundle(tiny: Path, tmp_path: Path) -> None:
+    from distill_perception.replay.bag_reader import open_bag
+
+    folder = drives.write_folder(tmp_path / "folder", frames=1, names=False)
+
+    assert command("bag", folder, tmp_path / "bag", "-b", tiny).returncode == 0
+    assert open_bag(tmp_path / "bag").class_names == dict(enumerate(drives.CLASS_NAMES))
+
+
+def test_without_ros_bags_bundles_and_in_process_replay_work(bag: Path, tiny: Path, no_ros: Path) -> None:
+    folder = drives.write_folder(no_ros / "folder", frames=2)
+
+    assert command("bag", folder, no_ros / "bag", blocked=no_ros).returncode == 0
+    assert command("bundle", "verify", tiny, blocked=no_ros).returncode == 0
+    done = command("replay", bag, "-b", tiny, "-o", no_ros / "out", "--in-process", blocked=no_ros)
+    assert done.returncode == 0, done.stderr
+    assert "mean IoU" in done.stdout
+
+
+@pytest.mark.parametrize("words", [("run",), ("watch", "--once"), ("replay", "BAG", "-b", "BUNDLE")])
+def test_without_ros_its_commands_say_how_to_get_it(
+    words: tuple[str, ...], bag: Path, tiny: Path, no_ros: Path
+) -> None:
+    given = {"BAG": bag, "BUNDLE": tiny}
+
+    done = command(*(given.get(word, word) for word in words), blocked=no_ros)
+
+    assert done.returncode != 0
+    assert "distill_perception[ros]" in done.stderr
+    assert "Traceback" not in done.stderr
