@@ -31,6 +31,4 @@ fi
 
 say "Playing $bag through the node"
 $run distill-perception replay "$bag" --bundle "$bundle" --out "$out/report"
-say "Report:   $out/report/report.html"
-say "Metrics:  $out/report/metrics.json"
-say "Overlay:  $out/report/overlay.mp4"
+say "Open $out/report/report.html in a browser; the overlay video is $out/report/overlay.mp4"
