@@ -1,7 +1,7 @@
 """Fills the README's generated blocks from the shipped manifest, recorded benchmarks and the parameter table.
 
-    python scripts/readme_numbers.py           rewrite README.md
-    python scripts/readme_numbers.py --check   exit 1 when README.md is not what it would write
+python scripts/readme_numbers.py           rewrite README.md
+python scripts/readme_numbers.py --check   exit 1 when README.md is not what it would write
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def replay() -> str:
     """The recorded replay of the CamVid val drive through the node."""
     record = _record("camvid_val_replay.json")
     latency = record["latency_ms"]
-    rows = [[stage, *(f"{values[p]:.1f}" for p in ("p50", "p95", "p99"))] for stage, values in latency.items()]
+    rows = [
+        [stage, *(f"{values[p]:.1f}" for p in ("p50", "p95", "p99"))] for stage, values in latency.items()
+    ]
     head = (
         f"{record['frames']} frames at {record['rate_hz']:g} Hz, {record['dropped']} dropped, "
         f"mIoU {record['miou']:.3f}; {record['machine']}, {record['engine']}:"
