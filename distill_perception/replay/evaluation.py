@@ -57,6 +57,13 @@ class Evaluation:
         """Frames that were sent and not answered."""
         return self.frames - self.answered
 
+    @property
+    def lost_on_the_way(self) -> int | None:
+        """Frames that the node's counters never saw arrive; None if they are not known."""
+        if not self.counters:
+            return None
+        return self.frames - sum(counts.get("received", 0) for counts in self.counters.values())
+
     def metrics(self) -> dict[str, Any]:
         """The numbers of metrics.json; a score that could not be computed is None, never 0."""
         return {
@@ -64,6 +71,7 @@ class Evaluation:
             "frames": self.frames,
             "answered": self.answered,
             "dropped": self.dropped,
+            "lost_on_the_way": self.lost_on_the_way,
             "labelled": self.labelled,
             "miou": self.miou,
             "iou": self.iou or None,

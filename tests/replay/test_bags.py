@@ -79,7 +79,11 @@ def test_ros_itself_reads_the_messages(labelled_bag: Path) -> None:
             message = deserialize_message(data, types[connection.msgtype])
             stamps.setdefault(connection.topic, []).append(message.header.stamp.nanosec)
             if connection.msgtype == kinds.LABEL_INFO:
-                assert [(c.class_id, c.class_name) for c in message.class_map] == [(0, "red"), (1, "green"), (2, "blue")]
+                assert [(c.class_id, c.class_name) for c in message.class_map] == [
+                    (0, "red"),
+                    (1, "green"),
+                    (2, "blue"),
+                ]
             if connection.msgtype == kinds.DETECTIONS:
                 detection = message.detections[0]
                 assert detection.results[0].hypothesis.class_id in ("1", "2")
@@ -135,7 +139,9 @@ def test_an_interrupted_bag_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_bag_is_only_replaced_when_told_and_other_folders_never(drive: Path, tmp_path: Path) -> None:
+def test_an_existing_bag_is_only_replaced_when_told_and_other_folders_never(
+    drive: Path, tmp_path: Path
+) -> None:
     folder = read_labelled_folder(drive)
     write_bag(tmp_path / "bag", folder.frames())
 
@@ -195,7 +201,13 @@ def test_frames_without_label_pass_while_memory_stays_bounded(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("encoding", "channels", "order"),
-    [("bgr8", 3, [0, 1, 2]), ("rgb8", 3, [2, 1, 0]), ("bgra8", 4, [0, 1, 2]), ("rgba8", 4, [2, 1, 0]), ("mono8", 1, [0, 0, 0])],
+    [
+        ("bgr8", 3, [0, 1, 2]),
+        ("rgb8", 3, [2, 1, 0]),
+        ("bgra8", 4, [0, 1, 2]),
+        ("rgba8", 4, [2, 1, 0]),
+        ("mono8", 1, [0, 0, 0]),
+    ],
 )
 def test_padded_rows_and_every_encoding_are_decoded(
     encoding: str, channels: int, order: list[int], tmp_path: Path
@@ -229,13 +241,15 @@ def test_cameras_are_chosen_by_namespace_and_depth_labels_and_results_are_not(tm
 
 @pytest.mark.parametrize("keep", [0, 10, 1000, 0.5, 0.9])
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
-def test_a_cut_off_bag_is_an_error_with_a_remedy(storage: str, keep: float, drive: Path, tmp_path: Path) -> None:
+def test_a_cut_off_bag_is_an_error_with_a_remedy(
+    storage: str, keep: float, drive: Path, tmp_path: Path
+) -> None:
     write_bag(tmp_path / "bag", read_labelled_folder(drive).frames(), BagOptions(storage=storage))
     file = next(file for file in (tmp_path / "bag").iterdir() if file.suffix in (".mcap", ".db3"))
     data = file.read_bytes()
     file.write_bytes(data[: int(keep * len(data)) if isinstance(keep, float) else keep])
 
-    with pytest.raises(ReplayError, match="cut off or damaged.*(recover|reindex)"):
+    with pytest.raises(ReplayError, match=r"cut off or damaged.*(recover|reindex)"):
         list(open_bag(tmp_path / "bag").frames())
 
 

@@ -14,7 +14,7 @@ from distill_perception.replay.bag_reader import open_bag
 from distill_perception.replay.bag_writer import BagOptions, write_bag
 from distill_perception.replay.evaluation import Evaluation, evaluate
 from distill_perception.replay.in_process import perceive_bag
-from distill_perception.replay.labelled_folder import LabelledFrame, read_labelled_folder
+from distill_perception.replay.labelled_folder import LabelledFrame
 from distill_perception.replay.recording import FrameResult, MaskSpool, Recording
 from tests.replay import drives
 from tests.replay.references import reference_map, reference_miou
@@ -79,12 +79,17 @@ def bag_with(path: Path, names: dict[int, str], label: np.ndarray) -> Path:
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ({0: "red", 1: "green"}, "label_info has 2 classes, the bundle 3; class id 2 is 'not there' in the bag"),
+        (
+            {0: "red", 1: "green"},
+            "label_info has 2 classes, the bundle 3; class id 2 is 'not there' in the bag",
+        ),
         ({0: "red", 1: "blue", 2: "green"}, "class id 1 is 'blue' in the bag and 'green' in the bundle"),
         (dict(enumerate("abcd")), "has 3 classes, the bundle 3; class id 0 is 'a'"),
     ],
 )
-def test_labels_of_other_classes_are_refused(names: dict[int, str], words: str, tiny: Path, tmp_path: Path) -> None:
+def test_labels_of_other_classes_are_refused(
+    names: dict[int, str], words: str, tiny: Path, tmp_path: Path
+) -> None:
     with pytest.raises(ReplayError, match=words):
         evaluated(bag_with(tmp_path / "bag", names, drives.label(0)), tiny)
 

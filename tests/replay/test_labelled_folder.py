@@ -95,7 +95,9 @@ def broken(folder: Path, what: str) -> None:
         ("classes without names", "expected a list of names"),
     ],
 )
-def test_a_broken_folder_is_refused_with_the_file_and_the_reason(what: str, words: str, tmp_path: Path) -> None:
+def test_a_broken_folder_is_refused_with_the_file_and_the_reason(
+    what: str, words: str, tmp_path: Path
+) -> None:
     folder = drives.write_folder(tmp_path / "drive", frames=2)
     broken(folder, what)
 

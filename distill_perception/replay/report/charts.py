@@ -113,7 +113,9 @@ def stage_shares(means: Mapping[str, float]) -> str:
         if wide > 90:
             parts.append(text(x + 8, 19, f"{stage} {value:.1f} ms", "stagetext"))
         elif wide > 26:
-            parts.append(text(x + 2, 41, f"{stage}", "tick"))
+            near_edge = x + 80 > width
+            place, anchor = (width, "end") if near_edge else (x + 2, "start")
+            parts.append(text(place, 41, stage, "tick", anchor))
         x += wide
     return canvas(width, height, "".join(parts), "mean time by stage")
 

@@ -191,6 +191,8 @@ def _details(evaluation: Evaluation, info: RunInfo) -> str:
         ("machine", info.machine),
         ("date", info.date),
     ]
+    if evaluation.lost_on_the_way is not None:
+        rows.append(("lost on the way to the node", f"{evaluation.lost_on_the_way} frames"))
     for topic, counters in evaluation.counters.items():
         words = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counters.items())
         rows.append((f"node's counters of {topic}", words))

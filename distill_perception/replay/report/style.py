@@ -29,7 +29,8 @@ font-variant-numeric:tabular-nums}
 .kpi em{font-style:normal;color:var(--faint);font-size:12.5px}
 .kpi.bad b{color:var(--bad)}.kpi.none b{color:var(--faint)}
 .card{padding:20px 22px;margin-bottom:18px;min-width:0}
-.pair{display:grid;grid-template-columns:1fr 1fr;gap:0 18px;align-items:start}.pair>div{min-width:0}
+.pair{display:grid;grid-template-columns:1fr 1fr;gap:0 18px}
+.pair>div{min-width:0;display:flex;flex-direction:column}.pair .card:last-child{flex:1}
 @media (max-width:900px){.pair{grid-template-columns:1fr}}
 svg{display:block;width:100%;height:auto;font:12px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif}
 svg text{fill:var(--ink)}svg .tick,svg .faint{fill:var(--faint);font-size:11px}
