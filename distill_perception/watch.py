@@ -15,7 +15,8 @@ from .errors import ConfigError
 from .replay.status import CameraStatus, Status, read_status
 from .terminal import OUT
 
-_COLUMNS = ("camera", "rate", "latency p50 / p95 / p99", "received", "dropped", "state")
+_PERCENTILES = ("p50", "p95", "p99")
+_COLUMNS = ("camera", "Hz", *(f"{name} ms" for name in _PERCENTILES), "received", "dropped", "state")
 _STYLES = {0: "green", 1: "yellow", 2: "bold red"}
 _POLL_S = 0.1
 
@@ -103,7 +104,10 @@ def view(status: Status) -> RenderableType:
     )
     if status.message and status.message != status.state:
         head.append(f"\n{status.message}", _STYLES[2])
-    table = Table(*_COLUMNS, box=None, header_style="dim", pad_edge=False)
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in _COLUMNS:
+        words = name in ("camera", "state")
+        table.add_column(name, justify="left" if words else "right", no_wrap=not words, overflow="fold")
     for camera in status.cameras:
         table.add_row(*_row(camera))
     return Group(head, table) if status.cameras else head
@@ -111,15 +115,14 @@ def view(status: Status) -> RenderableType:
 
 def _row(camera: CameraStatus) -> tuple[RenderableType, ...]:
     values = camera.values
-    times = [values.get(f"total_p{percent}_ms") for percent in (50, 95, 99)]
-    latency = " / ".join(f"{float(text):.1f}" for text in times if text) + " ms" if all(times) else "-"
+    times = (values.get(f"total_{name}_ms") for name in _PERCENTILES)
     dropped = sum(
         int(values.get(name, 0)) for name in ("dropped_overwritten", "dropped_stale", "malformed", "failed")
     )
     return (
         camera.topic,
-        f"{float(values.get('rate_hz', 0)):.1f} Hz",
-        latency,
+        f"{float(values.get('rate_hz', 0)):.1f}",
+        *(f"{float(text):.1f}" if text else "-" for text in times),
         values.get("received", "-"),
         Text(str(dropped), "yellow" if dropped else ""),
         Text(camera.message, _STYLES.get(camera.level, "")),

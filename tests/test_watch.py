@@ -1,0 +1,76 @@
+"""The live view of a node, from diagnostics as the node writes them."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from rich.console import Console
+
+from distill_perception.replay.status import Status, read_status
+from distill_perception.watch import view
+
+CAMERA = {
+    "rate_hz": "14.9",
+    "received": "100",
+    "processed": "90",
+    "dropped_overwritten": "7",
+    "dropped_stale": "2",
+    "malformed": "1",
+    "failed": "0",
+    "total_p50_ms": "12.3",
+    "total_p95_ms": "20.0",
+    "total_p99_ms": "31.5",
+}
+
+
+def line(name: str, values: dict[str, str], hardware_id: str = "", message: str = "", level: int = 0) -> Any:
+    pairs = [SimpleNamespace(key=key, value=value) for key, value in values.items()]
+    return SimpleNamespace(
+        name=name, hardware_id=hardware_id, message=message, level=bytes([level]), values=pairs
+    )
+
+
+def diagnostics() -> Any:
+    node = {"state": "active", "bundle": "tiny", "bundle_version": "1", "engine_description": "onnx, cpu"}
+    camera = line("perception: /front/image_raw", CAMERA, "/front/image_raw", "receiving")
+    return SimpleNamespace(status=[line("perception: node", node, message="active"), camera])
+
+
+def shown(status: Status, width: int = 80) -> str:
+    console = Console(width=width, record=True, color_system=None)
+    with console.capture() as capture:
+        console.print(view(status))
+    return capture.get()
+
+
+def test_counters_are_read_by_camera() -> None:
+    status = read_status(diagnostics())
+
+    assert status is not None
+    assert (status.bundle, status.engine, status.state) == ("tiny 1", "onnx, cpu", "active")
+    assert status.counters["/front/image_raw"]["dropped_overwritten"] == 7
+
+
+def test_another_nodes_diagnostics_are_not_taken_for_ours() -> None:
+    assert read_status(SimpleNamespace(status=[line("camera driver", {"received": "3"})])) is None
+
+
+def test_the_view_shows_rate_latency_and_all_drops_in_80_columns() -> None:
+    status = read_status(diagnostics())
+    assert status is not None
+
+    text = shown(status)
+
+    row = next(text_line for text_line in text.splitlines() if "/front/image_raw" in text_line)
+    assert row.split() == ["/front/image_raw", "14.9", "12.3", "20.0", "31.5", "100", "10", "receiving"]
+
+
+def test_a_node_that_could_not_configure_says_why() -> None:
+    values = {"state": "unconfigured", "bundle": "missing"}
+    message = SimpleNamespace(
+        status=[line("perception: node", values, message="bundle 'missing': no such folder")]
+    )
+
+    status = read_status(message)
+
+    assert status is not None
+    assert "no such folder" in shown(status)
