@@ -19,6 +19,10 @@ from .messages import frame_from_image, status_message
 from .topics import is_compressed
 from .worker import Arrival
 
+# The executor would now prepare its next wait in Python, keeping the interpreter from the worker for half a
+# millisecond; a short sleep hands it over until the worker is in the engine (measured: queue 0.6 to 0.2 ms).
+_YIELD_S = 0.0002
+
 
 class CameraInput:
     """Subscribes to a camera and leaves its newest frame in the slot. Used by the executor's thread.
@@ -73,6 +77,7 @@ class CameraInput:
             self._complain(f"{self.topic}: dropped a malformed frame: {error}")
         else:
             self._slot.put(Arrival(message.header, content, received_s), stamp_ns)
+            time.sleep(_YIELD_S)
 
     def _on_incompatible_qos(self, event: Any) -> None:
         try:
