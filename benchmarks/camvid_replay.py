@@ -2,7 +2,7 @@
 
     python benchmarks/camvid_replay.py --data data/camvid/val
 
-Writes `benchmarks/results/camvid_val_replay.json`: drops, mIoU and latency by stage at 15 Hz, and the mIoU of a
+Writes `benchmarks/results/camvid_val_replay.json`: drops, mIoU, latency by stage at 15 Hz, and the mIoU of a
 replay in which every frame waits for the one before (nothing can be dropped).
 """
 
