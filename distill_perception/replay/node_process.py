@@ -114,9 +114,14 @@ def free_domain_id() -> int:
 
 
 def private_environment(domain_id: int) -> dict[str, str]:
-    """Environment variables that keep a replay to this machine and away from other ROS nodes."""
+    """Environment variables that keep a replay away from other ROS nodes.
+
+    The domain does that alone: keeping discovery to this machine (LOCALHOST) would be safer, but then Fast DDS
+    loses large images (see `distill_perception.ros.transport`), so such a wish of the user's is overruled.
+    """
     return os.environ | {
         "ROS_DOMAIN_ID": str(domain_id),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
+        "ROS_LOCALHOST_ONLY": "0",
         "PYTHONUNBUFFERED": "1",
     }

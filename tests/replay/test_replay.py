@@ -13,10 +13,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from distill_perception.replay.bag_writer import BagOptions, write_bag
-from distill_perception.replay.labelled_folder import read_labelled_folder
+from distill_perception.replay.labelled_folder import LabelledFrame, read_labelled_folder
 from distill_perception.replay.node_process import free_domain_id
 from tests.replay import drives
 from tests.replay.conftest import ROOT, Replayed, command
@@ -158,6 +159,21 @@ def test_an_overloaded_node_drops_and_the_drops_equal_its_own_count(tmp_path: Pa
     assert metrics["frames"] == 40 == metrics["answered"] + metrics["dropped"]
     assert (counters["received"], metrics["lost_on_the_way"]) == (40, 0)
     assert metrics["dropped"] == counters["dropped_overwritten"] + counters["dropped_stale"]
+
+
+def test_large_frames_are_not_lost_on_the_way(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = np.zeros((720, 1280, 3), np.uint8)
+    frames = [LabelledFrame(str(index), large + np.uint8(index), None, None) for index in range(30)]
+    write_bag(tmp_path / "bag", frames, BagOptions(rate_hz=30))
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # would undo the transport's set-up
+
+    done = command("replay", tmp_path / "bag", "-b", tiny, "-o", tmp_path / "out", "--no-video")
+
+    assert done.code == 0, done.err
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (metrics["frames"], metrics["lost_on_the_way"]) == (30, 0)
 
 
 def test_every_camera_of_a_bag_is_played(tiny: Path, tmp_path: Path) -> None:
