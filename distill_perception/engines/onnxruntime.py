@@ -1,5 +1,7 @@
 """ONNX Runtime: runs everywhere, on the CPU or (with the onnxruntime-gpu package) on CUDA."""
 
+import os
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,8 @@ from ..bundle import GRAPH_INPUT, Bundle, TensorSpec, check_graph
 from ..errors import EngineError
 from .base import Engine, EngineSettings, Outputs
 
+# Importing it starts reporting to its makers over the network; on a vehicle that is for the user to switch on.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 try:
     import onnxruntime as ort
 except ImportError:  # reported by problem(), with the remedy

@@ -1,5 +1,6 @@
 """OpenVINO: the fastest of the CPU engines on Intel and AMD (and ARM) machines; Intel GPUs too."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ from ..bundle import Bundle, TensorSpec, check_graph
 from ..errors import EngineError
 from .base import Engine, EngineSettings, Outputs
 
+# Importing OpenVINO reports to its makers over the network, unless its telemetry package is missing: on a vehicle
+# it counts as missing.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 try:
     import openvino as ov
 except ImportError:  # reported by problem(), with the remedy

@@ -1,4 +1,7 @@
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +65,18 @@ def test_a_gpu_without_the_gpu_build_names_the_package() -> None:
 def test_negative_threads_are_refused() -> None:
     with pytest.raises(EngineError, match="threads=-1"):
         EngineSettings(threads=-1)
+
+
+def test_opening_engines_leaves_no_telemetry_in_the_home_folder(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "b")
+    home = tmp_path / "home"
+    home.mkdir()
+    code = (
+        "import sys; from distill_perception.bundle import load_bundle; "
+        "from distill_perception.engines import available_engines, open_engine; "
+        "[open_engine(load_bundle(sys.argv[1]), name).warm_up() for name in available_engines()]"
+    )
+    environ = {key: value for key, value in os.environ.items() if key not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    words = [sys.executable, "-c", code, str(bundle)]
+    subprocess.run(words, env={**environ, "HOME": str(home)}, check=True, timeout=60)
+    assert [str(path) for path in home.rglob("*") if path.is_file()] == []
