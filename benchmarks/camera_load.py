@@ -1,0 +1,124 @@
+"""A camera and a listener in one process, to load a node and see what comes back."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+
+TOPIC = "/bench/image_raw"
+BEST_EFFORT = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What came back: end-to-end latency and stage times by frame, and the rate of masks."""
+
+    sent: int
+    latency_ms: np.ndarray
+    stages_ms: dict[str, np.ndarray]
+    rate_hz: float
+
+
+class CameraLoad:
+    """Publishes bgr8 frames of one size and notes when each mask arrives."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context)
+        self._node = rclpy.create_node("bench_camera", context=self._context)
+        self._publisher = self._node.create_publisher(Image, TOPIC, BEST_EFFORT)
+        self._masks: dict[tuple[int, int], float] = {}
+        self._timings: list[dict[str, float]] = []
+        self._node.create_subscription(Image, "/bench/perception/mask", self._on_mask, BEST_EFFORT)
+        self._node.create_subscription(DiagnosticArray, "/bench/perception/timing", self._on_timing, 50)
+        self._message = Image(height=height, width=width, step=width * 3, encoding="bgr8")
+        noise = np.random.default_rng(0).integers(0, 256, height * width * 3, np.uint8)
+        self._message.data.frombytes(noise.tobytes())
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        while not self._closing.is_set():
+            self._executor.spin_once(timeout_sec=0.1)
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join()
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    def _on_mask(self, message: Image) -> None:
+        self._masks[message.header.stamp.sec, message.header.stamp.nanosec] = time.perf_counter()
+
+    def _on_timing(self, message: DiagnosticArray) -> None:
+        self._timings.append({item.key: float(item.value) for item in message.status[0].values})
+
+    def _send(self) -> tuple[int, int]:
+        stamp = self._message.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(self._message)
+        return stamp.sec, stamp.nanosec
+
+    def connect(self, timeout_s: float = 60.0) -> None:
+        """Send frames until masks come back."""
+        deadline = time.monotonic() + timeout_s
+        while not self._masks and time.monotonic() < deadline:
+            if self._publisher.get_subscription_count():
+                self._send()
+            time.sleep(0.2)
+        if not self._masks:
+            raise RuntimeError("the node answers no frame")
+        time.sleep(0.5)
+
+    def drive(self, rate_hz: float, seconds: float) -> Answers:
+        """Publish at a rate, wait for the last answers."""
+        self._masks.clear()
+        self._timings.clear()
+        sent: dict[tuple[int, int], float] = {}
+        start = time.perf_counter()
+        count = max(10, int(rate_hz * seconds))
+        for index in range(count):
+            time.sleep(max(0.0, start + index / rate_hz - time.perf_counter()))
+            before = time.perf_counter()
+            sent[self._send()] = before
+        time.sleep(1.0)
+        arrived = sorted(self._masks.values())
+        latency = [(self._masks[stamp] - at) * 1e3 for stamp, at in sent.items() if stamp in self._masks]
+        stages = {
+            key: np.array([timing[key] for timing in self._timings])
+            for key in (self._timings[0] if self._timings else ())
+        }
+        rate = (len(arrived) - 1) / (arrived[-1] - arrived[0]) if len(arrived) > 1 else 0.0
+        return Answers(count, np.array(latency), stages, rate)
+
+
+@contextmanager
+def process(arguments: list[str], log: Path) -> Iterator[None]:
+    """A Python process that is interrupted at the end."""
+    with log.open("w") as output:
+        child = subprocess.Popen(
+            [sys.executable, *arguments], stdout=output, stderr=subprocess.STDOUT, env=dict(os.environ)
+        )
+    try:
+        yield
+    finally:
+        child.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(10)
+        child.kill()

@@ -1,0 +1,170 @@
+"""What the node costs beside the engine: stage times, latency and throughput against the bare engine call and
+against a naive node, all in one run.
+
+    python -m benchmarks.node_overhead --bundle camvid_lite0 --out node_overhead.json
+"""
+
+import json
+import os
+import platform
+import random
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.camera_load import TOPIC, CameraLoad, process
+from distill_perception.bundle import load_bundle
+from distill_perception.engines import EngineSettings, open_engine
+from distill_perception.ros.transport import use_large_messages
+
+OUTSIDE_TARGET_MS = {"480x360": 1.5, "1280x720": 5.0}
+THROUGHPUT_TARGET = 0.92
+NAIVE_TARGET = 5.0
+
+
+def bare_engine_ms(bundle: str, engine: str, threads: int, seconds: float) -> np.ndarray:
+    """Times of single inferences without anything around them: float [N]."""
+    opened = open_engine(load_bundle(bundle), engine, EngineSettings(threads=threads))
+    opened.warm_up()
+    frames = np.zeros((1, *opened.input_size, 3), np.uint8)
+    times = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < 20:
+        start = time.perf_counter()
+        opened.infer(frames)
+        times.append((time.perf_counter() - start) * 1e3)
+    opened.close()
+    return np.array(times)
+
+
+def percentiles(values: np.ndarray) -> dict[str, float]:
+    """p50, p95, p99, rounded to microseconds."""
+    return {f"p{p}": round(float(np.percentile(values, p)), 3) for p in (50, 95, 99)} if values.size else {}
+
+
+def measure_node(
+    arguments: list[str], size: tuple[int, int], bare_ms: float, seconds: float
+) -> dict[str, Any]:
+    """One node at one camera size: latency when it can follow, rate when it cannot.
+
+    `engine_busy_share` is the part of the saturated time that was spent inside the engine. Unlike the ratio to
+    the bare engine's rate it does not suffer from other processes that come and go between two measurements.
+    """
+    log = Path(tempfile.mkdtemp()) / "node.log"
+    with process(arguments, log):
+        load = CameraLoad(*size)
+        try:
+            load.connect()
+            calm = load.drive(min(15.0, 400.0 / bare_ms), seconds)
+            full = load.drive(1200.0 / bare_ms, seconds)
+        finally:
+            load.close()
+    result: dict[str, Any] = {
+        "latency_ms": percentiles(calm.latency_ms),
+        "saturated_hz": round(full.rate_hz, 2),
+    }
+    if calm.stages_ms:
+        stages = calm.stages_ms
+        result["stages_ms"] = {name: percentiles(values) for name, values in stages.items()}
+        result["outside_engine_ms"] = percentiles(stages["total"] - stages["inference"])
+        result["saturated_engine_ms"] = percentiles(full.stages_ms["inference"])
+        result["engine_busy_share"] = round(full.rate_hz * float(full.stages_ms["inference"].mean()) / 1e3, 3)
+    return result
+
+
+def measure(
+    size: str, bundle: str, engine: str, threads: int, run: str | None, seconds: float, naive: bool
+) -> dict[str, Any]:
+    """Bare engine, node and naive node at one camera size."""
+    width, height = (int(part) for part in size.split("x"))
+    bare = [bare_engine_ms(bundle, engine, threads, seconds / 2)]
+    bare_ms = float(np.median(bare[0]))
+    ours = ["-m", "distill_perception.ros.node", "--ros-args"]
+    for name, value in (
+        ("bundle", bundle),
+        ("engine", engine),
+        ("threads", threads),
+        ("cameras", f"[{TOPIC}]"),
+    ):
+        ours += ["-p", f"{name}:={value}"]
+    result: dict[str, Any] = {"size": size, "node": measure_node(ours, (width, height), bare_ms, seconds)}
+    bare.append(bare_engine_ms(bundle, engine, threads, seconds / 2))
+    both = np.concatenate(bare)
+    result["bare_engine_ms"] = percentiles(both)
+    result["bare_engine_hz"] = round(1e3 / float(both.mean()), 2)
+    result["throughput_share"] = round(result["node"]["saturated_hz"] / result["bare_engine_hz"], 3)
+    if naive:
+        arguments = ["-m", "benchmarks.naive_node", TOPIC, *([run] if run else [])]
+        result["naive"] = measure_node(arguments, (width, height), 3 * bare_ms, seconds)
+        result["times_naive"] = round(result["node"]["saturated_hz"] / result["naive"]["saturated_hz"], 2)
+    return result
+
+
+def show(rounds: list[dict[str, Any]]) -> Table:
+    """A table of all rounds; times are medians in milliseconds."""
+    table = Table(title="node overhead (ms, p50)")
+    for column in ("camera", "bare engine", "outside engine", "target", "end to end", "naive end to end",
+                   "bare Hz", "node Hz", "engine busy", "share", "target ", "naive Hz", "times naive"):  # fmt: skip
+        table.add_column(column, justify="right")
+    for item in rounds:
+        node, naive = item["node"], item.get("naive")
+        target = OUTSIDE_TARGET_MS.get(item["size"])
+        table.add_row(
+            item["size"],
+            f"{item['bare_engine_ms']['p50']:.1f}",
+            f"{node['outside_engine_ms']['p50']:.2f}",
+            f"<= {target}" if target else "",
+            f"{node['latency_ms']['p50']:.1f}",
+            f"{naive['latency_ms']['p50']:.1f}" if naive else "",
+            f"{item['bare_engine_hz']:.1f}",
+            f"{node['saturated_hz']:.1f}",
+            f"{node['engine_busy_share']:.3f}",
+            f"{item['throughput_share']:.3f}",
+            f">= {THROUGHPUT_TARGET}",
+            f"{naive['saturated_hz']:.1f}" if naive else "",
+            f"{item['times_naive']:.1f} (>= {NAIVE_TARGET:g})" if naive else "",
+        )
+    return table
+
+
+def main(
+    bundle: Annotated[str, typer.Option(help="Bundle to measure, by name or path.")] = "camvid_lite0",
+    engine: Annotated[str, typer.Option(help="Engine, or auto.")] = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads of the engine; 0 lets it choose.")] = 0,
+    run: Annotated[
+        str | None,
+        typer.Option("--run", "--checkpoint", help="Run folder of the student, for the naive node."),
+    ] = None,
+    sizes: Annotated[str, typer.Option(help="Camera sizes.")] = "480x360,1280x720,1920x1080",
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each measurement.")] = 6.0,
+    rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured.")] = 1,
+    naive: Annotated[bool, typer.Option(help="Measure the naive node too (needs torch).")] = True,
+    out: Annotated[Path, typer.Option("--out", "-o", help="JSON file to write.")] = Path(
+        "node_overhead.json"
+    ),
+) -> None:
+    """Measure the node's overhead; run it on a quiet machine."""
+    os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 100))
+    use_large_messages()
+    results = []
+    for number in range(rounds):
+        for size in sizes.split(","):
+            result = measure(size, bundle, engine, threads, run, seconds, naive)
+            results.append({"round": number, "load": os.getloadavg()[0], **result})
+    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    out.write_text(
+        json.dumps({"bundle": bundle, "engine": engine, "machine": machine, "rounds": results}, indent=2)
+    )
+    console = Console(width=150)
+    console.print(show(results))
+    console.print(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
