@@ -116,8 +116,8 @@ def free_domain_id() -> int:
 def private_environment(domain_id: int) -> dict[str, str]:
     """Environment variables that keep a replay away from other ROS nodes.
 
-    The domain does that alone: keeping discovery to this machine (LOCALHOST) would be safer, but then Fast DDS
-    loses large images (see `distill_perception.ros.transport`), so such a wish of the user's is overruled.
+    The domain does that alone: keeping discovery to this machine (LOCALHOST) would be safer, but then Fast
+    DDS loses large images (see `distill_perception.ros.transport`), so the user's wish is overruled.
     """
     return os.environ | {
         "ROS_DOMAIN_ID": str(domain_id),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]  # frames sent, frames answered
 
 _TICK_S = 0.05
+_MAX_SILENT_FRAMES = 3  # in lockstep; then the node is taken to be stuck
 _LAST_ANSWERS_S = 2.0  # after the last frame, silence of this length means that no more will come
 
 
@@ -160,6 +161,7 @@ def _collect_last(link: Link, process: NodeProcess | None, progress: Progress) -
 def _play_in_lockstep(
     bag: Bag, link: Link, process: NodeProcess | None, options: PlayOptions, progress: Progress
 ) -> None:
+    silent = 0
     for group in _one_of_each_camera(bag.frames(truth=False)):
         for frame in group:
             link.publish(frame, link.message(frame))
@@ -168,10 +170,11 @@ def _play_in_lockstep(
             link.spin(_TICK_S)
             if process:
                 process.check()
-        if not link.ledger.answered:
-            raise ReplayError(
-                _silence(process, f"did not answer a frame within {options.answer_timeout_s:g} s")
-            )
+        silent = silent + 1 if link.ledger.waiting else 0
+        if silent and (not link.ledger.answered or silent == _MAX_SILENT_FRAMES):
+            times = f"{silent} times " if link.ledger.answered else ""
+            text = f"did not answer {times}within {options.answer_timeout_s:g} s"
+            raise ReplayError(_silence(process, text))
         link.ledger.give_up()
         link.spin_for_timing()
         progress(link.ledger.sent, link.ledger.answered)

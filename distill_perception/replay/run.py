@@ -96,9 +96,14 @@ def _record(
         precision=options.settings.precision,
         device=options.settings.device,
         threads=options.settings.threads,
-        extra=options.node_parameters,
+        extra=(*_lossless(options), *options.node_parameters),
     )
     return play(bag, node, bundle.manifest.tasks, options.play, masks, options.out / "node.log", tell)
+
+
+def _lossless(options: ReplayOptions) -> tuple[str, ...]:
+    """In lockstep every frame counts; at the bag's pace the node listens as it does to a camera."""
+    return ("qos_reliability:=reliable",) if options.play.lockstep else ()
 
 
 def _write_results(
