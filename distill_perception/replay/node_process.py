@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import socket
@@ -111,17 +110,3 @@ def free_domain_id() -> int:
     raise ReplayError(
         "no free ROS domain on this machine (all of 1 to 100 are in use); give one with --domain-id"
     )
-
-
-def private_environment(domain_id: int) -> dict[str, str]:
-    """Environment variables that keep a replay away from other ROS nodes.
-
-    The domain does that alone: keeping discovery to this machine (LOCALHOST) would be safer, but then Fast
-    DDS loses large images (see `distill_perception.ros.transport`), so the user's wish is overruled.
-    """
-    return os.environ | {
-        "ROS_DOMAIN_ID": str(domain_id),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
-        "ROS_LOCALHOST_ONLY": "0",
-        "PYTHONUNBUFFERED": "1",
-    }

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import ReplayError
 from .bag_reader import Bag, BagFrame
-from .node_process import NodeOptions, NodeProcess, free_domain_id, private_environment
+from .node_process import NodeOptions, NodeProcess, free_domain_id
+from .private_transport import private_environment
 from .recording import MaskSpool, Recording
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _connected(
         domain_id = options.domain_id
         if not options.attach:
             domain_id = free_domain_id() if domain_id is None else domain_id
-            environ = private_environment(domain_id)
+            environ = stack.enter_context(private_environment(domain_id))
             stack.enter_context(use_environment(environ))
             process = stack.enter_context(NodeProcess(node, log, environ))
         else:

@@ -245,7 +245,7 @@ def test_stopping_early_keeps_what_was_answered_and_ends_the_node(
         lambda: (out / "node.log").is_file() and "active" in (out / "node.log").read_text(), "it is active"
     )
     (node,) = children(replay.pid)
-    time.sleep(4)  # some frames at 2.5 Hz
+    time.sleep(2.5)  # some frames at 2.5 Hz
     replay.send_signal(number)
     _, err = replay.communicate(timeout=30)
 
