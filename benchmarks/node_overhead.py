@@ -53,8 +53,8 @@ def measure_node(
 ) -> dict[str, Any]:
     """One node at one camera size: latency when it can follow, rate when it cannot.
 
-    `engine_busy_share` is the part of the saturated time that was spent inside the engine. Unlike the ratio to
-    the bare engine's rate it does not suffer from other processes that come and go between two measurements.
+    `engine_busy_share` is the part of the saturated time that was spent inside the engine. Unlike the ratio
+    to the bare engine's rate it does not suffer from processes that come and go between two measurements.
     """
     log = Path(tempfile.mkdtemp()) / "node.log"
     with process(arguments, log):
@@ -62,7 +62,7 @@ def measure_node(
         try:
             load.connect()
             calm = load.drive(min(15.0, 400.0 / bare_ms), seconds)
-            full = load.drive(1200.0 / bare_ms, seconds)
+            full = load.drive(1500.0 / bare_ms, seconds)
         finally:
             load.close()
     result: dict[str, Any] = {
@@ -110,7 +110,8 @@ def show(rounds: list[dict[str, Any]]) -> Table:
     """A table of all rounds; times are medians in milliseconds."""
     table = Table(title="node overhead (ms, p50)")
     for column in ("camera", "bare engine", "outside engine", "target", "end to end", "naive end to end",
-                   "bare Hz", "node Hz", "engine busy", "share", "target ", "naive Hz", "times naive"):  # fmt: skip
+                   "bare Hz", "node Hz", "engine busy", "share", "target ", "naive Hz",
+                   "times naive"):  # fmt: skip
         table.add_column(column, justify="right")
     for item in rounds:
         node, naive = item["node"], item.get("naive")

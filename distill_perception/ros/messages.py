@@ -1,11 +1,13 @@
 """Between ROS messages and arrays: camera messages in, results out.
 
-Incoming pictures are looked at where they lie (no copy); outgoing ones go into a buffer that is kept.
+Incoming pictures are looked at where they lie (no copy); outgoing ones are copied once.
 """
 
 from __future__ import annotations
 
 import array
+import functools
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import (
@@ -84,32 +87,41 @@ def frame_from_compressed(msg: CompressedImage) -> Frame:
     return Frame(np.asarray(pixels, np.uint8), "bgr8")
 
 
-class ImageWriter:
-    """One outgoing ``sensor_msgs/Image`` whose buffer is filled again for every frame.
+def serialized_image(header: Header, pixels: UInt8, encoding: str) -> bytes:
+    """A ``sensor_msgs/Image`` in its wire format, ready to publish.
 
-    Publishing serializes before it returns, so the buffer is free again by then. A buffer that lives on
-    spares the page faults of a fresh one, which cost more than the copy.
+    The middleware serializes the message without its pixels; these are its last field, a length and the bytes
+    themselves. Going through a Python message with pixels copies them three times more: 0.4 ms for a mask of
+    480x360, against 0.1 ms.
+
+    Args:
+        header: the camera image's header, taken over unchanged.
+        pixels: uint8 [H,W] or [H,W,C] as the encoding says.
+        encoding: mono8, rgb8, ...
     """
+    height, width = pixels.shape[:2]
+    step = width * CHANNELS[encoding]
+    message = Image(header=header, height=height, width=width, encoding=encoding, step=step)
+    if not _data_comes_last():
+        message.data = array.array("B", pixels.tobytes())
+        return bytes(serialize_message(message))
+    return _append_data(serialize_message(message), np.ascontiguousarray(pixels))
 
-    def __init__(self, encoding: str) -> None:
-        self._message = Image(encoding=encoding)
-        self._channels = CHANNELS[encoding]
 
-    def fill(self, header: Header, pixels: UInt8) -> Image:
-        """Write a picture into the message.
+def _append_data(empty: bytes, pixels: UInt8) -> bytes:
+    return b"".join((empty[:-4], pixels.size.to_bytes(4, sys.byteorder), memoryview(pixels)))  # type: ignore[arg-type]
 
-        Args:
-            header: the camera image's header, taken over unchanged.
-            pixels: uint8 [H,W] or [H,W,C] as the encoding says.
-        """
-        height, width = pixels.shape[:2]
-        message = self._message
-        if len(message.data) != pixels.size:
-            message.data = array.array("B", bytes(pixels.size))
-        np.frombuffer(message.data, np.uint8).reshape(pixels.shape)[...] = pixels
-        message.header = header
-        message.height, message.width, message.step = height, width, width * self._channels
-        return message
+
+@functools.cache
+def _data_comes_last() -> bool:
+    """Whether this middleware's wire format allows what ``serialized_image`` does (Fast DDS: yes)."""
+    message = Image(header=Header(frame_id="x"), height=1, width=3, encoding="mono8", step=3)
+    built = _append_data(serialize_message(message), np.array([1, 2, 3], np.uint8))
+    message.data = array.array("B", [1, 2, 3])
+    try:
+        return bool(deserialize_message(built, Image) == message)
+    except Exception:  # whatever the middleware says about bytes it cannot read
+        return False
 
 
 def compressed_message(header: Header, rgb: UInt8, quality: int = 85) -> CompressedImage:

@@ -40,10 +40,6 @@ class CameraResults:
         self._timing = self._publisher(DiagnosticArray, "timing")
         self._label_info = self._publisher(LabelInfo, "label_info", latched=True)
         self._vision_info = self._publisher(VisionInfo, "vision_info", latched=True)
-        self._mask_writer = messages.ImageWriter("mono8")
-        self._confidence_writer = messages.ImageWriter("mono8")
-        self._color_writer = messages.ImageWriter("rgb8")
-        self._overlay_writer = messages.ImageWriter("rgb8")
 
     def _publisher(self, kind: type, name: str, latched: bool = False) -> Publisher:
         profile = qos.LATCHED if latched else qos.RESULTS
@@ -70,13 +66,15 @@ class CameraResults:
     def publish(self, header: Header, frame: Frame, seen: Perception) -> None:
         """Publish a frame's results: mask and detections first, then the pictures somebody looks at."""
         if self._mask is not None and seen.mask is not None:
-            self._mask.publish(self._mask_writer.fill(header, seen.mask))
+            self._mask.publish(messages.serialized_image(header, seen.mask, "mono8"))
         if self._detections is not None:
             self._detections.publish(messages.detections_message(header, seen.detections))
         if self._confidence is not None and seen.confidence is not None:
-            self._confidence.publish(self._confidence_writer.fill(header, seen.confidence))
+            self._confidence.publish(messages.serialized_image(header, seen.confidence, "mono8"))
         if self._mask_color is not None and seen.mask is not None and _heard(self._mask_color):
-            self._mask_color.publish(self._color_writer.fill(header, colorize(seen.mask, self._palette)))
+            self._mask_color.publish(
+                messages.serialized_image(header, colorize(seen.mask, self._palette), "rgb8")
+            )
         if _heard(self._overlay) or _heard(self._overlay_compressed):
             self._publish_overlay(header, frame, seen)
 
@@ -84,7 +82,7 @@ class CameraResults:
         picture = convert(frame.pixels, frame.encoding, "rgb")
         overlay = draw_overlay(picture, self._classes, seen.mask, seen.detections)
         if _heard(self._overlay):
-            self._overlay.publish(self._overlay_writer.fill(header, overlay))
+            self._overlay.publish(messages.serialized_image(header, overlay, "rgb8"))
         if _heard(self._overlay_compressed):
             self._overlay_compressed.publish(messages.compressed_message(header, overlay))
 
