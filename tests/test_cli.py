@@ -157,7 +157,9 @@ def test_without_ros_bags_bundles_and_in_process_replay_work(bag: Path, tiny: Pa
     assert "mean IoU" in done.stdout
 
 
-@pytest.mark.parametrize("words", [("run",), ("watch", "--once"), ("replay", "BAG", "-b", "BUNDLE", "-o", "OUT")])
+@pytest.mark.parametrize(
+    "words", [("run",), ("watch", "--once"), ("replay", "BAG", "-b", "BUNDLE", "-o", "OUT")]
+)
 def test_without_ros_its_commands_say_how_to_get_it(
     words: tuple[str, ...], bag: Path, tiny: Path, no_ros: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""A transport between a replay and its own node: on this machine only, for frames of any size, quick to start.
+"""A transport between a replay and its own node: on this machine, for large frames, quick to start.
 
 Fast DDS offers no such choice by an environment variable: with `LARGE_DATA` it takes seconds until both sides
 have found each other, the whole network hears them, and limiting discovery to this machine (LOCALHOST)

@@ -1,0 +1,131 @@
+"""Bags as others wrote them, in any order, padded, cut off or of something else."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
+
+from distill_perception.errors import ReplayError
+from distill_perception.replay import message_types as kinds
+from distill_perception.replay.bag_reader import open_bag
+from distill_perception.replay.bag_writer import BagOptions, write_bag
+from distill_perception.replay.labelled_folder import read_labelled_folder
+from tests.replay import drives
+from tests.replay.bags import bag_of, image
+
+
+def test_labels_that_come_before_or_after_their_image_find_it(tmp_path: Path) -> None:
+    def label(number: int) -> np.ndarray:
+        return np.full((4, 6), number, np.uint8)
+
+    picture = np.zeros((4, 6, 3), np.uint8)
+    order = [("label", 1), ("image_raw", 1), ("image_raw", 2), ("image_raw", 3), ("label", 3), ("label", 2)]
+    messages = []
+    for when, (name, stamp) in enumerate(order):
+        pixels, encoding = (label(stamp), "mono8") if name == "label" else (picture, "bgr8")
+        messages.append((f"/cam/{name}", 100 + when, image(stamp, pixels, encoding)))
+
+    frames = list(open_bag(bag_of(tmp_path / "bag", messages)).frames())
+
+    assert [frame.stamp_ns for frame in frames] == [1, 2, 3]
+    assert [int(frame.label[0, 0]) for frame in frames if frame.label is not None] == [1, 2, 3]
+
+
+def test_frames_without_label_pass_while_memory_stays_bounded(tmp_path: Path) -> None:
+    picture, ids = np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.uint8)
+    messages = []
+    for stamp in range(1, 201):
+        messages.append(("/cam/image_raw", stamp, image(stamp, picture, "bgr8")))
+        if stamp % 50 == 0:
+            messages.append(("/cam/label", stamp, image(stamp, ids, "mono8")))
+
+    frames = list(open_bag(bag_of(tmp_path / "bag", messages)).frames())
+
+    assert [frame.stamp_ns for frame in frames] == list(range(1, 201))
+    assert [frame.stamp_ns for frame in frames if frame.label is not None] == [50, 100, 150, 200]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "channels", "order"),
+    [
+        ("bgr8", 3, [0, 1, 2]),
+        ("rgb8", 3, [2, 1, 0]),
+        ("bgra8", 4, [0, 1, 2]),
+        ("rgba8", 4, [2, 1, 0]),
+        ("mono8", 1, [0, 0, 0]),
+    ],
+)
+def test_padded_rows_and_every_encoding_are_decoded(
+    encoding: str, channels: int, order: list[int], tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (5, 7, channels), np.uint8)
+    bag = bag_of(tmp_path / "bag", [("/cam/image_raw", 1, image(1, pixels, encoding, padding=9))])
+
+    frame = next(open_bag(bag).frames())
+
+    np.testing.assert_array_equal(frame.image.bgr(), pixels[..., order])
+
+
+def test_cameras_are_chosen_by_namespace_and_depth_labels_and_results_are_not(tmp_path: Path) -> None:
+    colour, ids = np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.uint8)
+    depth = np.zeros((4, 6), np.uint16)
+    messages = [
+        ("/a/image_rect", 1, image(1, colour, "bgr8")),
+        ("/a/image_raw", 2, image(1, colour, "bgr8")),
+        ("/a/label", 3, image(1, ids, "mono8")),
+        ("/a/perception/mask", 4, image(1, ids, "mono8")),
+        ("/b/image", 5, image(1, colour, "rgb8")),
+        ("/depth/image_raw", 6, image(1, depth, "16UC1")),
+    ]
+    path = bag_of(tmp_path / "bag", messages)
+
+    assert open_bag(path).topics == ("/a/image_raw", "/b/image")
+    assert open_bag(path, ["/a/image_rect"]).topics == ("/a/image_rect",)
+    with pytest.raises(ReplayError, match=r"no image topic /c.*it holds.*/b/image \[sensor_msgs/msg/Image\]"):
+        open_bag(path, ["/c"])
+
+
+@pytest.mark.parametrize("keep", [0, 10, 1000, 0.5, 0.9])
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_cut_off_bag_is_an_error_with_a_remedy(
+    storage: str, keep: float, drive: Path, tmp_path: Path
+) -> None:
+    write_bag(tmp_path / "bag", read_labelled_folder(drive).frames(), BagOptions(storage=storage))
+    file = next(file for file in (tmp_path / "bag").iterdir() if file.suffix in (".mcap", ".db3"))
+    data = file.read_bytes()
+    file.write_bytes(data[: int(keep * len(data)) if isinstance(keep, float) else keep])
+
+    with pytest.raises(ReplayError, match=r"cut off or damaged.*(recover|reindex)"):
+        list(open_bag(tmp_path / "bag").frames())
+
+
+def test_a_bag_without_metadata_is_read_from_its_only_file(labelled_bag: Path, tmp_path: Path) -> None:
+    shutil.copytree(labelled_bag, tmp_path / "bag")
+    (tmp_path / "bag" / "metadata.yaml").unlink()
+
+    assert len(list(open_bag(tmp_path / "bag").frames())) == drives.FRAMES
+
+
+def test_what_is_not_a_bag_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.mcap").write_text("hello")
+
+    with pytest.raises(ReplayError, match="no such bag"):
+        open_bag(tmp_path / "nowhere")
+    with pytest.raises(ReplayError, match="not a rosbag2 folder"):
+        open_bag(tmp_path / "empty")
+    with pytest.raises(ReplayError, match="damaged"):
+        open_bag(tmp_path / "text.mcap")
+
+
+def test_a_bag_without_images_says_what_it_holds(tmp_path: Path) -> None:
+    with Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        kind = "std_msgs/msg/String"
+        connection = writer.add_connection("/chatter", kind, typestore=kinds.typestore())
+        data = kinds.typestore().serialize_cdr(kinds.typestore().types[kind]("hi"), kind)
+        writer.write(connection, 1, data)
+
+    with pytest.raises(ReplayError, match=r"no camera topic.*/chatter \[std_msgs/msg/String\]"):
+        open_bag(tmp_path / "bag")

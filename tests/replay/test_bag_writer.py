@@ -1,0 +1,141 @@
+"""Bags as they are written: pixels, labels, boxes and stamps survive, and nothing half-written stays."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.rosbag2 import Reader
+
+from distill_perception.errors import ReplayError
+from distill_perception.replay import message_types as kinds
+from distill_perception.replay.bag_reader import open_bag
+from distill_perception.replay.bag_writer import BagOptions, write_bag
+from distill_perception.replay.labelled_folder import LabelledFrame, read_labelled_folder
+from distill_perception.replay.make_bag import make_bag
+from tests.replay import drives
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_bag_gives_back_what_was_written(storage: str, drive: Path, tmp_path: Path) -> None:
+    folder = read_labelled_folder(drive)
+    options = BagOptions(rate_hz=10, storage=storage, start_ns=5_000_000_000)
+
+    count = write_bag(tmp_path / "bag", folder.frames(), options, folder.class_names)
+    bag = open_bag(tmp_path / "bag")
+    frames = list(bag.frames())
+
+    assert count == bag.frame_count == len(frames) == drives.FRAMES
+    assert bag.class_names == dict(enumerate(drives.CLASS_NAMES))
+    assert [frame.stamp_ns for frame in frames] == [5_000_000_000 + 100_000_000 * index for index in range(6)]
+    for frame, written in zip(frames, folder.frames(), strict=True):
+        np.testing.assert_array_equal(frame.image.bgr(), written.pixels)
+        np.testing.assert_array_equal(frame.label, written.label)
+        assert frame.boxes is not None
+        assert written.boxes is not None
+        np.testing.assert_array_equal(frame.boxes.xyxy, written.boxes.xyxy)
+        np.testing.assert_array_equal(frame.boxes.labels, written.boxes.labels)
+
+
+def test_ros_itself_reads_the_messages(labelled_bag: Path) -> None:
+    pytest.importorskip("vision_msgs", reason="vision_msgs is not installed")
+    from rclpy.serialization import deserialize_message
+    from sensor_msgs.msg import Image
+    from vision_msgs.msg import Detection2DArray, LabelInfo
+
+    types = {kinds.IMAGE: Image, kinds.DETECTIONS: Detection2DArray, kinds.LABEL_INFO: LabelInfo}
+    stamps: dict[str, list[int]] = {}
+    with Reader(labelled_bag) as reader:
+        for connection, _, data in reader.messages():
+            message = deserialize_message(data, types[connection.msgtype])
+            stamps.setdefault(connection.topic, []).append(message.header.stamp.nanosec)
+            if connection.msgtype == kinds.LABEL_INFO:
+                assert [(c.class_id, c.class_name) for c in message.class_map] == [
+                    (0, "red"),
+                    (1, "green"),
+                    (2, "blue"),
+                ]
+            if connection.msgtype == kinds.DETECTIONS:
+                detection = message.detections[0]
+                assert detection.results[0].hypothesis.class_id in ("1", "2")
+    images = stamps["/camera/front/image_raw"]
+    assert images == stamps["/camera/front/label"] == stamps["/camera/front/boxes"]
+
+
+def test_compressed_pictures_are_jpeg_and_labels_stay_exact(drive: Path, tmp_path: Path) -> None:
+    write_bag(tmp_path / "bag", read_labelled_folder(drive).frames(), BagOptions(compressed=True))
+
+    bag = open_bag(tmp_path / "bag")
+    frame = next(bag.frames())
+
+    assert bag.topics == ("/camera/front/image_raw/compressed",)
+    assert frame.image.data[:2].tobytes() == b"\xff\xd8"
+    assert np.abs(frame.image.bgr().astype(int) - drives.picture(0)).mean() < 25
+    np.testing.assert_array_equal(frame.label, drives.label(0))
+
+
+def test_a_video_becomes_a_bag_at_its_own_rate(tmp_path: Path) -> None:
+    video = cv2.VideoWriter(str(tmp_path / "drive.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (64, 48))
+    for index in range(10):
+        video.write(np.full((48, 64, 3), 20 * index, np.uint8))
+    video.release()
+
+    assert make_bag(tmp_path / "drive.mp4", tmp_path / "bag") == 10
+    frames = list(open_bag(tmp_path / "bag").frames())
+
+    assert [frame.label for frame in frames] == [None] * 10
+    levels = [float(frame.image.bgr().mean()) for frame in frames]
+    assert np.abs(np.array(levels) - 20 * np.arange(10)).max() < 6
+    assert {b.stamp_ns - a.stamp_ns for a, b in itertools.pairwise(frames)} == {40_000_000}
+
+
+def test_something_that_is_no_video_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "drive.mp4").write_bytes(b"not a video")
+
+    with pytest.raises(ReplayError, match="cannot be opened as a video"):
+        make_bag(tmp_path / "drive.mp4", tmp_path / "bag")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ReplayError])
+def test_an_interrupted_bag_leaves_nothing_behind(
+    error: type[BaseException], drive: Path, tmp_path: Path
+) -> None:
+    def frames() -> Iterator[LabelledFrame]:
+        yield next(read_labelled_folder(drive).frames())
+        raise error
+
+    with pytest.raises(error):
+        write_bag(tmp_path / "bag", frames())
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_bag_is_only_replaced_when_told_and_other_folders_never(
+    drive: Path, tmp_path: Path
+) -> None:
+    folder = read_labelled_folder(drive)
+    write_bag(tmp_path / "bag", folder.frames())
+
+    with pytest.raises(ReplayError, match="exists already"):
+        write_bag(tmp_path / "bag", folder.frames())
+    write_bag(tmp_path / "bag", itertools.islice(folder.frames(), 2), overwrite=True)
+    (tmp_path / "precious").mkdir()
+    with pytest.raises(ReplayError, match="not a bag"):
+        write_bag(tmp_path / "precious", folder.frames(), overwrite=True)
+
+    assert open_bag(tmp_path / "bag").frame_count == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (BagOptions(rate_hz=0), "rate must be above 0"),
+        (BagOptions(storage="zip"), "choose one of mcap, sqlite3"),
+        (BagOptions(topic="camera"), "must be absolute"),
+    ],
+)
+def test_bad_options_are_refused(options: BagOptions, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ReplayError, match=words):
+        write_bag(tmp_path / "bag", [], options)

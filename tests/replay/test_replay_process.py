@@ -1,0 +1,138 @@
+"""Replay as a process: a node that fails, being stopped early, and a node that runs already."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from distill_perception.replay.bag_writer import BagOptions, write_bag
+from distill_perception.replay.labelled_folder import read_labelled_folder
+from distill_perception.replay.node_process import free_domain_id
+from tests.replay import drives
+from tests.replay.conftest import ROOT, command
+from tests.replay.references import reference_miou
+
+pytestmark = [pytest.mark.ros]
+pytest.importorskip("rclpy", reason="the real node needs rclpy")
+
+
+def test_a_node_that_cannot_start_ends_the_replay_with_its_log(
+    labelled_bag: Path, tiny: Path, tmp_path: Path
+) -> None:
+    done = command("replay", labelled_bag, "-b", tiny, "-o", tmp_path, "--precision", "int8")
+
+    assert done.code == 2
+    assert "the perception node ended" in done.err
+    assert "has no precision 'int8'" in done.err
+    assert "Traceback" not in done.err
+
+
+def start(*words: object, domain_id: int | None = None) -> "subprocess.Popen[str]":
+    """A command that goes on while the test looks at it."""
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
+    environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    if domain_id is not None:
+        environ["ROS_DOMAIN_ID"] = str(domain_id)
+    line = [sys.executable, "-m", "distill_perception.cli", *map(str, words)]
+    return subprocess.Popen(line, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain until {what}"
+        time.sleep(0.05)
+
+
+def long_bag(path: Path) -> Path:
+    """A bag that plays for a minute."""
+    folder = read_labelled_folder(drives.write_folder(path / "drive", frames=30))
+    write_bag(path / "bag", folder.frames(), BagOptions(rate_hz=0.5), folder.class_names)
+    return path / "bag"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_early_keeps_what_was_answered_and_ends_the_node(
+    number: signal.Signals, tiny: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    replay = start("replay", long_bag(tmp_path), "-b", tiny, "-o", out, "--rate", "5")
+    wait_for(
+        lambda: (out / "node.log").is_file() and "active" in (out / "node.log").read_text(), "it is active"
+    )
+    (node,) = children(replay.pid)
+    time.sleep(2.5)  # some frames at 2.5 Hz
+    replay.send_signal(number)
+    _, err = replay.communicate(timeout=30)
+
+    assert replay.returncode == 130, err
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["complete"] is False
+    assert 0 < metrics["answered"] <= metrics["frames"] < 30
+    assert "incomplete" in (out / "report.html").read_text()
+    assert not Path(f"/proc/{node}").exists()
+
+
+def test_a_node_that_dies_ends_the_replay_with_its_log(tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    replay = start("replay", long_bag(tmp_path), "-b", tiny, "-o", out)
+    wait_for(
+        lambda: (out / "node.log").is_file() and "active" in (out / "node.log").read_text(), "it is active"
+    )
+    os.kill(children(replay.pid)[0], signal.SIGKILL)
+    _, err = replay.communicate(timeout=30)
+
+    assert replay.returncode == 2
+    assert "the perception node ended (exit status -9)" in err
+    assert "active: /camera/front/image_raw" in err
+
+
+def test_run_watch_and_attach_work_on_one_node(labelled_bag: Path, tiny: Path, tmp_path: Path) -> None:
+    domain_id = free_domain_id()
+    node = start("run", "-b", tiny, "-c", "/camera/front/image_raw", domain_id=domain_id)
+    try:
+        watch = start("watch", "--once", domain_id=domain_id)
+        watched, _ = watch.communicate(timeout=30)
+        replay = start(
+            "replay",
+            labelled_bag,
+            "-b",
+            tiny,
+            "-o",
+            tmp_path,
+            "--attach",
+            "--as-fast-as-possible",
+            domain_id=domain_id,
+        )
+        _, err = replay.communicate(timeout=60)
+    finally:
+        node.send_signal(signal.SIGINT)
+        node.communicate(timeout=20)
+
+    assert watch.returncode == 0
+    assert "tiny 0.0.1" in watched
+    assert "/camera/front/image_raw" in watched
+    assert replay.returncode == 0, err
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert (metrics["dropped"], metrics["miou"]) == (0, pytest.approx(reference_miou(range(6))[0], abs=1e-6))
+    assert node.returncode == 0
+
+
+def test_attaching_to_no_node_says_so(labelled_bag: Path, tiny: Path, tmp_path: Path) -> None:
+    done = command(
+        "replay", labelled_bag, "-b", tiny, "-o", tmp_path, "--attach", "--start-timeout", 2,
+        "--domain-id", free_domain_id(),
+    )  # fmt: skip
+
+    assert done.code == 2
+    assert "was not ready after 2 s: it does not subscribe to /camera/front/image_raw" in done.err
