@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
+import typer
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -83,7 +84,9 @@ class CameraLoad:
                 self._send()
             time.sleep(0.2)
         if not self._masks:
-            raise RuntimeError("the node answers no frame")
+            raise typer.BadParameter(
+                f"the node answers no frame within {timeout_s:g} s; is the bundle right?"
+            )
         time.sleep(0.5)
 
     def drive(self, rate_hz: float, seconds: float) -> Answers:
@@ -92,19 +95,21 @@ class CameraLoad:
         self._timings.clear()
         sent: dict[tuple[int, int], float] = {}
         start = time.perf_counter()
-        count = max(10, int(rate_hz * seconds))
+        count = max(5, int(rate_hz * seconds))
         for index in range(count):
             time.sleep(max(0.0, start + index / rate_hz - time.perf_counter()))
             before = time.perf_counter()
             sent[self._send()] = before
-        time.sleep(1.0)
+        time.sleep(2.0)
         arrived = sorted(self._masks.values())
         latency = [(self._masks[stamp] - at) * 1e3 for stamp, at in sent.items() if stamp in self._masks]
         stages = {
             key: np.array([timing[key] for timing in self._timings])
             for key in (self._timings[0] if self._timings else ())
         }
-        rate = (len(arrived) - 1) / (arrived[-1] - arrived[0]) if len(arrived) > 1 else 0.0
+        rate = len(arrived) / (time.perf_counter() - start)
+        if len(arrived) > 2:
+            rate = (len(arrived) - 1) / (arrived[-1] - arrived[0])
         return Answers(count, np.array(latency), stages, rate)
 
 

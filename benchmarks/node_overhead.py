@@ -61,8 +61,8 @@ def measure_node(
         load = CameraLoad(*size)
         try:
             load.connect()
-            calm = load.drive(min(15.0, 400.0 / bare_ms), seconds)
             full = load.drive(1500.0 / bare_ms, seconds)
+            calm = load.drive(min(15.0, 0.5 * full.rate_hz), seconds)
         finally:
             load.close()
     result: dict[str, Any] = {
@@ -101,7 +101,7 @@ def measure(
     result["throughput_share"] = round(result["node"]["saturated_hz"] / result["bare_engine_hz"], 3)
     if naive:
         arguments = ["-m", "benchmarks.naive_node", TOPIC, *([run] if run else [])]
-        result["naive"] = measure_node(arguments, (width, height), 3 * bare_ms, seconds)
+        result["naive"] = measure_node(arguments, (width, height), 3 * bare_ms, 2 * seconds)
         result["times_naive"] = round(result["node"]["saturated_hz"] / result["naive"]["saturated_hz"], 2)
     return result
 
