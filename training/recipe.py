@@ -23,7 +23,7 @@ class ModelSpec(StrictModel):
     )
     pretrained: bool = Field(True, description="start the encoder from ImageNet weights")
     decoder_width: int = Field(96, ge=8, description="channels of the decoder")
-    decoder_dense: bool = Field(False, description="full 3x3 convolutions in the decoder (teachers)")
+    decoder_dense: bool = Field(False, description="full 3x3 convolutions but at the finest level")
     dropout: float = Field(0.1, ge=0, lt=1, description="channel dropout before the classifier")
 
 
