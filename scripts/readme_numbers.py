@@ -56,9 +56,28 @@ def replay() -> str:
 
 
 def overhead() -> str:
-    """The recorded benchmark of the node against the bare engine and the naive node."""
+    """The recorded benchmark of the node against the bare engine and the naive node, its last round."""
     record = _record("node_overhead.json")
-    return record["machine"] + "\n\n" + table(record["table"]["header"], record["table"]["rows"])
+    last = max(item["round"] for item in record["rounds"])
+    rows = []
+    for item in (item for item in record["rounds"] if item["round"] == last):
+        node, naive = item["node"], item["naive"]
+        rows.append(
+            [
+                item["size"],
+                f"{item['bare_engine_ms']['p50']:.1f}",
+                f"{node['outside_engine_ms']['p50']:.2f}",
+                f"{node['latency_ms']['p50']:.1f}",
+                f"{naive['latency_ms']['p50']:.1f}",
+                f"{item['throughput_share']:.2f}",
+                f"{node['engine_busy_share']:.2f}",
+                f"{item['times_naive']:.1f}",
+            ]
+        )
+    header = ["camera", "bare engine, ms", "outside engine, ms", "end to end, ms", "naive end to end, ms"]
+    header += ["rate / bare engine's", "engine busy", "rate / naive node's"]
+    machine = record["machine"]
+    return f"{machine['cores']} cores, {machine['cpu']}; medians\n\n" + table(header, rows)
 
 
 def parameters() -> str:
