@@ -116,9 +116,11 @@ class CameraLoad:
 @contextmanager
 def process(arguments: list[str], log: Path) -> Iterator[None]:
     """A Python process that is interrupted at the end."""
+    root = Path(__file__).resolve().parents[1]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
     with log.open("w") as output:
         child = subprocess.Popen(
-            [sys.executable, *arguments], stdout=output, stderr=subprocess.STDOUT, env=dict(os.environ)
+            [sys.executable, *arguments], stdout=output, stderr=subprocess.STDOUT, env=env
         )
     try:
         yield

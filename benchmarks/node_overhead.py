@@ -1,13 +1,14 @@
 """What the node costs beside the engine: stage times, latency and throughput against the bare engine call and
 against a naive node, all in one run.
 
-    python -m benchmarks.node_overhead --bundle camvid_lite0 --out node_overhead.json
+    python benchmarks/node_overhead.py --bundle camvid_lite0 --out node_overhead.json
 """
 
 import json
 import os
 import platform
 import random
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,10 +19,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.camera_load import TOPIC, CameraLoad, process
 from distill_perception.bundle import load_bundle
 from distill_perception.engines import EngineSettings, open_engine
 from distill_perception.ros.transport import use_large_messages
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, benchmarks/ is no package yet
+
+from benchmarks.camera_load import TOPIC, CameraLoad, process  # noqa: E402
 
 OUTSIDE_TARGET_MS = {"480x360": 1.5, "1280x720": 5.0}
 THROUGHPUT_TARGET = 0.92
