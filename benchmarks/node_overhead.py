@@ -25,7 +25,7 @@ from distill_perception.ros.transport import use_large_messages
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, benchmarks/ is no package yet
 
-from benchmarks.camera_load import TOPIC, CameraLoad, process  # noqa: E402
+from benchmarks.camera_load import TOPIC, CameraLoad, process
 
 OUTSIDE_TARGET_MS = {"480x360": 1.5, "1280x720": 5.0}
 THROUGHPUT_TARGET = 0.92
@@ -163,6 +163,7 @@ def main(
             result = measure(size, bundle, engine, threads, run, seconds, naive)
             results.append({"round": number, "load": os.getloadavg()[0], **result})
     machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(
         json.dumps({"bundle": bundle, "engine": engine, "machine": machine, "rounds": results}, indent=2)
     )
