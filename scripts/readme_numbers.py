@@ -82,15 +82,9 @@ def overhead() -> str:
 
 def parameters() -> str:
     """The node's parameters."""
-    from distill_perception.ros.parameters import PARAMETERS
+    from distill_perception.ros.parameters import markdown_table
 
-    rows = []
-    for spec in PARAMETERS:
-        note = " (may change while running)" if spec.at_run_time else ""
-        limits = f"; {spec.constraint}" if spec.constraint else ""
-        default = json.dumps(list(spec.default) if isinstance(spec.default, tuple) else spec.default)
-        rows.append([f"`{spec.name}`", spec.type_name, f"`{default}`", spec.description + limits + note])
-    return table(["parameter", "type", "default", "meaning"], rows)
+    return markdown_table().rstrip()
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
