@@ -3,6 +3,7 @@
 ros2 launch distill_perception perception.launch.py cameras:="['/camera/front/image_raw']"
 """
 
+import launch
 import launch.actions
 import launch.event_handlers
 import launch.events
@@ -13,7 +14,6 @@ import launch_ros.events.lifecycle
 import lifecycle_msgs.msg
 import yaml
 
-import launch
 from distill_perception.ros.transport import use_large_messages
 from distill_perception.share import share_path
 

@@ -5,10 +5,10 @@ ros2 launch distill_perception replay.launch.py bag:=drive.mcap out:=results
 
 import sys
 
+import launch
 import launch.actions
 import launch.substitutions
 
-import launch
 from distill_perception.ros.transport import use_large_messages
 
 ARGUMENTS = {

@@ -9,7 +9,7 @@ from ..bundle import GRAPH_INPUT, Bundle, TensorSpec, check_graph
 from ..errors import EngineError
 from .base import Engine, EngineSettings, Outputs
 
-# Importing it starts reporting to its makers over the network; on a vehicle that is for the user to switch on.
+# Importing it reports to its makers over the network; on a vehicle that is for the user to switch on.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 try:
     import onnxruntime as ort

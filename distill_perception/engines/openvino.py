@@ -10,8 +10,8 @@ from ..bundle import Bundle, TensorSpec, check_graph
 from ..errors import EngineError
 from .base import Engine, EngineSettings, Outputs
 
-# Importing OpenVINO reports to its makers over the network, unless its telemetry package is missing: on a vehicle
-# it counts as missing.
+# Importing OpenVINO reports to its makers over the network, unless its telemetry package is missing: on a
+# vehicle it counts as missing.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 try:
     import openvino as ov
