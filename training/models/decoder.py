@@ -48,7 +48,7 @@ class Context(nn.Module):
 class FpnDecoder(nn.Module):
     """Encoder maps at strides 4..32 (fine to coarse) -> one map float [N, width, H/4, W/4].
 
-    `dense` replaces separable convolutions by full 3x3 ones at all levels but the finest: more to compute, but
+    `dense` replaces separable convolutions by full 3x3 ones at all levels but the finest: more work, but
     rare classes are learnt in fewer epochs.
     """
 
