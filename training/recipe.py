@@ -22,6 +22,7 @@ class ModelSpec(StrictModel):
         "efficientnet_lite0", description="encoder name, see training/models/efficientnet_lite.py"
     )
     pretrained: bool = Field(True, description="start the encoder from ImageNet weights")
+    init: Path | None = Field(None, description="start the whole network from this finished run's weights")
     decoder_width: int = Field(96, ge=8, description="channels of the decoder")
     decoder_dense: bool = Field(False, description="full 3x3 convolutions but at the finest level")
     dropout: float = Field(0.1, ge=0, lt=1, description="channel dropout before the classifier")

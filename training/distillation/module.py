@@ -11,8 +11,10 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from training.data.class_sets import CAMVID, CAMVID_NAMES
 from training.data.sample import VOID_ID
 from training.distillation.losses import cross_entropy, enet_class_weights, kl_divergence
+from training.errors import TrainingError
 from training.models.segmenter import Segmenter, upsample
-from training.recipe import Recipe
+from training.recipe import ModelSpec, Recipe
+from training.run_folder import load_model
 
 
 def iou_from_confusion(confusion: Tensor) -> Tensor:
@@ -20,6 +22,23 @@ def iou_from_confusion(confusion: Tensor) -> Tensor:
     hits = confusion.diag().double()
     union = confusion.sum(0) + confusion.sum(1) - confusion.diag()
     return torch.where(union > 0, hits / union.clamp(min=1), torch.nan)
+
+
+def _build(spec: ModelSpec, classes: int) -> Segmenter:
+    """The network as the recipe starts it: from ImageNet, from scratch, or from an earlier run.
+
+    Raises:
+        TrainingError: the earlier run is not finished or has another shape.
+    """
+    if spec.init is None:
+        return Segmenter(spec, classes)
+    model = Segmenter(spec.model_copy(update={"pretrained": False}), classes)
+    start = load_model(spec.init)[1].state_dict()
+    try:
+        model.load_state_dict(start)
+    except RuntimeError as error:
+        raise TrainingError(f"model.init: {spec.init} does not fit the recipe's model: {error}") from error
+    return model
 
 
 class DistillationModule(L.LightningModule):
@@ -32,7 +51,7 @@ class DistillationModule(L.LightningModule):
         self.recipe = recipe
         self.total_steps = total_steps
         classes = len(CAMVID)
-        self.model = Segmenter(recipe.model, classes).to(memory_format=torch.channels_last)
+        self.model = _build(recipe.model, classes).to(memory_format=torch.channels_last)
         balance = recipe.loss.class_balance
         weights = torch.ones(classes) if balance is None else enet_class_weights(frequencies, balance)
         self.register_buffer("class_weights", weights, persistent=False)
