@@ -26,14 +26,17 @@ def test_shipped_recipes_are_valid(path: Path) -> None:
     assert load_recipe(path).name == path.stem
 
 
-def test_student_and_its_labels_only_baseline_differ_in_teacher_and_loss_alone() -> None:
+@pytest.mark.parametrize("stage", ["", "_finetune"])
+def test_student_and_its_labels_only_baseline_differ_in_teacher_and_kl_alone(stage: str) -> None:
     folder = RECIPES[0].parent
-    student = load_recipe(folder / "camvid_lite0.yaml")
-    baseline = load_recipe(folder / "camvid_lite0_labels.yaml")
-    same = {"name": "", "teacher": None, "loss": baseline.loss}
-    assert student.model_copy(update=same) == baseline.model_copy(update=same)
+    student = load_recipe(folder / f"camvid_lite0{stage}.yaml")
+    baseline = load_recipe(folder / f"camvid_lite0_labels{stage}.yaml")
     assert student.teacher is not None
     assert baseline.teacher is None
+    without_kl = student.loss.model_copy(update={"kl": 0.0})
+    same = {"name": "", "teacher": None, "loss": without_kl, "model": baseline.model}
+    assert student.model_copy(update=same) == baseline.model_copy(update={"name": ""})
+    assert student.model.model_copy(update={"init": None}) == baseline.model.model_copy(update={"init": None})
 
 
 def test_unknown_key_is_refused_with_the_nearest_right_name(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from training.distillation.module import iou_from_confusion
 from training.errors import TrainingError
 from training.export.graph import DeployedSegmenter
 from training.export.parity import measure_parity, require_parity
-from training.recipe import Recipe
+from training.recipe import ModelSpec, OptimizerSpec, Recipe
 from training.run_folder import load_model
 
 pytestmark = pytest.mark.slow
@@ -107,6 +107,24 @@ def test_distilled_run_logs_the_kl_term(student: Path) -> None:
     curves = read_log(student)
     assert curves["loss/kl"]
     assert all(value >= 0 for _, value in curves["loss/kl"])
+
+
+def test_run_may_start_from_the_weights_of_another(
+    folders: tuple[Path, Path], teacher: Path, tmp_path: Path
+) -> None:
+    still = OptimizerSpec(epochs=1, batch=4, lr=1e-12, weight_decay=0, precision="32")
+    model = ModelSpec(pretrained=False, decoder_width=16, init=teacher)
+    recipe = tiny_recipe(*folders, model=model, optimizer=still)
+    done = command("train", save(recipe, tmp_path / "next.yaml"), "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    before, after = (load_model(run)[1].head[2].weight for run in (teacher, tmp_path / "run"))
+    torch.testing.assert_close(after, before, atol=1e-6, rtol=0)
+
+    wider = model.model_copy(update={"decoder_width": 24})
+    save(tiny_recipe(*folders, model=wider), tmp_path / "wider.yaml")
+    refused = command("train", tmp_path / "wider.yaml", "--out", tmp_path / "other")
+    assert refused.returncode == 2
+    assert "model.init" in refused.stderr
 
 
 def test_exported_bundle_says_what_the_torch_student_says(bundle: Bundle, student: Path) -> None:
