@@ -1,7 +1,7 @@
 """What the node costs beside the engine: stage times, latency and throughput against the bare engine call and
 against a naive node, all in one run.
 
-    python benchmarks/node_overhead.py --bundle camvid_lite0 --out node_overhead.json
+    python benchmarks/node_overhead.py --bundle camvid_lite0 --run runs/camvid_lite0_finetune
 """
 
 import json
@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 
 from benchmarks.camera_load import TOPIC, CameraLoad, process
 
+RESULT = Path(__file__).resolve().parent / "results" / "node_overhead.json"
 OUTSIDE_TARGET_MS = {"480x360": 1.5, "1280x720": 5.0}
 THROUGHPUT_TARGET = 0.92
 NAIVE_TARGET = 5.0
@@ -150,9 +151,7 @@ def main(
     seconds: Annotated[float, typer.Option(min=1, help="Length of each measurement.")] = 6.0,
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured.")] = 1,
     naive: Annotated[bool, typer.Option(help="Measure the naive node too (needs torch).")] = True,
-    out: Annotated[Path, typer.Option("--out", "-o", help="JSON file to write.")] = Path(
-        "node_overhead.json"
-    ),
+    out: Annotated[Path, typer.Option("--out", "-o", help="JSON file to write.")] = RESULT,
 ) -> None:
     """Measure the node's overhead; run it on a quiet machine."""
     os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 100))
@@ -163,6 +162,7 @@ def main(
             result = measure(size, bundle, engine, threads, run, seconds, naive)
             results.append({"round": number, "load": os.getloadavg()[0], **result})
     machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(
         json.dumps({"bundle": bundle, "engine": engine, "machine": machine, "rounds": results}, indent=2)
