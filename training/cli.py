@@ -20,11 +20,6 @@ app = typer.Typer(
 console = Console(stderr=True)
 
 
-@app.callback()
-def _root() -> None:
-    """Keeps sub-commands even when there is only one."""
-
-
 @app.command("train")
 def train_command(
     recipe: Annotated[
