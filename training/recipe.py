@@ -25,6 +25,7 @@ class ModelSpec(StrictModel):
     init: Path | None = Field(None, description="start the whole network from this finished run's weights")
     decoder_width: int = Field(96, ge=8, description="channels of the decoder")
     decoder_dense: bool = Field(False, description="full 3x3 convolutions but at the finest level")
+    decoder_detail: int = Field(0, ge=0, description="channels of a further level at stride 2; 0 for none")
     dropout: float = Field(0.1, ge=0, lt=1, description="channel dropout before the classifier")
 
 
@@ -64,6 +65,7 @@ class LossSpec(StrictModel):
     class_balance: float | None = Field(
         1.1, gt=1, description="c of ENet's class weights 1/ln(c + frequency); null for equal weights"
     )
+    lovasz: float = Field(0.0, ge=0, description="weight of the Lovasz-softmax loss on the labels")
     kl: float = Field(0.0, ge=0, description="weight of the KL divergence to the teacher, scaled by T^2")
     temperature: float = Field(2.0, gt=0, description="T, softens teacher and student alike")
 

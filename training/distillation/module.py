@@ -10,7 +10,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from training.data.class_sets import CAMVID, CAMVID_NAMES
 from training.data.sample import VOID_ID
-from training.distillation.losses import cross_entropy, enet_class_weights, kl_divergence
+from training.distillation.losses import cross_entropy, enet_class_weights, kl_divergence, lovasz_softmax
 from training.errors import TrainingError
 from training.models.segmenter import Segmenter, upsample
 from training.recipe import ModelSpec, Recipe
@@ -76,14 +76,16 @@ class DistillationModule(L.LightningModule):
         ce = cross_entropy(upsample(logits.float(), *target.shape[-2:]), target, VOID_ID, self.class_weights)
         loss = spec.cross_entropy * ce
         self.log("loss/cross_entropy", ce, prog_bar=True)
+        small = F.interpolate(target[:, None].float(), size=logits.shape[-2:], mode="nearest")[:, 0].long()
+        if spec.lovasz > 0:
+            lovasz = lovasz_softmax(logits, small, VOID_ID)
+            loss = loss + spec.lovasz * lovasz
+            self.log("loss/lovasz", lovasz, prog_bar=True)
         (teacher,) = self._teacher
         if teacher is not None and spec.kl > 0:
             with torch.no_grad():
-                hints = teacher(images)
-            valid = (
-                F.interpolate(target[:, None].float(), size=logits.shape[-2:], mode="nearest")[:, 0]
-                != VOID_ID
-            )
+                hints = upsample(teacher(images).float(), *logits.shape[-2:])
+            valid = small != VOID_ID
             kl = kl_divergence(logits, hints, spec.temperature, valid)
             loss = loss + spec.kl * kl
             self.log("loss/kl", kl, prog_bar=True)

@@ -46,28 +46,46 @@ class Context(nn.Module):
 
 
 class FpnDecoder(nn.Module):
-    """Encoder maps at strides 4..32 (fine to coarse) -> one map float [N, width, H/4, W/4].
+    """Encoder maps at strides 2..32 (fine to coarse) -> one map float [N, out_channels, H/s, W/s].
 
     `dense` replaces separable convolutions by full 3x3 ones at all levels but the finest: more work, but
-    rare classes are learnt in fewer epochs.
+    rare classes are learnt in fewer epochs. `detail` > 0 adds a last level of so many channels at stride 2,
+    for what is only a few pixels wide (poles, signs); without it the finest level is stride 4.
     """
 
-    def __init__(self, channels: Sequence[int], width: int, dense: bool = False) -> None:
+    def __init__(self, channels: Sequence[int], width: int, dense: bool = False, detail: int = 0) -> None:
         super().__init__()
-        *finer, coarsest = channels
+        finest, *finer, coarsest = channels
         self.context = Context(coarsest, width)
         self.lateral = nn.ModuleList(conv_bn(c, width) for c in finer)
         self.smooth = nn.ModuleList(
             conv_bn(width, width, 3) if dense and level > 0 else separable(width)
             for level, _ in enumerate(finer)
         )
-        self.out_channels = width
+        self.detail = Detail(width, finest, detail) if detail else None
+        self.out_channels = detail or width
+        self.stride = 2 if detail else 4
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        *finer, coarsest = features
+        finest, *finer, coarsest = features
         x: Tensor = self.context(coarsest)
         for level in reversed(range(len(finer))):
             side = self.lateral[level](finer[level])
             x = F.interpolate(x, size=side.shape[-2:], mode="bilinear", align_corners=False)
             x = self.smooth[level](side + x)
-        return x
+        return x if self.detail is None else self.detail(x, finest)
+
+
+class Detail(nn.Module):
+    """Carries the decoder's map on to the finest encoder map's resolution, in fewer channels."""
+
+    def __init__(self, inputs: int, finest: int, width: int) -> None:
+        super().__init__()
+        self.reduce = conv_bn(inputs, width)
+        self.lateral = conv_bn(finest, width)
+        self.smooth = conv_bn(width, width, 3)
+
+    def forward(self, x: Tensor, finest: Tensor) -> Tensor:
+        x = F.interpolate(self.reduce(x), size=finest.shape[-2:], mode="bilinear", align_corners=False)
+        smoothed: Tensor = self.smooth(self.lateral(finest) + x)
+        return smoothed

@@ -35,7 +35,7 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 # Stages whose output is handed to the decoder, with the stride of each.
-FEATURE_STAGES = {1: 4, 2: 8, 4: 16, 6: 32}
+FEATURE_STAGES = {0: 2, 1: 4, 2: 8, 4: 16, 6: 32}
 STEM_CHANNELS = 32
 BN_EPS = 1e-3
 
@@ -80,7 +80,7 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite(nn.Module):
     """Feature pyramid of an EfficientNet-Lite.
 
-    `forward(x float [N,3,H,W])` returns four maps at strides 4, 8, 16, 32; `channels` holds their widths.
+    `forward(x float [N,3,H,W])` returns five maps at strides 2, 4, 8, 16, 32; `channels` holds their widths.
     """
 
     def __init__(self, variant: str) -> None:

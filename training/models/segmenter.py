@@ -10,13 +10,12 @@ from training.models.decoder import FpnDecoder, separable
 from training.models.efficientnet_lite import PIXEL_MEAN, PIXEL_STD, EfficientNetLite, load_imagenet_weights
 from training.recipe import ModelSpec
 
-HEAD_STRIDE = 4
-
 
 class Segmenter(nn.Module):
-    """Semantic segmentation at a quarter of the input resolution.
+    """Semantic segmentation at a quarter of the input resolution, or half of it with a detail level.
 
-    `forward(images float [N,3,H,W], RGB, 0..255)` returns logits float [N,C,H/4,W/4] (rounded up).
+    `forward(images float [N,3,H,W], RGB, 0..255)` returns logits float [N,C,H/s,W/s] (rounded up), s =
+    `stride`.
     Normalization is part of the network, so that no caller can get it wrong. `upsample` brings logits to the
     input's resolution.
     """
@@ -26,11 +25,14 @@ class Segmenter(nn.Module):
         self.register_buffer("mean", torch.tensor(PIXEL_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(PIXEL_STD).view(1, 3, 1, 1), persistent=False)
         self.encoder = EfficientNetLite(spec.encoder)
-        self.decoder = FpnDecoder(self.encoder.channels, spec.decoder_width, spec.decoder_dense)
+        self.decoder = FpnDecoder(
+            self.encoder.channels, spec.decoder_width, spec.decoder_dense, spec.decoder_detail
+        )
+        self.stride = self.decoder.stride
         self.head = nn.Sequential(
-            separable(spec.decoder_width),
+            separable(self.decoder.out_channels),
             nn.Dropout2d(spec.dropout),
-            nn.Conv2d(spec.decoder_width, classes, 1),
+            nn.Conv2d(self.decoder.out_channels, classes, 1),
         )
         if spec.pretrained:
             load_imagenet_weights(self.encoder, spec.encoder)

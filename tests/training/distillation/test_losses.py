@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.distillation.losses import cross_entropy, enet_class_weights, kl_divergence
+from training.distillation.losses import cross_entropy, enet_class_weights, kl_divergence, lovasz_softmax
 
 VOID = 11
 
@@ -102,3 +102,35 @@ def test_enet_weights_follow_the_formula() -> None:
     weights = enet_class_weights(torch.tensor([0.5, 0.1]), 1.1)
     assert (weights[1] / weights[0]).item() == pytest.approx(math.log(1.6) / math.log(1.2), rel=1e-5)
     assert weights.mean().item() == pytest.approx(1.0)
+
+
+def test_lovasz_softmax_of_two_pixels_worked_by_hand() -> None:
+    # Class 0 at both pixels, p0 = 0.8 and 0.4. Sorted errors 0.6, 0.2; Jaccard 1 - 1/2, 1 - 0/2:
+    # gradient 0.5, 0.5: loss 0.5 * 0.6 + 0.5 * 0.2 = 0.4. Class 1 is absent and does not count.
+    p0 = torch.tensor([0.8, 0.4])
+    logits = torch.stack([p0.log(), (1 - p0).log()])[None, :, None, :]
+    loss = lovasz_softmax(logits, torch.zeros(1, 1, 2, dtype=torch.long), ignore=11)
+    assert loss.item() == pytest.approx(0.4, abs=1e-6)
+
+
+def test_lovasz_softmax_of_hard_answers_is_one_minus_the_iou() -> None:
+    torch.manual_seed(0)
+    target = torch.randint(0, 3, (2, 8, 8))
+    target[0, :2] = 11
+    answer = torch.randint(0, 3, (2, 8, 8))
+    logits = torch.nn.functional.one_hot(answer, 3).movedim(-1, 1) * 100.0
+    valid = target != 11
+    ious = [
+        ((answer == c) & (target == c))[valid].sum() / ((answer == c) | (target == c))[valid].sum()
+        for c in range(3)
+    ]
+    expected = 1 - torch.stack(ious).mean()
+    assert lovasz_softmax(logits, target, ignore=11).item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_lovasz_softmax_without_labels_is_zero_and_has_a_gradient() -> None:
+    logits = torch.randn(1, 3, 2, 2, requires_grad=True)
+    loss = lovasz_softmax(logits, torch.full((1, 2, 2), 11), ignore=11)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert logits.grad is not None
