@@ -57,6 +57,10 @@ TASK_OUTPUTS: Mapping[str, tuple[str, ...]] = {
 
 Dim = int | str | None
 
+# Fastest first; what a bundle lacks is passed over.
+_FASTEST_ON_CPU = ("int8", "fp32")
+_FASTEST_ON_GPU = ("fp16", "fp32")
+
 
 @dataclass(frozen=True)
 class TensorSpec:
@@ -77,6 +81,18 @@ class Bundle:
 
     path: Path
     manifest: Manifest
+
+    def resolve_precision(self, wanted: str = "auto", device: str = "cpu") -> str:
+        """`wanted`, or what `auto` stands for: the bundle's fastest precision for `device`.
+
+        A bundle holds a reduced precision only after its export has found the accuracy within its budget.
+        """
+        if wanted != "auto":
+            return wanted
+        preferred = _FASTEST_ON_CPU if device == "cpu" else _FASTEST_ON_GPU
+        return next(
+            name for name in (*preferred, *self.manifest.precisions) if name in self.manifest.precisions
+        )
 
     def model_path(self, precision: str = "fp32") -> Path:
         """The ONNX file of a precision.

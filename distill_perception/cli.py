@@ -77,7 +77,7 @@ def run(
         ),
     ] = None,
     engine: EngineOption = "auto",
-    precision: PrecisionOption = "fp32",
+    precision: PrecisionOption = "auto",
     device: DeviceOption = "cpu",
     threads: ThreadsOption = 0,
     max_age_ms: Annotated[

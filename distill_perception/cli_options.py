@@ -10,7 +10,9 @@ BundleOption = Annotated[
     str, typer.Option("--bundle", "-b", help="Model bundle: a folder, or the name of a shipped one.")
 ]
 EngineOption = Annotated[str, typer.Option(help="auto, openvino, onnxruntime or tensorrt.")]
-PrecisionOption = Annotated[str, typer.Option(help="Which of the bundle's model files: fp32, int8, ...")]
+PrecisionOption = Annotated[
+    str, typer.Option(help="Which of the bundle's model files: auto, fp32, int8, ...")
+]
 DeviceOption = Annotated[str, typer.Option(help="Where the engine runs: cpu, cuda:0, ...")]
 ThreadsOption = Annotated[int, typer.Option(min=0, help="CPU threads of the engine; 0 lets it choose.")]
 ParamOption = Annotated[

@@ -34,7 +34,7 @@ def replay_command(
         typer.Option("--attach", help="Use the node that runs already (same ROS_DOMAIN_ID, same bundle)."),
     ] = False,
     engine: EngineOption = "auto",
-    precision: PrecisionOption = "fp32",
+    precision: PrecisionOption = "auto",
     device: DeviceOption = "cpu",
     threads: ThreadsOption = 0,
     params: ParamOption = None,

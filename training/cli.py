@@ -60,12 +60,18 @@ def export_command(
         list[Path] | None,
         typer.Option(help="Another finished run to record beside it: teacher, labels only."),
     ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Also write an INT8 form, calibrated on training frames.")
+    ] = False,
+    max_miou_drop: Annotated[
+        float, typer.Option(min=0, help="What INT8 may lose in mIoU before the export stops (0.01: a point).")
+    ] = 0.01,
 ) -> None:
     """Write a run as a bundle: ONNX with pre- and post-processing, parity gate, scores, manifest."""
     from training.export.write_bundle import ExportRequest, write_bundle
 
     command = "python -m training " + shlex.join(sys.argv[1:])
-    request = ExportRequest(run, out, version, license_, tuple(compare or ()), command)
+    request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, int8, max_miou_drop)
     bundle, parity = write_bundle(request)
     for result in parity:
         typer.echo(f"parity {result.engine:12s} masks agree on {result.mask_agreement:.4%} of pixels")

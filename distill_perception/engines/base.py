@@ -19,12 +19,12 @@ class EngineSettings:
     """How to run a model.
 
     Attributes:
-        precision: one of the bundle's precisions, e.g. `fp32`.
+        precision: one of the bundle's precisions, e.g. `fp32`, or `auto` for the fastest on the device.
         device: `cpu`, or an accelerator as the engine understands it (`gpu`, `cuda`, `cuda:1`).
         threads: CPU threads for one inference; 0 lets the engine decide.
     """
 
-    precision: str = "fp32"
+    precision: str = "auto"
     device: str = "cpu"
     threads: int = 0
 
@@ -38,6 +38,7 @@ class Engine(ABC):
 
     Attributes:
         name: the registry's name of the engine.
+        precision: the bundle's precision that is loaded.
         description: engine, version, device and precision, for people and diagnostics.
         input_size: (height, width) of the model's input.
     """
@@ -45,7 +46,8 @@ class Engine(ABC):
     name: str
     description: str
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, settings: EngineSettings) -> None:
+        self.precision = bundle.resolve_precision(settings.precision, settings.device)
         spec = bundle.manifest.input
         self.input_size: tuple[int, int] = (spec.height, spec.width)
         self.output_names: tuple[str, ...] = tuple(

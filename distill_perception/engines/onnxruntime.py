@@ -45,8 +45,8 @@ class OnnxRuntimeEngine(Engine):
     name = "onnxruntime"
 
     def __init__(self, bundle: Bundle, settings: EngineSettings) -> None:
-        super().__init__(bundle)
-        file = bundle.model_path(settings.precision)
+        super().__init__(bundle, settings)
+        file = bundle.model_path(self.precision)
         options = ort.SessionOptions()
         options.intra_op_num_threads = settings.threads
         options.inter_op_num_threads = 1
@@ -74,7 +74,7 @@ class OnnxRuntimeEngine(Engine):
             [_spec(item) for item in self._session.get_outputs()],
             meta.custom_metadata_map,
         )
-        self.description = f"onnxruntime {ort.__version__}, {settings.device}, {settings.precision}"
+        self.description = f"onnxruntime {ort.__version__}, {settings.device}, {self.precision}"
 
     def _run(self, frames: NDArray[np.uint8]) -> Outputs:
         if self._session is None:

@@ -43,8 +43,8 @@ class OpenVinoEngine(Engine):
     name = "openvino"
 
     def __init__(self, bundle: Bundle, settings: EngineSettings) -> None:
-        super().__init__(bundle)
-        file = bundle.model_path(settings.precision)
+        super().__init__(bundle, settings)
+        file = bundle.model_path(self.precision)
         core = ov.Core()
         try:
             model = core.read_model(file)
@@ -66,7 +66,7 @@ class OpenVinoEngine(Engine):
             raise EngineError(f"openvino cannot compile {file}: {_last_line(error)}") from error
         self._ports = {name: compiled.output(name) for name in self.output_names}
         version = ov.__version__.split("-", 1)[0]
-        self.description = f"openvino {version}, {settings.device}, {settings.precision}"
+        self.description = f"openvino {version}, {settings.device}, {self.precision}"
 
     def _run(self, frames: NDArray[np.uint8]) -> Outputs:
         if self._request is None:

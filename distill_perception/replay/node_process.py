@@ -23,7 +23,7 @@ class NodeOptions:
     bundle: str
     cameras: tuple[str, ...]
     engine: str = "auto"
-    precision: str = "fp32"
+    precision: str = "auto"
     device: str = "cpu"
     threads: int = 0
     extra: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,8 @@ def replay(options: ReplayOptions, progress: Progress = lambda what, done, total
         BundleError, EngineError: the bundle cannot be loaded or run.
     """
     bundle = load_bundle(options.bundle)
+    precision = bundle.resolve_precision(options.settings.precision, options.settings.device)
+    options = replace(options, settings=replace(options.settings, precision=precision))
     bag = open_bag(options.bag, options.topics)
     check_classes(bag, bundle.manifest)
     _make_folder(options.out)

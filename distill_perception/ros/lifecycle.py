@@ -175,7 +175,7 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
                 "bundle_version": manifest.version,
                 "engine": self._configured.perceptor.engine.name,
                 "engine_description": self._configured.perceptor.engine.description,
-                "precision": self._settings.precision,
+                "precision": self._configured.perceptor.engine.precision,
             }
         problem = "" if self._configured is not None else self._problem
         values["cameras"] = len(cameras)

@@ -71,7 +71,11 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "engine", "auto", "inference engine", choices=("auto", "tensorrt", "onnxruntime", "openvino")
     ),
-    ParameterSpec("precision", "fp32", "which of the bundle's model files to run, e.g. fp32 or int8"),
+    ParameterSpec(
+        "precision",
+        "auto",
+        "which of the bundle's model files to run, e.g. fp32 or int8; auto takes the fastest on the device",
+    ),
     ParameterSpec("device", "cpu", "device of the engine, e.g. cpu or cuda:0"),
     ParameterSpec("threads", 0, "CPU threads of the engine; 0 lets the engine choose", limits=(0, 256)),
     ParameterSpec(

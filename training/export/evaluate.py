@@ -27,7 +27,7 @@ class Score:
 
 
 def evaluate_bundle(
-    bundle: Bundle, folder: Path, engine: str = "onnxruntime", precision: str = "fp32"
+    bundle: Bundle, folder: Path, engine: str = "onnxruntime", precision: str = "auto"
 ) -> Score:
     """Run every frame of a labelled folder through the bundle, at camera resolution, without augmentation.
 

@@ -33,7 +33,10 @@ class DeployedSegmenter(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.logits(images)
-        mask = upsample(logits, images.shape[1], images.shape[2]).argmax(1).to(torch.uint8)
+        height, width = images.shape[1], images.shape[2]
+        # Rows of pixels side by side: OpenVINO's argmax is ten times as fast on this layout (FP32).
+        full = upsample(logits, height, width).flatten(2)
+        mask = full.argmax(1).to(torch.uint8).reshape(-1, height, width)
         confidence = (logits.softmax(1).amax(1) * 255).round().to(torch.uint8)
         return mask, confidence
 

@@ -45,7 +45,7 @@ def measure_parity(model: DeployedSegmenter, bundle: Bundle, frames: NDArray[np.
     for name in ENGINES:
         if engine_problems()[name] is not None:
             continue
-        engine = open_engine(bundle, name, EngineSettings())
+        engine = open_engine(bundle, name, EngineSettings("fp32"))
         agreement, worst = 0.0, 0
         for frame, (mask, confidence) in zip(frames, expected, strict=True):
             found = engine.infer(frame[None])

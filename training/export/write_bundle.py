@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from distill_perception.bundle import (
     Bundle,
@@ -21,6 +23,8 @@ from distill_perception.bundle import (
     sha256_of,
     write_manifest,
 )
+from distill_perception.engines import available_engines
+from training.compression.quantize import quantize_onnx
 from training.data.class_sets import CAMVID, CAMVID_NAMES
 from training.data.labelled_folder import list_pairs, read_sample
 from training.data.sample import VOID_ID
@@ -33,7 +37,9 @@ from training.recipe import Recipe, SourceSpec
 from training.run_folder import PROVENANCE, RESULT, load_model, read_json
 
 ONNX_NAME = "student.onnx"
+INT8_NAME = "student_int8.onnx"
 PARITY_FRAMES = 8
+CALIBRATION_FRAMES = 64
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class ExportRequest:
         version, license: as the manifest says them.
         compare: other finished runs whose result is recorded too (teacher, labels only).
         command: the command line, recorded with every metric.
+        int8: also write an INT8 form.
+        max_miou_drop: what the INT8 form may lose against fp32, on the first validation folder.
     """
 
     run: Path
@@ -54,6 +62,8 @@ class ExportRequest:
     license: str
     compare: tuple[Path, ...]
     command: str
+    int8: bool = False
+    max_miou_drop: float = 0.01
 
 
 def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
@@ -68,17 +78,24 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     with tempfile.TemporaryDirectory(dir=request.out.parent, prefix=".export-") as scratch:
         folder = Path(scratch) / request.out.name
         folder.mkdir()
-        write_onnx(model, CAMVID_NAMES, recipe.data.size, folder / ONNX_NAME)
-        write_manifest(folder, _manifest(request, recipe, model, folder / ONNX_NAME, ()))
+        files = {"fp32": folder / ONNX_NAME}
+        write_onnx(model, CAMVID_NAMES, recipe.data.size, files["fp32"])
+        if request.int8:
+            files["int8"] = folder / INT8_NAME
+            quantize_onnx(
+                files["fp32"], files["int8"], _frames(recipe, recipe.data.train, CALIBRATION_FRAMES)
+            )
+        write_manifest(folder, _manifest(request, recipe, model, files, ()))
         draft = load_bundle(folder)
-        parity = measure_parity(DeployedSegmenter(model), draft, _parity_frames(recipe))
+        frames = np.stack(list(_frames(recipe, recipe.data.val[:1], PARITY_FRAMES)))
+        parity = measure_parity(DeployedSegmenter(model), draft, frames)
         require_parity(parity)
         metrics = (
             *_scores(request, draft, recipe.data.val),
             *_compared(request),
             *_parity_metrics(request, parity),
         )
-        write_manifest(folder, _manifest(request, recipe, model, folder / ONNX_NAME, metrics))
+        write_manifest(folder, _manifest(request, recipe, model, files, metrics))
         load_bundle(folder)
         if request.out.exists():
             shutil.rmtree(request.out)
@@ -86,23 +103,41 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     return load_bundle(request.out), parity
 
 
-def _parity_frames(recipe: Recipe) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Frames spread over the first validation folder, uint8 [N,H,W,3] RGB."""
-    pairs = list_pairs(recipe.data.val[0].path)
-    step = max(1, len(pairs) // PARITY_FRAMES)
-    return np.stack([read_sample(image, label, recipe.data.size).image for image, label in pairs[::step]])
+def _frames(recipe: Recipe, sources: Sequence[SourceSpec], count: int) -> Iterator[NDArray[np.uint8]]:
+    """About `count` frames spread evenly over labelled folders, uint8 [H,W,3] RGB."""
+    pairs = [pair for source in sources for pair in list_pairs(source.path)]
+    step = max(1, len(pairs) // count)
+    return (read_sample(image, label, recipe.data.size).image for image, label in pairs[::step])
 
 
 def _scores(request: ExportRequest, bundle: Bundle, sources: Sequence[SourceSpec]) -> list[Metric]:
-    metrics = []
+    """mIoU by source, engine and precision; IoU by class for fp32 on the first engine.
+
+    Raises:
+        TrainingError: a reduced precision loses more than its budget on the first source.
+    """
+    metrics: list[Metric] = []
+
+    def note(name: str, value: float, data: str) -> None:
+        metrics.append(Metric(name=name, value=round(value, 4), data=data, command=request.command))
+
     for source in sources:
-        score = evaluate_bundle(bundle, source.path)
-        data = f"{source.name} val, {score.frames} frames, onnxruntime"
-        metrics.append(Metric(name="miou", value=round(score.miou, 4), data=data, command=request.command))
-        for name, value in score.iou.items():
+        full = evaluate_bundle(bundle, source.path, "onnxruntime", "fp32")
+        data = f"{source.name} val, {full.frames} frames"
+        note("miou", full.miou, f"{data}, fp32 on onnxruntime")
+        for name, value in full.iou.items():
             if not np.isnan(value):
-                metrics.append(
-                    Metric(name=f"iou/{name}", value=round(value, 4), data=data, command=request.command)
+                note(f"iou/{name}", value, f"{data}, fp32 on onnxruntime")
+        for engine, precision in product(available_engines(), bundle.manifest.precisions):
+            if precision == "fp32":
+                continue
+            reduced = evaluate_bundle(bundle, source.path, engine, precision)
+            note("miou", reduced.miou, f"{data}, {precision} on {engine}")
+            drop = full.miou - reduced.miou
+            if source is sources[0] and drop > request.max_miou_drop:
+                raise TrainingError(
+                    f"{precision} on {engine} loses {drop:.4f} mIoU on {source.name} (fp32 {full.miou:.4f}), "
+                    f"more than --max-miou-drop {request.max_miou_drop:g}; no bundle was written"
                 )
     return metrics
 
@@ -134,7 +169,11 @@ def _parity_metrics(request: ExportRequest, parity: Sequence[Parity]) -> list[Me
 
 
 def _manifest(
-    request: ExportRequest, recipe: Recipe, model: Segmenter, onnx: Path, metrics: Sequence[Metric]
+    request: ExportRequest,
+    recipe: Recipe,
+    model: Segmenter,
+    files: Mapping[str, Path],
+    metrics: Sequence[Metric],
 ) -> Manifest:
     provenance = read_json(request.run, PROVENANCE)
     size = InputSpec(
@@ -150,7 +189,9 @@ def _manifest(
             classes=CAMVID,
             void_id=VOID_ID,
             input=size,
-            precisions={"fp32": ModelFile(file=onnx.name, sha256=sha256_of(onnx))},
+            precisions={
+                name: ModelFile(file=file.name, sha256=sha256_of(file)) for name, file in files.items()
+            },
             provenance=Provenance(
                 data=", ".join(source.name for source in recipe.data.train),
                 recipe=recipe.name,

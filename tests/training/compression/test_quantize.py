@@ -1,0 +1,91 @@
+"""Post-training quantization against the uniform quantization formula worked out here."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from training.compression.quantize import quantize_onnx
+from training.errors import TrainingError
+
+SCALES = np.array([0.01, 1.0, 100.0], np.float32)  # of the three output channels: far apart on purpose
+
+
+def frames(count: int) -> list[NDArray[np.uint8]]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (16, 20, 3), np.uint8) for _ in range(count)]
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> tuple[Path, NDArray[np.float32]]:
+    """One convolution of uint8 frames, and its weights."""
+    weights = (
+        np.random.default_rng(1).normal(size=(3, 3, 3, 3)).astype(np.float32) * SCALES[:, None, None, None]
+    )
+    nodes = [
+        helper.make_node("Cast", ["images"], ["raw"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["raw"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["planes", "weights"], ["out"]),
+    ]
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", 16, 20, 3])
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 3, 14, 18])
+    initializers = [numpy_helper.from_array(weights, "weights")]
+    model = helper.make_model(
+        helper.make_graph(nodes, "conv", [images], [out], initializers),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=10,
+    )
+    model.metadata_props.add(key="classes", value='["a"]')
+    path = tmp_path / "float.onnx"
+    onnx.save(model, str(path))
+    return path, weights
+
+
+def run(path: Path, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+    result: NDArray[np.float32] = onnxruntime.InferenceSession(str(path)).run(None, {"images": frame[None]})[
+        0
+    ]
+    return result
+
+
+def test_every_channel_of_the_weights_has_its_own_scale(
+    graph: tuple[Path, NDArray[np.float32]], tmp_path: Path
+) -> None:
+    source, weights = graph
+    quantize_onnx(source, tmp_path / "int8.onnx", frames(8))
+    stored = [numpy_helper.to_array(item) for item in onnx.load(tmp_path / "int8.onnx").graph.initializer]
+    (integers,) = [item for item in stored if item.shape == weights.shape]
+    assert integers.dtype == np.int8
+    scale = np.abs(weights).max((1, 2, 3), keepdims=True) / 127  # symmetric: the largest becomes 127
+    assert (np.abs(integers * scale - weights) <= 0.51 * scale).all()
+
+
+def test_outputs_stay_within_the_rounding_of_inputs_weights_and_result(
+    graph: tuple[Path, NDArray[np.float32]], tmp_path: Path
+) -> None:
+    source, weights = graph
+    quantize_onnx(source, tmp_path / "int8.onnx", frames(8))
+    exact, found = (run(path, frames(1)[0]) for path in (source, tmp_path / "int8.onnx"))
+    # 0..255 fits eight bits exactly, so what is left is the weights' rounding (27 of them, inputs up to 255,
+    # a square-root law for random signs, times 4) and half a step of the output.
+    step = (exact.max() - exact.min()) / 255
+    bound = 4 * np.sqrt(27 / 12) * 255 * np.abs(weights).max((1, 2, 3)) / 127 + step
+    assert (np.abs(found - exact).max((0, 2, 3)) <= bound).all()
+
+
+def test_metadata_and_interface_are_kept(graph: tuple[Path, NDArray[np.float32]], tmp_path: Path) -> None:
+    quantize_onnx(graph[0], tmp_path / "int8.onnx", frames(2))
+    model = onnx.load(tmp_path / "int8.onnx")
+    assert {entry.key: entry.value for entry in model.metadata_props}["classes"] == '["a"]'
+    assert [item.name for item in model.graph.input] == ["images"]
+    assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in model.graph.node}
+
+
+def test_no_calibration_frames_is_an_error(graph: tuple[Path, NDArray[np.float32]], tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="calibration frames"):
+        quantize_onnx(graph[0], tmp_path / "int8.onnx", [])
+    assert not (tmp_path / "int8.onnx").exists()
