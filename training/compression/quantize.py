@@ -1,9 +1,10 @@
 """Post-training quantization of an exported graph to INT8, by ONNX Runtime's quantizer.
 
 Weights symmetric per output channel, activations asymmetric per tensor: q = clamp(round(x / scale) + zero
-point), x ~ scale * (q - zero point). Ranges come from calibration frames (Nagel et al., "A White Paper on
-Neural Network Quantization", https://arxiv.org/abs/2106.08295, sections 2.2 and 3.1). The result holds
-explicit QuantizeLinear/DequantizeLinear pairs, which the engines fuse into integer kernels.
+point), x ~ scale * (q - zero point). Ranges are the least and greatest value seen on calibration frames
+(Nagel et al., "A White Paper on Neural Network Quantization", https://arxiv.org/abs/2106.08295, sections 2.2
+and 3.1). The result holds explicit QuantizeLinear/DequantizeLinear pairs, which the engines fuse into integer
+kernels.
 """
 
 from __future__ import annotations
@@ -29,8 +30,6 @@ from training.errors import TrainingError
 
 # What runs in integers. Normalization, resizing and argmax stay in float.
 QUANTIZED_OPERATORS = ["Conv", "Add", "Clip"]
-# Ranges leave out this share of the outermost activations, which are rare and would coarsen all others.
-PERCENTILE = 99.999
 
 
 def quantize_onnx(source: Path, target: Path, frames: Iterable[NDArray[np.uint8]]) -> None:
@@ -60,8 +59,7 @@ def quantize_onnx(source: Path, target: Path, frames: Iterable[NDArray[np.uint8]
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             op_types_to_quantize=QUANTIZED_OPERATORS,
-            calibrate_method=CalibrationMethod.Percentile,
-            extra_options={"CalibPercentile": PERCENTILE},
+            calibrate_method=CalibrationMethod.MinMax,
         )
 
 
