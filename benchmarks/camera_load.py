@@ -44,7 +44,6 @@ class CameraLoad:
         self._masks: dict[tuple[int, int], float] = {}
         self._timings: list[dict[str, float]] = []
         self._node.create_subscription(Image, "/bench/perception/mask", self._on_mask, BEST_EFFORT)
-        self._node.create_subscription(DiagnosticArray, "/bench/perception/timing", self._on_timing, 50)
         self._message = Image(height=height, width=width, step=width * 3, encoding="bgr8")
         noise = np.random.default_rng(0).integers(0, 256, height * width * 3, np.uint8)
         self._message.data.frombytes(noise.tobytes())
@@ -88,6 +87,11 @@ class CameraLoad:
                 f"the node answers no frame within {timeout_s:g} s; is the bundle right?"
             )
         time.sleep(0.5)
+
+    def listen_to_timing(self) -> None:
+        """Subscribe to the stage times, which the node publishes only while somebody does."""
+        self._node.create_subscription(DiagnosticArray, "/bench/perception/timing", self._on_timing, 50)
+        time.sleep(1.0)
 
     def drive(self, rate_hz: float, seconds: float) -> Answers:
         """Publish at a rate, wait for the last answers."""

@@ -11,6 +11,8 @@ import random
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,11 +33,28 @@ RESULT = Path(__file__).resolve().parent / "results" / "node_overhead.json"
 OUTSIDE_TARGET_MS = {"480x360": 1.5, "1280x720": 5.0}
 THROUGHPUT_TARGET = 0.92
 NAIVE_TARGET = 5.0
+OVERLOAD = 1.2  # frames sent for each one that the bare engine could do
 
 
-def bare_engine_ms(bundle: str, engine: str, threads: int, seconds: float) -> np.ndarray:
+@dataclass(frozen=True)
+class Model:
+    """What is served, and how."""
+
+    bundle: str
+    engine: str
+    precision: str
+    threads: int
+
+    def parameters(self) -> list[str]:
+        """As ROS arguments of the node."""
+        values = {**asdict(self), "cameras": f"[{TOPIC}]"}
+        return ["--ros-args", *(word for item in values.items() for word in ("-p", "{}:={}".format(*item)))]
+
+
+def bare_engine_ms(model: Model, seconds: float) -> np.ndarray:
     """Times of single inferences without anything around them: float [N]."""
-    opened = open_engine(load_bundle(bundle), engine, EngineSettings(threads=threads))
+    settings = EngineSettings(precision=model.precision, threads=model.threads)
+    opened = open_engine(load_bundle(model.bundle), model.engine, settings)
     opened.warm_up()
     frames = np.zeros((1, *opened.input_size, 3), np.uint8)
     times = []
@@ -56,17 +75,19 @@ def percentiles(values: np.ndarray) -> dict[str, float]:
 def measure_node(
     arguments: list[str], size: tuple[int, int], bare_ms: float, seconds: float
 ) -> dict[str, Any]:
-    """One node at one camera size: latency when it can follow, rate when it cannot.
+    """One node at one camera size: rate when it cannot follow, latency when it can.
 
-    `engine_busy_share` is the part of the saturated time that was spent inside the engine. Unlike the ratio
-    to the bare engine's rate it does not suffer from processes that come and go between two measurements.
+    Nobody listens to the timing while the rate is taken: publishing it costs time. `engine_busy_share` is the
+    part of the saturated time that was spent inside the engine, from a second saturated drive with timing.
     """
     log = Path(tempfile.mkdtemp()) / "node.log"
     with process(arguments, log):
         load = CameraLoad(*size)
         try:
             load.connect()
-            full = load.drive(1500.0 / bare_ms, seconds)
+            full = load.drive(OVERLOAD * 1e3 / bare_ms, seconds)
+            load.listen_to_timing()
+            timed = load.drive(OVERLOAD * 1e3 / bare_ms, seconds)
             calm = load.drive(min(15.0, 0.5 * full.rate_hz), seconds)
         finally:
             load.close()
@@ -78,35 +99,28 @@ def measure_node(
         stages = calm.stages_ms
         result["stages_ms"] = {name: percentiles(values) for name, values in stages.items()}
         result["outside_engine_ms"] = percentiles(stages["total"] - stages["inference"])
-        result["saturated_engine_ms"] = percentiles(full.stages_ms["inference"])
-        result["engine_busy_share"] = round(full.rate_hz * float(full.stages_ms["inference"].mean()) / 1e3, 3)
+        inference = timed.stages_ms["inference"]
+        result["saturated_engine_ms"] = percentiles(inference)
+        result["engine_busy_share"] = round(timed.rate_hz * float(inference.mean()) / 1e3, 3)
     return result
 
 
-def measure(
-    size: str, bundle: str, engine: str, threads: int, run: str | None, seconds: float, naive: bool
-) -> dict[str, Any]:
+def measure(size: str, model: Model, run: str | None, seconds: float, naive: bool) -> dict[str, Any]:
     """Bare engine, node and naive node at one camera size."""
     width, height = (int(part) for part in size.split("x"))
-    bare = [bare_engine_ms(bundle, engine, threads, seconds / 2)]
+    bare = [bare_engine_ms(model, seconds / 2)]
     bare_ms = float(np.median(bare[0]))
-    ours = ["-m", "distill_perception.ros.node", "--ros-args"]
-    for name, value in (
-        ("bundle", bundle),
-        ("engine", engine),
-        ("threads", threads),
-        ("cameras", f"[{TOPIC}]"),
-    ):
-        ours += ["-p", f"{name}:={value}"]
-    result: dict[str, Any] = {"size": size, "node": measure_node(ours, (width, height), bare_ms, seconds)}
-    bare.append(bare_engine_ms(bundle, engine, threads, seconds / 2))
+    ours = ["-m", "distill_perception.ros.node", *model.parameters()]
+    result: dict[str, Any] = {"size": size, "precision": model.precision}
+    result["node"] = measure_node(ours, (width, height), bare_ms, seconds)
+    bare.append(bare_engine_ms(model, seconds / 2))
     both = np.concatenate(bare)
     result["bare_engine_ms"] = percentiles(both)
     result["bare_engine_hz"] = round(1e3 / float(both.mean()), 2)
     result["throughput_share"] = round(result["node"]["saturated_hz"] / result["bare_engine_hz"], 3)
     if naive:
         arguments = ["-m", "benchmarks.naive_node", TOPIC, *([run] if run else [])]
-        result["naive"] = measure_node(arguments, (width, height), 3 * bare_ms, 2 * seconds)
+        result["naive"] = measure_node(arguments, (width, height), 2 * bare_ms, 2 * seconds)
         result["times_naive"] = round(result["node"]["saturated_hz"] / result["naive"]["saturated_hz"], 2)
     return result
 
@@ -114,7 +128,8 @@ def measure(
 def show(rounds: list[dict[str, Any]]) -> Table:
     """A table of all rounds; times are medians in milliseconds."""
     table = Table(title="node overhead (ms, p50)")
-    for column in ("camera", "bare engine", "outside engine", "target", "end to end", "naive end to end",
+    for column in ("camera", "precision", "bare engine", "outside engine", "target", "end to end",
+                   "naive end to end",
                    "bare Hz", "node Hz", "engine busy", "share", "target ", "naive Hz",
                    "times naive"):  # fmt: skip
         table.add_column(column, justify="right")
@@ -123,6 +138,7 @@ def show(rounds: list[dict[str, Any]]) -> Table:
         target = OUTSIDE_TARGET_MS.get(item["size"])
         table.add_row(
             item["size"],
+            item["precision"],
             f"{item['bare_engine_ms']['p50']:.1f}",
             f"{node['outside_engine_ms']['p50']:.2f}",
             f"<= {target}" if target else "",
@@ -142,6 +158,7 @@ def show(rounds: list[dict[str, Any]]) -> Table:
 def main(
     bundle: Annotated[str, typer.Option(help="Bundle to measure, by name or path.")] = "camvid_lite0",
     engine: Annotated[str, typer.Option(help="Engine, or auto.")] = "auto",
+    precisions: Annotated[str, typer.Option(help="The bundle's precisions to measure.")] = "int8,fp32",
     threads: Annotated[int, typer.Option(help="CPU threads of the engine; 0 lets it choose.")] = 0,
     run: Annotated[
         str | None,
@@ -158,11 +175,11 @@ def main(
     use_large_messages()
     results = []
     for number in range(rounds):
-        for size in sizes.split(","):
-            result = measure(size, bundle, engine, threads, run, seconds, naive)
+        for size, precision in product(sizes.split(","), precisions.split(",")):
+            model = Model(bundle, engine, precision, threads)
+            result = measure(size, model, run, seconds, naive)
             results.append({"round": number, "load": os.getloadavg()[0], **result})
     machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    out.parent.mkdir(parents=True, exist_ok=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(
         json.dumps({"bundle": bundle, "engine": engine, "machine": machine, "rounds": results}, indent=2)
