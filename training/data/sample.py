@@ -1,22 +1,107 @@
-"""The one sample type that every data set is read into."""
+"""The one sample type that every data set is read into, and the batch that the network trains on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 VOID_ID = 11
 
 
+def no_boxes() -> NDArray[np.float32]:
+    """Float32 [0,4]."""
+    return np.zeros((0, 4), np.float32)
+
+
+def no_labels() -> NDArray[np.int64]:
+    """Int64 [0]."""
+    return np.zeros(0, np.int64)
+
+
 @dataclass(frozen=True)
 class Sample:
-    """A frame and its label.
+    """A frame and whatever labels it has. Which class set its ids belong to is known by its source.
 
-    image: uint8 [H,W,3], RGB. mask: uint8 [H,W], class ids, `VOID_ID` where undefined.
+    Attributes:
+        image: uint8 [H,W,3], RGB.
+        mask: uint8 [H,W], class ids, the class set's void id where undefined; all void if not `has_mask`.
+        boxes: float32 [K,4], x1, y1, x2, y2 in pixels; empty if there are none or they are not known.
+        labels: int64 [K], class ids of the boxes, things all.
+        has_boxes: false: what objects there are is not known, so neither train nor score detection on it.
     """
 
     name: str
     image: NDArray[np.uint8]
     mask: NDArray[np.uint8]
+    boxes: NDArray[np.float32] = field(default_factory=no_boxes)
+    labels: NDArray[np.int64] = field(default_factory=no_labels)
+    has_mask: bool = True
+    has_boxes: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.image.shape[:2]
+        return height, width
+
+
+@dataclass
+class Batch:
+    """Samples of one size as tensors.
+
+    Attributes:
+        images: uint8 [N,3,H,W], RGB.
+        masks: int64 [N,H,W], class ids, void where undefined.
+        boxes: N times float32 [K,4], x1, y1, x2, y2 in pixels.
+        labels: N times int64 [K], class ids.
+        has_mask, has_boxes: bool [N], as in `Sample`.
+        names: N names of the samples.
+    """
+
+    images: Tensor
+    masks: Tensor
+    boxes: list[Tensor]
+    labels: list[Tensor]
+    has_mask: Tensor
+    has_boxes: Tensor
+    names: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """A copy on `device`; Lightning calls this for every batch."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Batch:
+        """A copy in page-locked memory; torch's data loader calls this if asked to pin."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        return Batch(
+            change(self.images),
+            change(self.masks),
+            [change(boxes) for boxes in self.boxes],
+            [change(labels) for labels in self.labels],
+            change(self.has_mask),
+            change(self.has_boxes),
+            list(self.names),
+        )
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Samples of one size as a batch."""
+    return Batch(
+        torch.stack([torch.from_numpy(sample.image).permute(2, 0, 1) for sample in samples]),
+        torch.stack([torch.from_numpy(sample.mask).long() for sample in samples]),
+        [torch.from_numpy(sample.boxes) for sample in samples],
+        [torch.from_numpy(sample.labels) for sample in samples],
+        torch.tensor([sample.has_mask for sample in samples]),
+        torch.tensor([sample.has_boxes for sample in samples]),
+        [sample.name for sample in samples],
+    )
