@@ -1,0 +1,1 @@
+"""Scores on a validation set: masks, contours, boxes, calibration, agreement with the teacher."""
