@@ -1,0 +1,1 @@
+"""Hugging Face checkpoints as teachers; transformers is imported only when one is opened."""

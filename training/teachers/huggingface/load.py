@@ -1,0 +1,130 @@
+"""Loads a checkpoint folder or hub id: network, class names, preprocessing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from training.teachers.spec import MemberSpec
+
+_TASK_OF_SUFFIX = {
+    "ForSemanticSegmentation": "semantic",
+    "ForUniversalSegmentation": "universal",
+    "MaskFormerForInstanceSegmentation": "universal",
+    "ForObjectDetection": "detection",
+}
+_AUTO_CLASS = {
+    "semantic": "AutoModelForSemanticSegmentation",
+    "universal": "AutoModelForUniversalSegmentation",
+    "detection": "AutoModelForObjectDetection",
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint.
+
+    Attributes:
+        place: what to call it in messages.
+        task: semantic, universal or detection.
+        names: its classes, by channel.
+        preprocessing: content of its preprocessor_config.json.
+    """
+
+    place: str
+    task: str
+    model: nn.Module
+    names: tuple[str, ...]
+    preprocessing: dict[str, Any]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The network's configuration as plain JSON values, without what says where it was read from."""
+        config: dict[str, Any] = self.model.config.to_diff_dict()
+        return {key: value for key, value in config.items() if not key.startswith("_")}
+
+
+def load_checkpoint(spec: MemberSpec) -> Checkpoint:
+    """Load what `spec.huggingface` names, in float32 and eval mode.
+
+    Raises:
+        TrainingError: transformers is not installed, nothing loadable there, a task it was not trained for,
+            or weights that the checkpoint lacks.
+    """
+    transformers = _import_transformers()
+    place = f"teacher.huggingface: {spec.huggingface}"
+    options = source_of(spec)
+    try:
+        config = transformers.AutoConfig.from_pretrained(**options)
+        preprocessing = _preprocessing(options)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{place}: {_first_line(error)}; give a checkpoint folder or a hub id") from error
+    task = _task(config, place) if spec.task == "auto" else spec.task
+    try:
+        model, info = getattr(transformers, _AUTO_CLASS[task]).from_pretrained(
+            **options, dtype=torch.float32, output_loading_info=True
+        )
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        raise TrainingError(f"{place}: cannot load it for {task}: {_first_line(error)}") from error
+    if missing := sorted(info["missing_keys"]):
+        raise TrainingError(
+            f"{place} has no weights for {missing[0]} and {len(missing) - 1} more: it was not trained for "
+            f"{task}; fine-tune it first or choose another checkpoint"
+        )
+    names = tuple(str(model.config.id2label[index]) for index in range(len(model.config.id2label)))
+    return Checkpoint(place, task, model.eval(), names, preprocessing)
+
+
+def _import_transformers() -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise TrainingError(
+            "teacher.huggingface needs transformers: pip install 'distill_perception[huggingface]'"
+        ) from error
+    return transformers
+
+
+def source_of(spec: MemberSpec) -> dict[str, str]:
+    """What `from_pretrained` is to load: a folder if there is one of that name, else a hub id.
+
+    Raises:
+        TrainingError: it is written as a path, but there is no such folder.
+    """
+    source = str(spec.huggingface)
+    folder = Path(source).expanduser()
+    if source.startswith((".", "/", "~")) and not folder.is_dir():
+        raise TrainingError(f"teacher.huggingface: {source} is not a folder")
+    name = str(folder) if folder.is_dir() else source
+    return {"pretrained_model_name_or_path": name, "revision": spec.revision or "main"}
+
+
+def _preprocessing(options: dict[str, str]) -> dict[str, Any]:
+    """preprocessor_config.json, or the image part of processor_config.json; no processor class is built."""
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    config: dict[str, Any] = ImageProcessingMixin.get_image_processor_dict(**options)[0]
+    return config
+
+
+def _task(config: Any, place: str) -> str:
+    architectures = config.architectures or []
+    for name in architectures:
+        for suffix, task in _TASK_OF_SUFFIX.items():
+            if name.endswith(suffix):
+                return task
+    raise TrainingError(
+        f"{place} is a {', '.join(architectures) or 'checkpoint without an architecture'}, no segmentation "
+        f"or detection network; say teacher.task ({', '.join(_AUTO_CLASS)}) if it is one"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,52 @@
+"""Arithmetic on log-probabilities [N,C,h,w] that may sum to less than one.
+
+The missing mass is the probability that a pixel is none of the C classes: a teacher's class without a
+counterpart in the student's set, or a pixel that no mask query claims.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# exp(-100) is 0 in float32 and stays below 1e-10 at every temperature up to 4.
+LOG_ZERO = -100.0
+# float32 cannot tell 1 - mass from 0 any finer.
+_LOG_NO_MASS = -16.0
+
+
+def missing_mass(log_probs: Tensor) -> Tensor:
+    """log of the mass that is in none of the classes, float [N,1,h,w], at least -16."""
+    present = log_probs.float().logsumexp(1, keepdim=True).clamp(max=0.0)
+    return torch.log(-torch.expm1(present)).clamp(min=_LOG_NO_MASS)
+
+
+def with_missing(log_probs: Tensor) -> Tensor:
+    """Append the missing mass as one further channel: float [N,C+1,h,w] that sums to one."""
+    return torch.cat([log_probs.float(), missing_mass(log_probs)], 1)
+
+
+def resize(log_probs: Tensor, height: int, width: int) -> Tensor:
+    """Bilinear in the log domain (as segmentation logits are), the sum of all classes and missing mass kept.
+
+    Plain interpolation of log-probabilities would lose mass wherever neighbours disagree.
+    """
+    if log_probs.shape[-2:] == (height, width):
+        return log_probs
+    full = F.interpolate(with_missing(log_probs), size=(height, width), mode="bilinear", align_corners=False)
+    return full.log_softmax(1)[:, :-1]
+
+
+def mix(members: list[Tensor], shares: Tensor) -> Tensor:
+    """Weighted mean of probabilities, log sum_i w_ic P_i(c), in log space.
+
+    Args:
+        members: log-probabilities, each float [N,C,h,w] of the same size.
+        shares: float [M,C], weight of each member for each class; columns sum to one, or to zero for a class
+            that no member knows.
+    """
+    weights = shares.log().clamp(min=LOG_ZERO)[:, None, :, None, None]
+    mixed = (torch.stack([item.float() for item in members]) + weights).logsumexp(0).clamp(min=LOG_ZERO)
+    # Members that know different classes may claim more than everything between them.
+    return mixed - mixed.logsumexp(1, keepdim=True).clamp(min=0.0)
