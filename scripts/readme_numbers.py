@@ -37,7 +37,7 @@ def accuracy() -> str:
 
 
 def _class_row(manifest: Manifest, names: list[str]) -> list[str]:
-    values = {m.name: m.value for m in manifest.metrics if m.data.startswith("camvid")}
+    values = {m.name: m.value for m in manifest.metrics if m.data.startswith("camvid") and "fp32" in m.data}
     return [f"{values[f'iou/{name}']:.2f}" if f"iou/{name}" in values else "-" for name in names]
 
 
@@ -65,6 +65,7 @@ def overhead() -> str:
         rows.append(
             [
                 item["size"],
+                item["precision"],
                 f"{item['bare_engine_ms']['p50']:.1f}",
                 f"{node['outside_engine_ms']['p50']:.2f}",
                 f"{node['latency_ms']['p50']:.1f}",
@@ -72,10 +73,19 @@ def overhead() -> str:
                 f"{item['throughput_share']:.2f}",
                 f"{node['engine_busy_share']:.2f}",
                 f"{item['times_naive']:.1f}",
+                f"{item['times_naive_channels_last']:.1f}",
             ]
         )
-    header = ["camera", "bare engine, ms", "outside engine, ms", "end to end, ms", "naive end to end, ms"]
+    header = [
+        "camera",
+        "precision",
+        "bare engine, ms",
+        "outside engine, ms",
+        "end to end, ms",
+        "naive end to end, ms",
+    ]
     header += ["rate / bare engine's", "engine busy", "rate / naive node's"]
+    header += ["rate / naive node's, channels_last"]
     machine = record["machine"]
     return f"{machine['cores']} cores, {machine['cpu']}; medians\n\n" + table(header, rows)
 

@@ -7,6 +7,7 @@ import yaml
 
 from distill_perception import bundle as bundle_module
 from distill_perception.bundle import (
+    Bundle,
     load_bundle,
     read_manifest,
     sha256_of,
@@ -192,3 +193,22 @@ def test_a_bundle_of_links_is_accepted(tiny: Path, tmp_path: Path) -> None:
     for file in tiny.iterdir():
         (linked / file.name).symlink_to(file)
     assert load_bundle(linked).manifest.name == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("has", "device", "expected"),
+    [
+        (("fp32",), "cpu", "fp32"),
+        (("fp32", "int8"), "cpu", "int8"),
+        (("fp32", "fp16", "int8"), "cuda:0", "fp16"),
+        (("bf16",), "cpu", "bf16"),
+    ],
+)
+def test_auto_stands_for_the_fastest_precision_that_the_bundle_has(
+    tiny: Path, has: tuple[str, ...], device: str, expected: str
+) -> None:
+    manifest = load_bundle(tiny).manifest
+    files = dict.fromkeys(has, manifest.precisions["fp32"])
+    bundle = Bundle(tiny, manifest.model_copy(update={"precisions": files}))
+    assert bundle.resolve_precision("auto", device) == expected
+    assert bundle.resolve_precision("fp32", device) == "fp32"
