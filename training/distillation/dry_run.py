@@ -1,0 +1,37 @@
+"""One pass through a network to see what it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from training.distillation.features import FeatureCapture, unwrap
+from training.distillation.losses.base import LOGITS
+from training.models.outputs import Outputs
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a network gave: outputs, and captured maps by path; `logits` among them if there are any."""
+
+    outputs: Outputs
+    maps: dict[str, Tensor]
+
+
+@torch.no_grad()
+def dry_run(model: nn.Module, capture: FeatureCapture, size: tuple[int, int]) -> Seen:
+    """Pass one grey frame of `size` (height, width) in eval mode; `model` is left as it was."""
+    model = unwrap(model)
+    modes = [(module, module.training) for module in model.modules()]
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    try:
+        outputs = model.eval()(torch.full((1, 3, *size), 127.0, device=device))
+    finally:
+        for module, training in modes:
+            module.training = training
+    maps = capture.take()
+    if outputs.logits is not None:
+        maps[LOGITS] = outputs.logits
+    return Seen(outputs, maps)

@@ -1,0 +1,122 @@
+"""Takes feature maps out of a network by forward hooks, so that no network knows of distillation.
+
+After the way of torchdistill (Matsubara 2020, https://arxiv.org/abs/2011.12913), section 3.2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+
+from training.errors import TrainingError
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The network inside DDP, an EMA average or torch.compile."""
+    while True:
+        if isinstance(model, (DistributedDataParallel, DataParallel, AveragedModel)):
+            model = model.module
+        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):
+            model = model._orig_mod
+        else:
+            return model
+
+
+class FeatureCapture:
+    """Keeps the outputs of named modules during a forward pass.
+
+    A path is dotted, as `named_modules()` gives it. Where a module gives several maps, one more number picks
+    one: `encoder.2` is the third map of `encoder`. A module whose output the next one changes in place (batch
+    norm before an in-place ReLU) shows the changed values.
+
+    Only the network given is watched: a copy made of it later (EMA) runs without touching what was captured,
+    and a copied capture is the same capture.
+    """
+
+    def __init__(self, model: nn.Module, paths: Iterable[str], whose: str) -> None:
+        """Watch the modules `paths` of `model`; `whose` ("student", "teacher") names it in errors.
+
+        Raises:
+            TrainingError: there is no module of that path; the message lists the nearest.
+        """
+        self._whose = whose
+        self._maps: dict[str, Tensor] = {}
+        found = {path: _locate(unwrap(model), path, whose) for path in dict.fromkeys(paths)}
+        self._handles = [
+            module.register_forward_hook(self._hook(path, module, index))
+            for path, (module, index) in found.items()
+        ]
+
+    def _hook(self, path: str, owner: nn.Module, index: int | None) -> Callable[..., None]:
+        def keep(module: nn.Module, _: Any, output: Any) -> None:
+            if module is owner:  # a deep copy of the network carries this hook along
+                self._maps[path] = _one_map(output, index, f"{self._whose}: {path}")
+
+        return keep
+
+    def take(self) -> dict[str, Tensor]:
+        """The maps of the last forward pass, float [N,C,h,w] by path; they are not kept any longer."""
+        maps, self._maps = self._maps, {}
+        return maps
+
+    def close(self) -> None:
+        """Remove the hooks and what they kept."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        self._maps = {}
+
+    def __deepcopy__(self, _: dict[int, Any]) -> FeatureCapture:
+        return self
+
+    def __enter__(self) -> FeatureCapture:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _locate(model: nn.Module, path: str, whose: str) -> tuple[nn.Module, int | None]:
+    modules = dict(model.named_modules())
+    if path and path in modules:
+        return modules[path], None
+    parent, _, last = path.rpartition(".")
+    if parent in modules and parent and last.isdigit() and not _is_container(modules[parent]):
+        return modules[parent], int(last)
+    names = [name for name in modules if name]
+    nearest = difflib.get_close_matches(path, names, n=3, cutoff=0.4)
+    hint = f"did you mean {', '.join(nearest)}?" if nearest else f"it has {', '.join(_top(model))}"
+    raise TrainingError(f"the {whose} has no module '{path}': {hint}")
+
+
+def _is_container(module: nn.Module) -> bool:
+    return isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict))
+
+
+def _top(model: nn.Module) -> list[str]:
+    return [name for name, _ in model.named_children()]
+
+
+def _one_map(output: Any, index: int | None, where: str) -> Tensor:
+    if index is not None:
+        try:
+            output = None if isinstance(output, Tensor) else output[index]
+        except (IndexError, KeyError, TypeError):
+            output = None
+        if output is None:
+            raise TrainingError(f"{where}: the module's output has no map {index}")
+    if not isinstance(output, Tensor) or output.ndim != 4:
+        if isinstance(output, Tensor):
+            raise TrainingError(
+                f"{where} gives {list(output.shape)}, not a map [N,C,h,w]: name another module"
+            )
+        kind = type(output).__name__
+        raise TrainingError(
+            f"{where} gives a {kind}: add .0, .1 ... to the path to pick a map [N,C,h,w] in it"
+        )
+    return output

@@ -1,0 +1,63 @@
+"""KL divergence between detection heatmaps."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from training.distillation.inputs import DistillInputs
+from training.distillation.losses.base import Term, TermSpec
+from training.distillation.losses.kl import kl_map
+from training.distillation.maps import detection_maps
+from training.distillation.schedule import Schedule, Temperature
+
+
+class HeatmapSpec(TermSpec):
+    """KL divergence to the teacher's centre heatmap."""
+
+    name: Literal["heatmap"] = "heatmap"
+    form: Literal["bernoulli", "softmax"] = Field(
+        "bernoulli", description="each class on its own, or one distribution of the classes and background"
+    )
+    temperature: Temperature = Field(Schedule.constant(1.0), description="T; a number or a schedule")
+
+
+class Heatmap(Term):
+    """T^2 sum over valid cells of KL(P_T || P_S) / max(1, sum over them of the teacher's highest score).
+
+    `bernoulli`: P of each cell and class is Bernoulli(sigmoid(z / T)), the KL summed over the classes.
+    `softmax`: P of each cell is softmax of (0, z) / T, where 0 is the background's logit; with one class the
+    same as `bernoulli`. The divisor is about the number of cells that hold an object, as focal losses divide
+    (Lin et al. 2017, https://arxiv.org/abs/1708.02002, section 4); a mean over all cells, most of them empty,
+    would teach nearly nothing.
+
+    Source: Hinton, Vinyals, Dean 2015 (https://arxiv.org/abs/1503.02531), on the heatmap of CenterNet (Zhou
+    et al. 2019, https://arxiv.org/abs/1904.07850), section 3.
+    """
+
+    Spec = HeatmapSpec
+    spec: HeatmapSpec
+    tasks = ("detection",)
+
+    def forward(self, inputs: DistillInputs) -> Tensor:
+        maps = detection_maps(inputs)
+        student, teacher, valid = maps.student.heatmap, maps.teacher.heatmap, maps.valid
+        temperature = self.spec.temperature.at(inputs.progress)
+        if self.spec.form == "softmax":
+            with_background = (F.pad(z, (0, 0, 0, 0, 1, 0)) for z in (student, teacher))
+            per_cell = kl_map(*with_background, temperature)
+        else:
+            per_cell = bernoulli_kl(student / temperature, teacher / temperature).sum(1) * temperature**2
+        objects = (teacher.sigmoid().amax(1) * valid).sum()
+        return (per_cell * valid).sum() / objects.clamp(min=1.0)
+
+
+def bernoulli_kl(student: Tensor, teacher: Tensor) -> Tensor:
+    """KL(Bernoulli(sigmoid(teacher)) || Bernoulli(sigmoid(student))) elementwise, on logits."""
+    p = teacher.sigmoid()
+    on = F.logsigmoid(teacher) - F.logsigmoid(student)
+    off = F.logsigmoid(-teacher) - F.logsigmoid(-student)
+    return p * on + (1 - p) * off

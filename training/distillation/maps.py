@@ -1,0 +1,116 @@
+"""Bringing what a loss compares to one size and precision: logits, masks, labels, feature maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from training.distillation.inputs import DistillInputs
+from training.errors import TrainingError
+from training.models.outputs import DetectionMaps
+
+UNKNOWN = -1  # class of a pixel that has neither a label nor an answer of the teacher
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """Half precisions become float32; float32 and float64 stay."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Map [N,C,H,W] -> [N,C,*size], bilinear with half-pixel centres; the same tensor if nothing changes."""
+    if x.shape[-2:] == size:
+        return x
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+def nearest(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """Ids or flags [N,H,W] -> [N,*size]: of each cell, the pixel at its centre. Any dtype."""
+    if mask.shape[-2:] == size:
+        return mask
+    rows, columns = (
+        ((torch.arange(new, device=mask.device) + 0.5) * (old / new)).long()
+        for new, old in zip(size, mask.shape[-2:], strict=True)
+    )
+    return mask[:, rows][:, :, columns]
+
+
+def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean of `values` (same shape as `weight`, or broadcast to it); 0 where nothing weighs."""
+    weight = weight.to(values.dtype).expand_as(values)
+    total = weight.sum()
+    return (values * weight).sum() / torch.where(total > 0, total, torch.ones_like(total))
+
+
+def segmentation_logits(inputs: DistillInputs) -> tuple[Tensor, Tensor, Tensor]:
+    """Student and teacher logits float [N,C,h,w] at the student's size, valid bool [N,h,w].
+
+    The teacher's are detached.
+
+    Raises:
+        TrainingError: one of the two has no segmentation, or they have another number of classes.
+    """
+    student, teacher = inputs.student.logits, inputs.teacher.logits
+    if student is None or teacher is None:
+        whose = "student" if student is None else "teacher"
+        raise TrainingError(f"the {whose} gives no segmentation: remove the losses that compare it")
+    if student.shape[1] != teacher.shape[1]:
+        raise TrainingError(
+            f"the student has {student.shape[1]} classes, the teacher {teacher.shape[1]}: map the teacher's"
+        )
+    size = (student.shape[-2], student.shape[-1])
+    teacher = resize(full_precision(teacher.detach()), size)
+    return full_precision(student), teacher, nearest(inputs.valid, size)
+
+
+def classes_at(inputs: DistillInputs, size: tuple[int, int]) -> Tensor:
+    """Class of each cell, int64 [N,*size]: the label, else the teacher's answer, else `UNKNOWN`.
+
+    Cells that are not valid are `UNKNOWN`.
+    """
+    labels = nearest(inputs.target, size)
+    if inputs.teacher.logits is None:
+        fallback = torch.full_like(labels, UNKNOWN)
+    else:
+        fallback = resize(full_precision(inputs.teacher.logits.detach()), size).argmax(1)
+    found = torch.where(labels == inputs.void_id, fallback, labels)
+    return found.masked_fill(~nearest(inputs.valid, size), UNKNOWN)
+
+
+@dataclass(frozen=True)
+class DetectionPair:
+    """Detections at the student's size and stride, the teacher's detached, and valid bool [N,h,w]."""
+
+    student: DetectionMaps
+    teacher: DetectionMaps
+    valid: Tensor
+
+
+def detection_maps(inputs: DistillInputs) -> DetectionPair:
+    """Detection maps that can be compared cell by cell.
+
+    A teacher of another stride is resized. That is exact for its box distances inside an object: they change
+    linearly with the cell's centre as long as the box stays the same.
+
+    Raises:
+        TrainingError: one of the two does not detect, or they have another number of classes.
+    """
+    student, teacher = inputs.student.detection, inputs.teacher.detection
+    if student is None or teacher is None:
+        whose = "student" if student is None else "teacher"
+        raise TrainingError(f"the {whose} detects nothing: remove the losses that compare detections")
+    if student.heatmap.shape[1] != teacher.heatmap.shape[1]:
+        raise TrainingError(
+            f"the student detects {student.heatmap.shape[1]} classes, "
+            f"the teacher {teacher.heatmap.shape[1]}: map the teacher's"
+        )
+    size = (student.heatmap.shape[-2], student.heatmap.shape[-1])
+    heatmap, distances = (resize(full_precision(x.detach()), size) for x in (teacher.heatmap, teacher.size))
+    return DetectionPair(
+        DetectionMaps(full_precision(student.heatmap), full_precision(student.size), student.stride),
+        DetectionMaps(heatmap, distances * (teacher.stride / student.stride), student.stride),
+        nearest(inputs.valid, size),
+    )
