@@ -1,0 +1,1 @@
+"""Finished trainings, bundles and replays side by side: `distill-perception compare RUN...`."""

@@ -1,0 +1,109 @@
+"""The ablation table: what each loss brings, for documents that a command generates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .comparison import Comparison, compare
+from .errors import CompareError
+from .grid import Grid, difference_text, spread_text
+from .group import Group
+from .show import markdown_table
+
+LABELS_ONLY = "labels only"
+
+
+def ablation_block(
+    runs: Iterable[Path], baseline: str | Path | None = None, metric: str | None = None
+) -> str:
+    """A Markdown table `loss | metric, mean ± spread (n) | difference` from run folders, best first.
+
+    Args:
+        runs: run folders, or folders of such.
+        baseline: group or run that the others are held against; the one without distillation losses if None.
+        metric: what is shown; the one that the runs are known by if None.
+
+    Raises:
+        CompareError: as `compare`, or no single group without distillation losses and no baseline given.
+    """
+    return ablation_table(compare_losses(runs, baseline, [metric] if metric else []))
+
+
+def compare_losses(
+    runs: Iterable[Path], baseline: str | Path | None = None, metrics: Sequence[str] = ()
+) -> Comparison:
+    """`compare`, against the group without distillation losses if no baseline is given."""
+    runs = list(runs)
+    if baseline is None:
+        baseline = _labels_only(compare(runs, None, metrics))
+    return compare(runs, baseline, metrics)
+
+
+def ablation_table(comparison: Comparison) -> str:
+    """The table of a comparison that has a baseline, by its first metric."""
+    metric = comparison.metrics[0]
+    teachers = _teachers(comparison)
+    labels = [
+        f"teacher {group.name}" if group.name in teachers else loss_label(group)
+        for group in comparison.groups
+    ]
+    rows = []
+    for label, group in zip(labels, comparison.groups, strict=True):
+        shown = label if labels.count(label) == 1 else f"{label} ({group.name})"
+        change = difference_text(comparison.difference(group, metric)) or "-"
+        value = spread_text(group.spread(metric)) or "-"
+        rows.append((shown, value, "baseline" if group is comparison.baseline else change))
+    return markdown_table(Grid(("loss", f"{metric}, mean ± spread (n)", "difference"), tuple(rows)))
+
+
+def loss_label(group: Group) -> str:
+    """The distillation losses of a group's recipe, `kl + 3 cwd`; its name where the recipe does not tell."""
+    recipe = group.runs[0].recipe or {}
+    terms = _terms(recipe)
+    if terms:
+        return " + ".join(name if weight == "1" else f"{weight} {name}" for name, weight in terms)
+    return LABELS_ONLY if recipe and not recipe.get("teacher") else group.name
+
+
+def _terms(recipe: dict[str, Any]) -> list[tuple[str, str]]:
+    """Name and weight of each entry of `losses`, and of the older key `loss.kl`, unless the weight is 0."""
+    entries = [entry for entry in recipe.get("losses") or [] if isinstance(entry, dict)]
+    terms = [(str(entry.get("name")), _weight(entry.get("weight", 1.0))) for entry in entries]
+    older = recipe.get("loss")
+    if isinstance(older, dict) and "kl" in older:
+        terms.append(("kl", _weight(older["kl"])))
+    return [(name, weight) for name, weight in terms if weight != "0"]
+
+
+def _weight(value: Any) -> str:
+    """`3`, or `8→1` for one that changes over the training."""
+    if isinstance(value, dict):
+        return f"{_weight(value.get('start'))}→{_weight(value.get('end'))}"
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _teachers(comparison: Comparison) -> set[str]:
+    """Names of the groups that others learnt from."""
+    named = {group.teacher.name for group in comparison.groups if group.teacher}
+    return {
+        group.name
+        for group in comparison.groups
+        if group.name in named or any(run.path.resolve().name in named for run in group.runs)
+    }
+
+
+def _labels_only(comparison: Comparison) -> str:
+    teachers = _teachers(comparison)
+    names = [
+        group.name
+        for group in comparison.groups
+        if group.name not in teachers and loss_label(group) == LABELS_ONLY
+    ]
+    if len(names) != 1:
+        found = f"{len(names)} groups: {', '.join(names)}" if names else "no group"
+        raise CompareError(
+            f"{found} without distillation losses: name the one to hold the others against with --baseline"
+        )
+    return names[0]

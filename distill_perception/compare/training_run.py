@@ -1,0 +1,86 @@
+"""A training's run folder as a `Run`: recipe.yaml, provenance.json, result.json, model.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .errors import CompareError
+from .files import read_mapping
+from .model_cost import read_model_cost
+from .run import Metrics, Run, Teacher, finite
+from .seeds import recipe_key, without_seed
+
+RECIPE, PROVENANCE, RESULT = "recipe.yaml", "provenance.json", "result.json"
+
+
+def is_training_run(folder: Path) -> bool:
+    """Whether a training was started there."""
+    return any((folder / name).is_file() for name in (RECIPE, PROVENANCE, RESULT))
+
+
+def read_training_run(folder: Path) -> Run:
+    """Read a finished training.
+
+    Raises:
+        CompareError: the training did not end, or one of its files is damaged.
+    """
+    if not (folder / RESULT).is_file():
+        raise CompareError(
+            f"unfinished: it has no {RESULT}; let it end or `python -m training train ... --resume` it"
+        )
+    result = read_mapping(folder / RESULT)
+    metrics = _metrics(result, "metrics", folder)
+    if not metrics:
+        raise CompareError(f"{folder / RESULT}: holds no metrics")
+    recipe = read_mapping(folder / RECIPE) if (folder / RECIPE).is_file() else None
+    origin = read_mapping(folder / PROVENANCE) if (folder / PROVENANCE).is_file() else {}
+    seed = recipe.get("seed") if recipe else origin.get("seed")
+    name = recipe.get("name") if recipe else None
+    name = without_seed(str(name or folder.resolve().name), seed)
+    return Run(
+        path=folder,
+        kind="training",
+        name=name,
+        key="training:" + (recipe_key(recipe) if recipe else str(folder.resolve().parent / name)),
+        seed=seed if isinstance(seed, int) else None,
+        metrics=metrics,
+        recipe=recipe,
+        teacher=_teacher(folder, recipe or {}, _metrics(result, "teacher_metrics", folder)),
+        cost=read_model_cost(folder),
+        origin={key: origin[key] for key in ("date", "git_hash", "machine") if key in origin},
+    )
+
+
+def _metrics(result: dict[str, Any], key: str, folder: Path) -> Metrics:
+    values = result.get(key) or {}
+    if not isinstance(values, dict):
+        raise CompareError(f"{folder / RESULT}: '{key}' must hold names and numbers")
+    return finite(values)
+
+
+def _teacher(folder: Path, recipe: dict[str, Any], recorded: Metrics) -> Teacher | None:
+    """The recipe's teacher, with what the run recorded of it, or else what its own run folder says."""
+    spec = recipe.get("teacher")
+    if not isinstance(spec, dict):
+        return None
+    run = spec.get("run")
+    if recorded or not isinstance(run, str):
+        return Teacher(_title(spec), recorded)
+    for place in _places(folder, Path(run)):
+        if (place / RESULT).is_file():
+            return Teacher(Path(run).name, _metrics(read_mapping(place / RESULT), "metrics", place))
+    return Teacher(Path(run).name)
+
+
+def _title(spec: dict[str, Any]) -> str:
+    members = spec.get("ensemble")
+    if isinstance(members, list):
+        return " + ".join(_title(member) for member in members if isinstance(member, dict))
+    return Path(str(spec.get("run") or spec.get("huggingface") or "unnamed")).name
+
+
+def _places(folder: Path, run: Path) -> list[Path]:
+    """Where a run that a recipe names may lie: as named, from here or from above `folder`, or beside it."""
+    here = folder.resolve()
+    return [run, *(above / run for above in here.parents), here.parent / run.name]

@@ -1,0 +1,127 @@
+"""Groups, baselines, metrics and teachers of a comparison."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from distill_perception.compare.comparison import compare
+from distill_perception.compare.errors import CompareError
+from tests.compare.runs import write_run, write_seeds
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Labels only 0.70, 0.72; distilled 0.71, 0.75."""
+    write_seeds(tmp_path, "labels", [0.70, 0.72])
+    write_seeds(tmp_path, "kl", [0.71, 0.75], losses=[{"name": "kl"}])
+    return tmp_path
+
+
+def test_seeds_are_one_row_with_mean_and_spread(root: Path) -> None:
+    found = compare([root])
+    assert [group.name for group in found.groups] == ["kl", "labels"]  # best first
+    first = found.groups[0].spread("miou/camvid")
+    assert first is not None
+    # 0.71 and 0.75: mean 0.73, deviations 0.02 each: sd root(2 * 0.0004 / 1) = 0.0282843
+    assert (first.mean, first.n) == (pytest.approx(0.73), 2)
+    assert first.sd == pytest.approx(0.0282843, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["labels", "labels_s2", "PATH/labels_s1"])
+def test_the_baseline_is_a_group_or_one_of_its_runs_and_comes_first(root: Path, name: str) -> None:
+    found = compare([root], name.replace("PATH", str(root)))
+    assert [group.name for group in found.groups] == ["labels", "kl"]
+    gain = found.difference(found.groups[1], "miou/camvid")
+    assert gain is not None
+    # 0.71 - 0.70 and 0.75 - 0.72
+    assert (gain.mean, gain.sd, gain.pairs) == (pytest.approx(0.02), pytest.approx(0.0141421, abs=1e-6), 2)
+    assert found.difference(found.groups[0], "miou/camvid") is None
+
+
+def test_a_baseline_that_is_not_among_the_runs_is_added(root: Path) -> None:
+    found = compare(sorted(root.glob("kl_*")), root / "labels_s1")
+    assert [group.name for group in found.groups] == ["labels", "kl"]
+    gain = found.difference(found.groups[1], "miou/camvid")
+    assert gain is not None
+    assert (gain.mean, gain.pairs) == (pytest.approx(0.01), 1)
+
+
+def test_runs_of_the_same_seed_are_averaged_and_count_once(root: Path) -> None:
+    write_run(root / "again" / "kl_s1", 1, {"miou/camvid": 0.73}, losses=[{"name": "kl"}])
+    found = compare([root, root / "again"], "labels")
+    kl = found.groups[1]
+    assert kl.values("miou/camvid") == {"seed 1": pytest.approx(0.72), "seed 2": 0.75}
+    gain = found.difference(kl, "miou/camvid")
+    assert gain is not None
+    assert (gain.mean, gain.pairs) == (pytest.approx(0.025), 2)
+
+
+def test_recipes_of_the_same_name_are_told_apart_by_what_differs(tmp_path: Path) -> None:
+    for weight in (1.0, 3.0):
+        for seed in (1, 2):
+            folder = tmp_path / f"w{weight:g}" / f"kl_s{seed}"
+            write_run(folder, seed, {"miou/camvid": 0.7}, losses=[{"name": "kl", "weight": weight}])
+    found = compare([tmp_path / "w1", tmp_path / "w3"])
+    assert {group.name for group in found.groups} == {"kl [losses.0.weight=1.0]", "kl [losses.0.weight=3.0]"}
+    assert [group.seeds for group in found.groups] == [2, 2]
+
+
+def test_default_metrics_are_all_but_those_by_class_and_patterns_choose(root: Path) -> None:
+    assert compare([root]).metrics == ("miou/camvid",)
+    assert compare([root], None, ["iou/camvid/*", "miou/*"]).metrics == ("iou/camvid/sky", "miou/camvid")
+
+
+def test_less_is_better_for_calibration_error(tmp_path: Path) -> None:
+    for name, value in (("a", 0.05), ("b", 0.02)):
+        write_run(tmp_path / name, 1, {"ece/camvid": value, "miou/camvid": value})
+    assert [group.name for group in compare([tmp_path], None, ["ece/*"]).groups] == ["b", "a"]
+    assert [group.name for group in compare([tmp_path], None, ["miou/*"]).groups] == ["a", "b"]
+
+
+@pytest.mark.parametrize("named", ["runs/teacher", "teacher", "elsewhere/runs/teacher"])
+def test_the_teachers_score_is_read_from_the_run_that_the_recipe_names(tmp_path: Path, named: str) -> None:
+    runs = tmp_path / "runs"
+    write_run(runs / "teacher", 1, {"miou/camvid": 0.8})
+    student = write_run(runs / "kl", 1, {"miou/camvid": 0.76}, teacher={"run": named})
+    found = compare([student])
+    assert found.groups[0].teacher is not None
+    assert found.groups[0].teacher.metrics == {"miou/camvid": 0.8}
+    assert found.share_of_teacher(found.groups[0]) == pytest.approx(0.95)
+
+
+def test_a_teacher_recorded_by_the_run_itself_goes_first(tmp_path: Path) -> None:
+    members = {"ensemble": [{"run": "runs/a"}, {"huggingface": "org/segformer"}]}
+    student = write_run(tmp_path / "kl", 1, {"miou/camvid": 0.72}, teacher=members)
+    result = {"metrics": {"miou/camvid": 0.72}, "teacher_metrics": {"miou/camvid": 0.8}}
+    (student / "result.json").write_text(json.dumps(result))
+    found = compare([student])
+    assert found.groups[0].teacher is not None
+    assert found.groups[0].teacher.name == "a + segformer"
+    assert found.share_of_teacher(found.groups[0]) == pytest.approx(0.9)
+
+
+def test_a_teacher_that_is_not_at_hand_is_named_without_a_score(tmp_path: Path) -> None:
+    student = write_run(tmp_path / "kl", 1, {"miou/camvid": 0.7}, teacher={"run": "runs/gone"})
+    found = compare([student])
+    assert found.groups[0].teacher is not None
+    assert (found.groups[0].teacher.name, found.share_of_teacher(found.groups[0])) == ("gone", None)
+
+
+def test_unknown_baselines_and_metrics_are_refused_with_the_nearest_name(root: Path) -> None:
+    with pytest.raises(CompareError, match="baseline 'label' is not among the runs; did you mean 'labels'"):
+        compare([root], "label")
+    with pytest.raises(CompareError, match="no run has the metric 'miou/canvid'; did you mean 'miou/camvid'"):
+        compare([root], None, ["miou/canvid"])
+
+
+def test_a_name_of_several_runs_is_no_baseline(root: Path) -> None:
+    write_run(root / "more" / "kl_s1", 1, {"miou/camvid": 0.5}, losses=[{"name": "cwd"}])
+    with pytest.raises(CompareError, match="not among the runs"):
+        compare([root, root / "more"], "kl_s1")
+
+
+def test_nothing_finished_is_refused_and_says_why(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", 1, None)
+    with pytest.raises(CompareError, match=r"none of the 1 runs can be compared:\n.*a: unfinished"):
+        compare([tmp_path])

@@ -1,0 +1,111 @@
+"""What counts as a run, what is left out, what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from distill_perception.compare.discover import discover
+from distill_perception.compare.errors import CompareError
+from distill_perception.compare.model_cost import ModelCost, read_model_cost, write_model_cost
+from tests.compare.runs import write_replay, write_run
+from tests.support.tiny_bundle import write_tiny_bundle
+
+MIOU: dict[str, float | None] = {"miou/camvid": 0.7}
+
+
+def test_a_training_is_read_with_seed_metrics_and_costs(tmp_path: Path) -> None:
+    cost = {"parameters": 10, "macs": 20, "latency_ms": {"openvino, cpu, fp32": 3.5}}
+    folder = write_run(tmp_path / "kl_s2", 2, MIOU | {"iou/camvid/sky": None}, cost=cost)
+    ((run,), skipped) = discover([folder])
+    assert (run.name, run.seed, run.kind, skipped) == ("kl", 2, "training", [])
+    assert run.metrics == {"miou/camvid": 0.7}  # null is no number
+    assert (run.cost.parameters, run.cost.macs, run.cost.latency_ms) == (10, 20, {"openvino, cpu, fp32": 3.5})
+
+
+def test_without_a_recipe_the_folder_and_the_provenance_name_a_run(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "kl_s2", 2, MIOU)
+    (folder / "recipe.yaml").unlink()
+    ((run,), _) = discover([folder])
+    assert (run.name, run.seed) == ("kl", 2)
+
+
+def test_a_folder_of_runs_stands_for_all_of_them_in_natural_order(tmp_path: Path) -> None:
+    for seed in (10, 2, 1):
+        write_run(tmp_path / f"kl_s{seed}", seed, MIOU)
+    (tmp_path / "notes").mkdir()
+    runs, _ = discover([tmp_path, tmp_path / "kl_s2"])
+    assert [run.seed for run in runs] == [1, 2, 10]  # and the one named twice is there once
+
+
+def test_unfinished_and_damaged_runs_are_listed_not_fatal(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", 1, MIOU)
+    write_run(tmp_path / "b", 1, None)
+    damaged = write_run(tmp_path / "c", 1, MIOU)
+    (damaged / "result.json").write_text('{"metrics": ')
+    write_run(tmp_path / "d", 1, MIOU, cost={"paramters": 5})
+    write_replay(tmp_path / "e", complete=False)
+    runs, skipped = discover([tmp_path])
+    assert [run.name for run in runs] == ["a"]
+    reasons = {item.path.name: item.reason for item in skipped}
+    assert "no result.json" in reasons["b"]
+    assert "result.json: is damaged" in reasons["c"]
+    assert "did you mean 'parameters'?" in reasons["d"]
+    assert "stopped early" in reasons["e"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"), [("nowhere", "no such folder"), ("empty", "is no run; expected")]
+)
+def test_what_is_no_run_is_refused(path: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CompareError, match=message):
+        discover([tmp_path / path])
+
+
+def test_a_bundle_brings_its_manifests_metrics(tmp_path: Path) -> None:
+    ((run,), _) = discover([write_tiny_bundle(tmp_path / "tiny")])
+    assert run.kind == "bundle"
+    assert "tiny" in run.name
+    assert run.metrics
+
+
+def test_the_shipped_bundles_scores_are_named_as_in_run_folders() -> None:
+    bundle = Path(__file__).resolve().parents[2] / "models" / "camvid_lite0"
+    ((run,), _) = discover([bundle])
+    assert {"miou/camvid", "iou/camvid/sky"} <= run.metrics.keys()
+    assert "miou/torch" not in run.metrics  # those are of other runs
+
+
+def test_a_bundle_trained_on_labels_only_has_no_teacher(tmp_path: Path) -> None:
+    manifest = write_tiny_bundle(tmp_path / "tiny") / "manifest.yaml"
+    told = yaml.safe_load(manifest.read_text())
+    for teacher, expected in (("none, labels only", None), ("big", "big")):
+        told["provenance"]["teacher"] = teacher
+        manifest.write_text(yaml.safe_dump(told))
+        ((run,), _) = discover([manifest])
+        assert (run.teacher.name if run.teacher else None) == expected
+
+
+def test_a_replay_brings_accuracy_and_the_engines_latency(tmp_path: Path) -> None:
+    ((run,), _) = discover([write_replay(tmp_path / "out")])
+    assert run.metrics == {"miou": 0.7, "iou/sky": 0.9}
+    assert run.cost.latency_ms == {"openvino, cpu, fp32": 11.0}
+    assert run.name == "lite0 replayed (openvino, cpu, fp32)"
+
+
+def test_replays_of_other_engines_are_other_groups(tmp_path: Path) -> None:
+    first, second = (
+        write_replay(tmp_path / "a"),
+        write_replay(tmp_path / "b", engine="onnxruntime 1.31, cpu, fp32"),
+    )
+    runs, _ = discover([first, second])
+    assert runs[0].key != runs[1].key
+
+
+def test_costs_are_read_as_they_were_written(tmp_path: Path) -> None:
+    cost = ModelCost(parameters=3, macs=4, input=(360, 480), latency_ms={"openvino, cpu, fp32": 1.5})
+    path = write_model_cost(tmp_path, cost)
+    assert json.loads(path.read_text())["input"] == [360, 480]
+    assert read_model_cost(tmp_path) == cost
