@@ -30,27 +30,32 @@ def decode_detections(
     Returns:
         boxes float32 [N,K,4] x1,y1,x2,y2 in pixels, scores float32 [N,K], labels int64 [N,K] class ids.
     """
-    rows, columns = maps.heatmap.shape[-2:]
-    cells, channels = rows * columns, maps.heatmap.shape[1]
+    frames, channels, rows, columns = maps.heatmap.shape
+    cells = rows * columns
     heatmap = maps.heatmap.float()
     peak = F.max_pool2d(heatmap, 3, 1, padding=1) == heatmap
-    logits = torch.where(peak, heatmap, NO_PEAK).flatten(1)
-    best, places = logits.topk(min(max_detections, channels * cells))
-    channel = places // cells
-    cell = places - channel * cells
-    row = cell // columns
-    column = cell - row * columns
-    size = maps.size.float().flatten(2).gather(2, cell[:, None].expand(-1, 4, -1))
-    left, top, right, bottom = (size * maps.stride).unbind(1)
-    x = (column.float() + 0.5) * maps.stride
-    y = (row.float() + 0.5) * maps.stride
-    boxes = torch.stack(
-        (
-            (x - left).clamp(0, width),
-            (y - top).clamp(0, height),
-            (x + right).clamp(0, width),
-            (y + bottom).clamp(0, height),
-        ),
-        dim=2,
+    logits = torch.where(peak, heatmap, NO_PEAK).flatten(2)
+    # First within a class, then among classes: no division of indices, which exporters make a long graph of.
+    of_class, cell_of_class = logits.topk(min(max_detections, cells))
+    best, rank = of_class.flatten(1).topk(min(max_detections, of_class.shape[1] * of_class.shape[2]))
+    cell = cell_of_class.flatten(1).gather(1, rank)
+    class_of_rank = things[:, None].expand(channels, of_class.shape[2]).reshape(1, -1)
+    labels = class_of_rank.expand(frames, -1).gather(1, rank)
+
+    y, x = torch.meshgrid(
+        (torch.arange(rows, device=heatmap.device) + 0.5) * maps.stride,
+        (torch.arange(columns, device=heatmap.device) + 0.5) * maps.stride,
+        indexing="ij",
     )
-    return boxes, best.sigmoid(), things[channel]
+    centre = torch.stack((x, y)).flatten(1).expand(frames, -1, -1).gather(2, _for_rows(cell, 2))
+    size = maps.size.float().flatten(2).gather(2, _for_rows(cell, 4)) * maps.stride
+    low = (centre - size[:, :2]).clamp(min=0)
+    high = centre + size[:, 2:]
+    limit = torch.tensor([[width], [height]], dtype=high.dtype, device=high.device)
+    boxes = torch.cat((torch.minimum(low, limit), torch.minimum(high, limit)), 1).transpose(1, 2)
+    return boxes, best.sigmoid(), labels
+
+
+def _for_rows(cell: Tensor, rows: int) -> Tensor:
+    """Indices int64 [N,K] for each of `rows` rows: [N,rows,K]."""
+    return cell[:, None].expand(-1, rows, -1)

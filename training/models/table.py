@@ -1,0 +1,140 @@
+"""Parameters and multiply-accumulates of networks, as rows and as a table for the terminal.
+
+Convention: one MAC is one multiplication with its addition, as papers on small networks count ("MAdds"); a
+FLOP count in the sense of `torch.utils.flop_counter` is twice that. Convolutions and matrix products are
+counted; normalization (folded into the convolution before it when exported), activation, resizing, pooling
+and the decoding of boxes are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from rich.table import Table
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from training.models.decoders import DECODERS
+from training.models.encoders import ENCODERS
+from training.models.multi_task import MultiTaskNet, count_parameters
+from training.models.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cost of one network for one frame.
+
+    Attributes:
+        parameters: trainable values.
+        encoder_macs, decoder_macs, head_macs: multiply-accumulates; heads of all tasks together.
+        stride: of the segmentation logits.
+    """
+
+    name: str
+    encoder: str
+    decoder: str
+    parameters: int
+    encoder_macs: int
+    decoder_macs: int
+    head_macs: int
+    stride: int
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the whole network."""
+        return self.encoder_macs + self.decoder_macs + self.head_macs
+
+
+def count_macs(module: nn.Module, *inputs: object) -> int:
+    """Multiply-accumulates of `module(*inputs)`, see the convention above. Meta tensors will do."""
+    counter = FlopCounterMode(display=False)
+    with torch.inference_mode(), counter:
+        module(*inputs)
+    return int(counter.get_total_flops()) // 2
+
+
+def model_row(name: str, spec: ModelSpec, classes: int, things: int, size: tuple[int, int]) -> Row:
+    """Cost of the network that a recipe's model section describes; nothing is computed, no weights are read.
+
+    Args:
+        classes, things: number of classes and of thing classes among them.
+        size: height, width of the frame in pixels.
+
+    Raises:
+        TrainingError: the section names what does not exist.
+    """
+    bare = spec.model_copy(update={"pretrained": False})
+    with torch.device("meta"):
+        net = MultiTaskNet(bare, classes, range(things)).eval()
+        frame = torch.empty(1, 3, *size)
+    with torch.inference_mode():
+        features = net.encoder(frame)
+        joined = net.decoder(features)
+    heads = [head for head in (net.head, net.detection_head) if head is not None]
+    width = "" if spec.width_multiplier == 1 else f" x{spec.width_multiplier:g}"
+    return Row(
+        name=name,
+        encoder=spec.encoder + width,
+        decoder=_describe(spec),
+        parameters=count_parameters(net),
+        encoder_macs=count_macs(net.encoder, frame),
+        decoder_macs=count_macs(net.decoder, features),
+        head_macs=sum(count_macs(head, joined) for head in heads),
+        stride=net.stride,
+    )
+
+
+def _describe(spec: ModelSpec) -> str:
+    """Decoder's name with the options that matter, for example `fpn 96 dense`."""
+    options = spec.decoder_spec.model_dump(exclude={"name"})
+    parts = [spec.decoder_spec.name, str(options.pop("width"))]
+    for key, value in options.items():
+        if value is True:
+            parts.append(key)
+        elif type(value) is int and value > 0:
+            parts.append(f"{key} {value}")
+    return " ".join(parts)
+
+
+def family() -> dict[str, ModelSpec]:
+    """Every encoder with the light pyramid, then every decoder on EfficientNet-Lite0, for both tasks."""
+    both = {"tasks": ("segmentation", "detection"), "pretrained": False}
+    light = {"name": "fpn", "width": 64}
+    specs = {f"{encoder} + fpn": ModelSpec(encoder=encoder, decoder=light, **both) for encoder in ENCODERS}
+    for decoder in DECODERS:
+        if decoder != "fpn":
+            specs[f"efficientnet_lite0 + {decoder}"] = ModelSpec(decoder={"name": decoder}, **both)
+    return specs
+
+
+def model_rows(
+    specs: Mapping[str, ModelSpec], classes: int = 11, things: int = 3, size: tuple[int, int] = (360, 480)
+) -> list[Row]:
+    """A row for each model section, in the order given."""
+    return [model_row(name, spec, classes, things, size) for name, spec in specs.items()]
+
+
+def render(rows: Iterable[Row], size: tuple[int, int]) -> Table:
+    """The rows as a table for the terminal; `size` is the height and width that they were counted at."""
+    table = Table(
+        title=f"Networks at {size[1]}x{size[0]}",
+        caption="MACs: multiply-accumulates of convolutions; FLOPs are twice as many",
+    )
+    table.add_column("model", no_wrap=True)
+    for text in ("encoder", "decoder"):
+        table.add_column(text)
+    for number in ("parameters M", "GMACs", "encoder", "decoder", "heads", "stride"):
+        table.add_column(number, justify="right")
+    for row in rows:
+        parts = (row.macs, row.encoder_macs, row.decoder_macs, row.head_macs)
+        table.add_row(
+            row.name,
+            row.encoder,
+            row.decoder,
+            f"{row.parameters / 1e6:.2f}",
+            *(f"{part / 1e9:.2f}" for part in parts),
+            str(row.stride),
+        )
+    return table
