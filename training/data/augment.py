@@ -1,23 +1,126 @@
-"""Training augmentation, by albumentations: geometry on frame and mask together, light on the frame alone."""
+"""Random changes to training samples that keep frame, mask and boxes in step (albumentations).
+
+Geometry works on all three, light and weather on the frame alone. What is padded or cut out is void.
+"""
 
 from __future__ import annotations
 
-import albumentations as A
+import dataclasses
+import random
+from collections.abc import Callable
 
-from training.data.sample import VOID_ID
+import albumentations as A
+import numpy as np
+
+from distill_perception.vision.geometry import PAD_VALUE
+from training.data.class_set import ClassSet
+from training.data.copy_paste import CopyPaste, visible_share
+from training.data.fog import Fog
+from training.data.sample import VOID_ID, Sample
+from training.data.spec import AugmentSpec, CutoutSpec
+
+Donors = Callable[[np.random.Generator], Sample]
 
 
 def training_transform(crop: tuple[int, int], scale: tuple[float, float], seed: int) -> A.Compose:
     """Random scale, crop (padded with void), flip, light and blur; call with image= and mask=."""
-    height, width = crop
-    return A.Compose(
+    return A.Compose(_transforms(AugmentSpec(crop=crop, scale=scale), VOID_ID), seed=seed)
+
+
+class Augmenter:
+    """Everything that `AugmentSpec` asks for; the same random generator state gives the same sample.
+
+    Raises:
+        TrainingError: copy-paste names a class that the set does not have.
+    """
+
+    def __init__(self, spec: AugmentSpec, class_set: ClassSet) -> None:
+        self.spec = spec
+        self.void_id = class_set.void_id
+        boxes = A.BboxParams(
+            "pascal_voc",
+            min_visibility=spec.min_visible,
+            min_width=spec.min_box,
+            min_height=spec.min_box,
+            check_each_transform=False,  # once, at the end: faster, and only the crop can hide anything
+        )
+        self._changes = A.Compose(_transforms(spec, class_set.void_id), bbox_params=boxes)
+        self._holes = None if spec.cutout is None else _holes(spec.cutout)
+        self._paste = None if spec.copy_paste is None else CopyPaste(spec.copy_paste, class_set)
+
+    def __call__(self, sample: Sample, rng: np.random.Generator, donors: Donors) -> Sample:
+        """A changed sample of size `spec.crop`.
+
+        Args:
+            rng: the only source of randomness.
+            donors: draws other samples of the same size and class set, to copy from.
+        """
+        if self._paste is not None:
+            sample = self._paste(sample, rng, donors, self.spec.min_visible)
+        state = random.Random(int(rng.integers(2**63)))
+        # One shared state: seeding each transform alike would tie their random choices together.
+        self._changes.set_random_state(rng, state)
+        rows = np.arange(len(sample.boxes), dtype=np.float32)[:, None]
+        out = self._changes(image=sample.image, mask=sample.mask, bboxes=np.hstack([sample.boxes, rows]))
+        boxes = np.asarray(out["bboxes"], np.float32)
+        kept = boxes[:, 4].astype(int) if len(boxes) else np.zeros(0, int)
+        sample = dataclasses.replace(
+            sample,
+            image=out["image"],
+            mask=out["mask"],
+            boxes=np.ascontiguousarray(boxes[:, :4]),
+            labels=sample.labels[kept],
+        )
+        return sample if self._holes is None else self._cut_out(sample, rng, state)
+
+    def _cut_out(self, sample: Sample, rng: np.random.Generator, state: random.Random) -> Sample:
+        assert self._holes is not None
+        self._holes.set_random_state(rng, state)
+        out = self._holes(image=sample.image, mask=np.zeros_like(sample.mask))
+        covered = out["mask"] > 0
+        mask = np.where(covered, np.uint8(self.void_id), sample.mask)
+        kept = visible_share(sample.boxes, covered) >= self.spec.min_visible
+        return dataclasses.replace(
+            sample, image=out["image"], mask=mask, boxes=sample.boxes[kept], labels=sample.labels[kept]
+        )
+
+
+def _transforms(spec: AugmentSpec, void_id: int) -> list[A.BasicTransform | A.BaseCompose]:
+    height, width = spec.crop
+    strength = spec.color_strength
+    changes = [
+        A.RandomScale(scale_limit=(spec.scale[0] - 1, spec.scale[1] - 1), p=1.0),
+        A.PadIfNeeded(height, width, position="random", fill=PAD_VALUE, fill_mask=void_id),
+        A.RandomCrop(height, width),
+        A.HorizontalFlip(p=spec.flip),
+        A.ColorJitter(
+            brightness=strength, contrast=strength, saturation=strength, hue=spec.hue, p=spec.color
+        ),
+        A.OneOf([A.GaussianBlur((3, 5)), A.GaussNoise((0.01, 0.05))], p=spec.blur),
+    ]
+    return [*changes, _weather(spec.weather)] if spec.weather else changes
+
+
+def _weather(probability: float) -> A.OneOf:
+    """Mild enough that a person still names every class."""
+    return A.OneOf(
         [
-            A.RandomScale(scale_limit=(scale[0] - 1, scale[1] - 1), p=1.0),
-            A.PadIfNeeded(height, width, position="random", fill=127, fill_mask=VOID_ID),
-            A.RandomCrop(height, width),
-            A.HorizontalFlip(p=0.5),
-            A.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.04, p=0.8),
-            A.OneOf([A.GaussianBlur((3, 5)), A.GaussNoise((0.01, 0.05))], p=0.2),
+            A.RandomRain(drop_length=8, brightness_coefficient=0.85, blur_value=3),
+            Fog(),
+            A.RandomSunFlare(src_radius=100, num_flare_circles_range=(3, 6)),
+            A.RandomShadow(shadow_intensity_range=(0.25, 0.5)),
         ],
-        seed=seed,
+        p=probability,
     )
+
+
+def _holes(spec: CutoutSpec) -> A.Compose:
+    hole = A.CoarseDropout(
+        num_holes_range=spec.holes,
+        hole_height_range=spec.size,
+        hole_width_range=spec.size,
+        fill=PAD_VALUE,
+        fill_mask=1,
+        p=spec.probability,
+    )
+    return A.Compose([hole])

@@ -45,7 +45,7 @@ class ClassSet:
     def palette(self) -> NDArray[np.uint8]:
         """Display colours, uint8 [256,3] RGB; black where an id has none."""
         colors = np.zeros((256, 3), np.uint8)
-        colors[: len(self)] = [item.color for item in self.classes]
+        colors[: len(self)] = np.array([item.color for item in self.classes], np.uint8).reshape(-1, 3)
         return colors
 
     @cached_property

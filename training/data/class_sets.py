@@ -101,7 +101,7 @@ def _counterparts(source: ClassSet, target: ClassSet, overrides: Overrides) -> d
         else:
             target.id_of(new)
             found[old] = (new, True)
-    if not found:
+    if source.names and not found:
         raise TrainingError(
             f"no class of '{source.name}' has a counterpart in '{target.name}': name some in the recipe, "
             f"classes: {{{source.names[0]}: {target.names[0]}, ...}}"

@@ -1,20 +1,33 @@
-"""Lightning data module over labelled folders, decoded once and kept in memory."""
+"""Lightning data modules: any mixture of sources as `Batch`, and labelled folders as (images, masks)."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from training.data.augment import training_transform
+from training.data.augment import Augmenter, training_transform
+from training.data.cache import DiskCache, MemoryCache
+from training.data.class_set import ClassSet
+from training.data.class_sets import class_set
+from training.data.frames import PlainFrames, TrainingFrames
 from training.data.labelled_folder import read_folder
-from training.data.sample import VOID_ID, Sample
-from training.recipe import DataSpec
+from training.data.resize import Resized
+from training.data.sample import VOID_ID, Batch, Sample, collate
+from training.data.sampler import EpochSampler
+from training.data.source_spec import SourceSpec
+from training.data.sources import Source, open_source
+from training.data.sources.base import Mapped, Mixture
+from training.data.spec import DataSpec
+from training.errors import TrainingError
+from training.recipe import DataSpec as FolderDataSpec
 
 
 class SampleDataset(Dataset[tuple[Tensor, Tensor]]):
@@ -48,7 +61,7 @@ def class_frequencies(samples: list[Sample], classes: int) -> Tensor:
 class FolderDataModule(L.LightningDataModule):
     """Training and validation folders of a recipe."""
 
-    def __init__(self, spec: DataSpec, batch: int, seed: int) -> None:
+    def __init__(self, spec: FolderDataSpec, batch: int, seed: int) -> None:
         super().__init__()
         self.spec = spec
         self.batch = batch
@@ -77,3 +90,122 @@ class FolderDataModule(L.LightningDataModule):
 
     def val_dataloader(self) -> list[DataLoader[tuple[Tensor, Tensor]]]:
         return [DataLoader(SampleDataset(samples), self.batch) for samples in self.val]
+
+
+def prepare_source(source: SourceSpec, spec: DataSpec, target: ClassSet) -> Mapped:
+    """A source at the wanted size, in the student's classes, cached on disk if the recipe says so.
+
+    Raises:
+        TrainingError: its files are missing or do not fit each other, or its classes have no counterpart.
+    """
+    found: Source = Resized(open_source(source), spec.size, spec.resize)
+    if spec.cache.folder is not None:
+        found = DiskCache(found, spec.cache.folder)
+    return Mapped(found, target, source.classes)
+
+
+class SampleDataModule(L.LightningDataModule):
+    """Training and validation sources of a recipe, as `Batch`.
+
+    Every process validates on all frames: sharing them out would need padding, which changes scores.
+
+    Args:
+        batch: frames in a training batch of all processes together.
+
+    Attributes:
+        class_set: the student's.
+        train: all training frames, without augmentation; None before `setup`.
+        val: one source for each of the recipe's.
+        augment: how training frames are changed. A later stage may set another one; it holds from the next
+            `train_dataloader` on.
+    """
+
+    def __init__(self, spec: DataSpec, batch: int, seed: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.batch = batch
+        self.seed = seed
+        self.class_set = class_set(spec.class_set)
+        self.augment = spec.augment
+        self.train: Mixture | None = None
+        self.val: list[Source] = []
+        self._memory_left = spec.cache.memory_mb * 2**20
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the sources and decode what the memory cache holds.
+
+        Raises:
+            TrainingError: a source is unusable, or the training frames do not fill one batch.
+        """
+        if stage in (None, "fit") and self.train is None:
+            parts = [self._open(source) for source in self.spec.train]
+            self.train = Mixture(parts, [source.repeat for source in self.spec.train])
+            if len(self.train) < self.batch:
+                raise TrainingError(f"{len(self.train)} frames do not fill one batch of {self.batch}")
+        if not self.val:
+            self.val = [self._open(source) for source in self.spec.val]
+
+    def _open(self, spec: SourceSpec) -> Source:
+        source = prepare_source(spec, self.spec, self.class_set)
+        if source.without_boxes and source[0].has_boxes:
+            warnings.warn(
+                f"source '{spec.name}' has boxes, but none of {', '.join(source.without_boxes)}: such "
+                "objects in it count as background; 'use_boxes: false' would leave its boxes out",
+                stacklevel=2,
+            )
+        cached = MemoryCache(source, self._memory_left)
+        self._memory_left -= cached.used_bytes
+        return cached
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training batches in an epoch."""
+        return len(self._frames()) // self.batch
+
+    def class_frequencies(self, most: int = 2000) -> Tensor:
+        """Share of each class among the labelled training pixels, float64 [C].
+
+        Args:
+            most: look at no more frames than that, evenly spread.
+        """
+        frames, classes = self._frames(), len(self.class_set)
+        counts = np.zeros(256, np.int64)
+        for index in np.unique(np.linspace(0, len(frames) - 1, min(most, len(frames))).astype(int)):
+            counts += np.bincount(frames[int(index)].mask.reshape(-1), minlength=256)
+        return torch.from_numpy(counts[:classes] / max(1, counts[:classes].sum()))
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Augmented batches, the same for a seed and epoch however many workers and processes there are.
+
+        Raises:
+            TrainingError: the batch cannot be shared out among the processes.
+        """
+        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        if self.batch % world:
+            raise TrainingError(f"a batch of {self.batch} cannot be shared out to {world} processes equally")
+        frames = TrainingFrames(self._frames(), Augmenter(self.augment, self.class_set), self.seed)
+        return DataLoader(
+            frames,
+            self.batch // world,
+            sampler=EpochSampler(len(frames), self.batch, self.seed, rank, world),
+            collate_fn=collate,
+            num_workers=self.spec.workers,
+            worker_init_fn=_one_thread,
+            persistent_workers=self.spec.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def val_dataloader(self) -> list[DataLoader[Batch]]:
+        """Whole frames in order, one loader for each validation source."""
+        return [DataLoader(PlainFrames(source), self.batch, collate_fn=collate) for source in self.val]
+
+    def _frames(self) -> Mixture:
+        if self.train is None:
+            self.setup("fit")
+        assert self.train is not None
+        return self.train
+
+
+def _one_thread(_: int) -> None:
+    """Workers are parallel already; OpenCV's own threads would only fight over the cores."""
+    cv2.setNumThreads(1)

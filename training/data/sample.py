@@ -95,10 +95,10 @@ class Batch:
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Samples of one size as a batch."""
+    """Samples of one size as a batch; its images lie in memory as the frames do (channels_last)."""
     return Batch(
-        torch.stack([torch.from_numpy(sample.image).permute(2, 0, 1) for sample in samples]),
-        torch.stack([torch.from_numpy(sample.mask).long() for sample in samples]),
+        torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2),
+        torch.from_numpy(np.stack([sample.mask for sample in samples])).long(),
         [torch.from_numpy(sample.boxes) for sample in samples],
         [torch.from_numpy(sample.labels) for sample in samples],
         torch.tensor([sample.has_mask for sample in samples]),

@@ -1,0 +1,154 @@
+"""Labelled and other bags, written by the runtime's own writer and message by message."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from distill_perception.replay import message_types
+from distill_perception.replay.bag_writer import BagOptions, write_bag
+from distill_perception.replay.ground_truth import Boxes
+from distill_perception.replay.labelled_folder import LabelledFrame
+from tests.replay.bags import bag_of, image
+from tests.training.data.sources.files import blocks, picture
+from training.data.class_sets import class_set
+from training.data.frames import PlainFrames
+from training.data.source_spec import BagSpec
+from training.data.sources import open_source
+from training.data.sources.bag_messages import DEFINITIONS, typestore
+from training.errors import TrainingError
+
+CAMVID_NAMES = dict(enumerate(class_set("camvid").names))
+BOXES = Boxes(np.array([[1.0, 2.0, 6.0, 9.0], [-3.0, 4.0, 40.0, 8.0]]), np.array([8, 9]))
+
+
+def frames() -> list[LabelledFrame]:
+    """Labels and boxes, boxes alone, nothing."""
+    pixels = [picture(seed)[..., ::-1].copy() for seed in range(3)]
+    return [
+        LabelledFrame("a", pixels[0], blocks(0, 3, 8, 11), BOXES),
+        LabelledFrame("b", pixels[1], None, Boxes(np.zeros((0, 4)), np.zeros(0, np.int64))),
+        LabelledFrame("c", pixels[2], None, None),
+    ]
+
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def _write(names: dict[int, str] | None = None, **options: object) -> Path:
+        write_bag(tmp_path / "bag", frames(), BagOptions(start_ns=10**18, **options), names, overwrite=True)
+        return tmp_path / "bag"
+
+    return _write
+
+
+def spec(path: Path, **changes: object) -> BagSpec:
+    return BagSpec.model_validate({"name": "b", "path": path, **changes})
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_labels_and_boxes_find_their_picture(write: Write, storage: str) -> None:
+    source = open_source(spec(write(CAMVID_NAMES, storage=storage)))
+    third, second, first = source[2], source[1], source[0]  # in any order
+    assert (len(source), first.name) == (3, f"camera_front_{10**18}")
+    for seed, sample in enumerate([first, second, third]):
+        np.testing.assert_array_equal(sample.image, picture(seed))
+    np.testing.assert_array_equal(first.mask, blocks(0, 3, 8, 11))
+    np.testing.assert_array_equal(first.boxes, [[1, 2, 6, 9], [0, 4, 16, 8]])
+    assert first.labels.tolist() == [8, 9]
+    flags = [(sample.has_mask, sample.has_boxes) for sample in (first, second, third)]
+    assert flags == [(True, True), (False, True), (False, False)]
+
+
+def test_compressed_pictures_are_decoded(tmp_path: Path) -> None:
+    smooth = np.zeros((12, 16, 3), np.uint8)
+    smooth[..., 2] = np.linspace(0, 250, 16)  # BGR: redder to the right
+    frame = LabelledFrame("a", smooth, blocks(0, 3, 8, 11), None)
+    write_bag(tmp_path / "bag", [frame], BagOptions(compressed=True))
+    sample = open_source(spec(tmp_path / "bag"))[0]
+    assert np.abs(sample.image.astype(int) - smooth[..., ::-1]).max() < 20
+    np.testing.assert_array_equal(sample.mask, blocks(0, 3, 8, 11))
+
+
+def test_a_bags_own_ids_are_matched_by_their_names(write: Write) -> None:
+    names = {0: "road", 3: "sky", 8: "pedestrian", 9: "car"}
+    sample = open_source(spec(write(names)))[0]
+    np.testing.assert_array_equal(sample.mask, blocks(3, 0, 9, 11))
+    assert sample.labels.tolist() == [9, 8]
+    with pytest.raises(TrainingError, match=r"names class 'skye', which class set 'camvid' has not .*'sky'"):
+        open_source(spec(write({0: "skye"})))
+
+
+def test_bags_without_names_are_checked_against_the_class_set(write: Write) -> None:
+    with pytest.raises(TrainingError, match=r"stamp 10{18}, /camera/front/label holds class id 8, 11"):
+        open_source(spec(write(), class_set="kitti"))[0]
+
+
+def test_loader_workers_read_a_bag_that_the_parent_has_open(write: Write) -> None:
+    source = open_source(spec(write(CAMVID_NAMES)))
+    assert source[1].name
+    loader = DataLoader(PlainFrames(source), batch_size=None, num_workers=2)
+    for seed, sample in enumerate(loader):
+        assert torch.equal(torch.as_tensor(sample.image), torch.from_numpy(picture(seed)))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(source))[2].image, picture(2))
+
+
+def test_rows_are_unpadded_and_cameras_told_from_depth_and_results(tmp_path: Path) -> None:
+    colour = picture()
+    ids, depth = blocks(1), np.zeros((4, 6), np.uint16)
+    messages = [
+        ("/a/image_raw", 1, image(1, colour, "rgb8", padding=7)),
+        ("/a/label", 2, image(1, ids, "mono8", padding=3)),
+        ("/a/perception/mask", 3, image(1, ids, "mono8")),
+        ("/a/image_rect", 4, image(1, colour, "rgb8")),
+        ("/b/image", 5, image(2, colour, "bgr8")),
+        ("/d/image_raw", 6, image(1, depth, "16UC1")),
+    ]
+    path = bag_of(tmp_path / "bag", messages)
+    source = open_source(spec(path))
+    assert [source[i].name for i in range(len(source))] == ["a_1", "b_2"]
+    np.testing.assert_array_equal(source[0].image, colour)
+    np.testing.assert_array_equal(source[0].mask, ids)
+    np.testing.assert_array_equal(source[1].image, colour[..., ::-1])
+    assert len(open_source(spec(path, topics=["/a/image_rect"]))) == 1
+    with pytest.raises(
+        TrainingError, match=r"no image topic /c; it holds /a/image_raw \[sensor_msgs/msg/Image\]"
+    ):
+        open_source(spec(path, topics=["/c"]))
+
+
+def test_labels_that_are_no_masks_or_of_another_size_are_refused(tmp_path: Path) -> None:
+    for number, (label, encoding, message) in enumerate(
+        [
+            (picture(), "rgb8", r"/a/label: a label must be a mono8 image of class ids, found rgb8"),
+            (blocks(1)[:5], "mono8", r"/a/label is 16x5 but its picture .* is 16x12"),
+        ]
+    ):
+        messages = [("/a/image", 1, image(1, picture(), "rgb8")), ("/a/label", 2, image(1, label, encoding))]
+        with pytest.raises(TrainingError, match=message):
+            open_source(spec(bag_of(tmp_path / f"bag{number}", messages)))[0]
+
+
+def test_what_is_no_bag_or_has_no_pictures_is_explained(tmp_path: Path, write: Write) -> None:
+    with pytest.raises(TrainingError, match=r"nowhere cannot be read as a bag"):
+        open_source(spec(tmp_path / "nowhere"))
+    with pytest.raises(TrainingError, match=r"no camera pictures; it holds /a/label"):
+        open_source(spec(bag_of(tmp_path / "labels", [("/a/label", 1, image(1, blocks(1), "mono8"))])))
+    path = write()
+    file = next(path.glob("*.mcap"))
+    file.write_bytes(file.read_bytes()[:500])
+    with pytest.raises(TrainingError, match=r"cut off or damaged"):
+        open_source(spec(path))
+
+
+def test_message_definitions_equal_the_runtimes() -> None:
+    theirs, ours = message_types.typestore(), typestore()
+    for name in DEFINITIONS:
+        kind = f"vision_msgs/msg/{name}"
+        assert ours.fielddefs[kind] == theirs.fielddefs[kind]

@@ -1,0 +1,144 @@
+"""What a recipe says about a source of frames: one class a format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from distill_perception.strict import StrictModel
+from training.data.class_set import nearest
+
+
+class SourceSpec(StrictModel):
+    """What every source has."""
+
+    name: str = Field(description="short name, used in metrics: miou/<name>")
+    path: Path
+    repeat: int = Field(1, ge=1, description="how many times an epoch sees this source")
+    every: int = Field(1, ge=1, description="take every n-th frame only")
+    use_masks: bool = Field(True, description="false hides the masks, as if the frames had none")
+    use_boxes: bool = Field(True, description="false hides the boxes")
+    classes: dict[str, str | None] = Field(
+        {},
+        description="class of the source: class of the student, or null to drop it; overrules the tables",
+    )
+
+
+class FolderSpec(SourceSpec):
+    """images/NAME.jpg|png with labels/NAME.png (class ids), boxes.json (COCO) or both; the renderer's too."""
+
+    format: Literal["folder"] = "folder"
+    class_set: str | None = Field(
+        None, description="name or file of the class set; null: the folder's classes.json, else camvid"
+    )
+
+
+class ImagesSpec(SourceSpec):
+    """Pictures without labels, in a folder and those below it: for pseudo-labels."""
+
+    format: Literal["images"] = "images"
+
+
+class CamvidSpec(SourceSpec):
+    """CamVid as published, 960x720: 701_StillsRaw_full/ and LabeledApproved_full/."""
+
+    format: Literal["camvid"] = "camvid"
+    split: Path | None = Field(
+        None, description="text file with a frame's name on each line; null: all frames"
+    )
+    unknown_colors: Literal["error", "void"] = Field("error", description="label colours that are no class")
+
+
+class CityscapesSpec(SourceSpec):
+    """Cityscapes: leftImg8bit/ and gtFine/."""
+
+    format: Literal["cityscapes"] = "cityscapes"
+    split: str = Field("train", description="train, val or test (which has no labels)")
+
+
+class Bdd100kSpec(SourceSpec):
+    """BDD100K: images/100k or images/10k, and labels/."""
+
+    format: Literal["bdd100k"] = "bdd100k"
+    split: str = Field("train", description="train, val or test (which has no labels)")
+    mask: Literal["semantic", "drivable", "lane", "none"] = Field(
+        "none", description="which masks to read; semantic ones belong to the 10k images, others to the 100k"
+    )
+
+
+class KittiObjectSpec(SourceSpec):
+    """KITTI object detection: training/image_2 and training/label_2."""
+
+    format: Literal["kitti_object"] = "kitti_object"
+    part: Literal["training", "testing"] = "training"
+    split: Path | None = Field(
+        None, description="text file with a frame's number on each line; null: all frames"
+    )
+
+
+class KittiSemanticSpec(SourceSpec):
+    """KITTI semantic: training/image_2, training/semantic and, for boxes, training/instance."""
+
+    format: Literal["kitti_semantic"] = "kitti_semantic"
+    part: Literal["training", "testing"] = "training"
+    split: Path | None = Field(
+        None, description="text file with a frame's name on each line; null: all frames"
+    )
+
+
+class CocoSpec(SourceSpec):
+    """A folder of pictures (`path`) and a COCO annotation file; its categories are known by their names."""
+
+    format: Literal["coco"] = "coco"
+    annotations: Path
+    class_set: str = Field("coco", description="name or file of the class set")
+
+
+class BagSpec(SourceSpec):
+    """A rosbag2; labels and boxes, where it has any, lie beside the image topic with the image's stamp."""
+
+    format: Literal["bag"] = "bag"
+    topics: tuple[str, ...] = Field((), description="image topics; empty: one for each camera")
+    class_set: str = Field("camvid", description="name or file of the class set of the labels")
+
+
+_SPECS: tuple[type[SourceSpec], ...] = (
+    FolderSpec,
+    ImagesSpec,
+    CamvidSpec,
+    CityscapesSpec,
+    Bdd100kSpec,
+    KittiObjectSpec,
+    KittiSemanticSpec,
+    CocoSpec,
+    BagSpec,
+)
+FORMATS: dict[str, type[SourceSpec]] = {spec.model_fields["format"].default: spec for spec in _SPECS}
+
+
+def _with_known_format(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    name = value.get("format", "folder")
+    if name not in FORMATS:
+        raise ValueError(f"unknown format '{name}' ({nearest(str(name), FORMATS)})")
+    return {**value, "format": name}
+
+
+AnySource = Annotated[
+    Annotated[
+        FolderSpec
+        | ImagesSpec
+        | CamvidSpec
+        | CityscapesSpec
+        | Bdd100kSpec
+        | KittiObjectSpec
+        | KittiSemanticSpec
+        | CocoSpec
+        | BagSpec,
+        Field(discriminator="format"),
+    ],
+    BeforeValidator(_with_known_format),
+]

@@ -1,0 +1,119 @@
+"""The messages of a labelled bag: pictures, masks, boxes, class names, decoded without ROS.
+
+`rosbags` knows ROS 2's standard messages; those of vision_msgs (its branch ros2) are defined here, since the
+runtime's copies are not training's to import.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from distill_perception.vision.color import CHANNELS, check_picture, convert
+from training.errors import TrainingError
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+DETECTIONS = "vision_msgs/msg/Detection2DArray"
+LABEL_INFO = "vision_msgs/msg/LabelInfo"
+
+DEFINITIONS: dict[str, str] = {
+    "Point2D": "float64 x\nfloat64 y",
+    "Pose2D": "vision_msgs/Point2D position\nfloat64 theta",
+    "BoundingBox2D": "vision_msgs/Pose2D center\nfloat64 size_x\nfloat64 size_y",
+    "ObjectHypothesis": "string class_id\nfloat64 score",
+    "ObjectHypothesisWithPose": "ObjectHypothesis hypothesis\ngeometry_msgs/PoseWithCovariance pose",
+    "Detection2D": "std_msgs/Header header\nObjectHypothesisWithPose[] results\n"
+    "BoundingBox2D bbox\nstring id",
+    "Detection2DArray": "std_msgs/Header header\nDetection2D[] detections",
+    "VisionClass": "uint16 class_id\nstring class_name",
+    "LabelInfo": "std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold",
+}
+
+
+@lru_cache(maxsize=1)
+def typestore() -> Typestore:
+    """ROS 2's message types and vision_msgs'."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    types: dict[str, Any] = {}
+    for name, text in DEFINITIONS.items():
+        types.update(get_types_from_msg(text, f"vision_msgs/msg/{name}"))
+    store.register(types)
+    return store
+
+
+def stamp_ns(data: bytes | memoryview, recorded_ns: int) -> int:
+    """The header stamp of a CDR message that begins with a header; the recording time if it is zero."""
+    order = "<" if data[1] & 1 else ">"
+    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
+    return int(seconds * 10**9 + nanoseconds) or recorded_ns
+
+
+def is_colour(message: Any) -> bool:
+    """Whether an image message holds a camera picture, rather than depth, say."""
+    if hasattr(message, "format"):
+        return "compressedDepth" not in str(message.format)
+    return str(message.encoding) in CHANNELS
+
+
+def rgb_of(message: Any, where: str) -> NDArray[np.uint8]:
+    """The pixels of an Image or CompressedImage as uint8 [H,W,3] RGB.
+
+    Raises:
+        TrainingError: an encoding that is not known, too little data, or bytes that are no picture.
+    """
+    if hasattr(message, "format"):
+        data = np.asarray(message.data, np.uint8)
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        if pixels is None:
+            raise TrainingError(f"{where}: compressed image ({message.format}, {data.size} bytes) is damaged")
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    pixels = _rows(message, where)
+    check_picture(pixels, str(message.encoding))
+    return np.ascontiguousarray(convert(pixels, str(message.encoding), "rgb"))
+
+
+def ids_of(message: Any, where: str) -> NDArray[np.uint8]:
+    """A label's class ids, uint8 [H,W].
+
+    Raises:
+        TrainingError: not a mono8 image.
+    """
+    if getattr(message, "encoding", "") not in ("mono8", "8UC1"):
+        found = getattr(message, "encoding", "a compressed image")
+        raise TrainingError(f"{where}: a label must be a mono8 image of class ids, found {found}")
+    return np.array(_rows(message, where))
+
+
+def _rows(message: Any, where: str) -> NDArray[np.uint8]:
+    """Pixels of an Image without the padding at the ends of its rows, uint8 [H,W] or [H,W,C]."""
+    channels = 1 if message.encoding == "8UC1" else CHANNELS.get(str(message.encoding), 0)
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    data = np.asarray(message.data, np.uint8)
+    if not channels or step < width * channels or data.size < step * height or not height * width:
+        raise TrainingError(
+            f"{where}: {width}x{height} {message.encoding} with step {step} and {data.size} bytes cannot be "
+            f"read; known encodings: {', '.join(CHANNELS)}"
+        )
+    rows: NDArray[np.uint8] = data[: step * height].reshape(height, step)[:, : width * channels]
+    return rows if channels == 1 else rows.reshape(height, width, channels)
+
+
+def boxes_of(message: Any) -> tuple[list[list[float]], list[str]]:
+    """Corners x1, y1, x2, y2 and the most likely class, as written, of each detection."""
+    corners, classes = [], []
+    for detection in message.detections:
+        if len(detection.results):
+            best = max(detection.results, key=lambda result: result.hypothesis.score)
+            centre, box = detection.bbox.center.position, detection.bbox
+            x, y, right, down = centre.x, centre.y, box.size_x / 2, box.size_y / 2
+            corners.append([x - right, y - down, x + right, y + down])
+            classes.append(str(best.hypothesis.class_id))
+    return corners, classes

@@ -1,0 +1,97 @@
+"""COCO annotation files: the boxes of each picture.
+
+Format: https://cocodataset.org/#format-data. A `bbox` is x, y, width, height; crowds (`iscrowd`) mark a
+region rather than an object and are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data.class_set import ClassSet
+from training.data.sources.reading import read_json
+from training.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class CocoImage:
+    """size: height, width as the file says, None if it does not; boxes: float32 [K,4]; labels: int64 [K]."""
+
+    file_name: str
+    size: tuple[int, int] | None
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    def check_size(self, image: NDArray[np.uint8], image_path: Path, json_path: Path) -> None:
+        """Raises TrainingError if the picture has another size than its boxes were made for."""
+        if self.size is not None and self.size != image.shape[:2]:
+            raise TrainingError(
+                f"{json_path} says that {self.file_name} is {self.size[1]}x{self.size[0]}, but {image_path} "
+                f"is {image.shape[1]}x{image.shape[0]}: its boxes would not fit"
+            )
+
+
+def read_coco(path: Path, class_of: Callable[[dict[str, Any]], int]) -> list[CocoImage]:
+    """Every picture of an annotation file, in its order.
+
+    Args:
+        class_of: the class id of a category entry ({"id": ..., "name": ...}); may raise TrainingError.
+
+    Raises:
+        TrainingError: not readable, not of COCO's form, or an annotation of an unknown picture or category.
+    """
+    content = read_json(path)
+    try:
+        classes = {int(item["id"]): class_of(item) for item in content["categories"]}
+        rows: dict[Any, list[tuple[list[float], int]]] = {item["id"]: [] for item in content["images"]}
+        for item in content["annotations"]:
+            if not item.get("iscrowd"):
+                x, y, width, height = (float(value) for value in item["bbox"])
+                label = _known(path, "category", int(item["category_id"]), classes)
+                _known(path, "picture", item["image_id"], rows).append(([x, y, x + width, y + height], label))
+        return [_image(item, rows[item["id"]]) for item in content["images"]]
+    except (TypeError, KeyError, ValueError) as error:
+        raise TrainingError(
+            f"{path} is not a COCO file ({type(error).__name__}: {error}); expected 'images' (id, "
+            "file_name), 'annotations' (image_id, category_id, bbox) and 'categories' (id, name)"
+        ) from error
+
+
+def _known(path: Path, kind: str, key: Any, table: dict[Any, Any]) -> Any:
+    if key not in table:
+        raise TrainingError(f"{path}: an annotation is of {kind} {key}, which the file does not list")
+    return table[key]
+
+
+def _image(item: dict[str, Any], rows: list[tuple[list[float], int]]) -> CocoImage:
+    size = (int(item["height"]), int(item["width"])) if "height" in item and "width" in item else None
+    boxes = np.array([box for box, _ in rows], np.float32).reshape(-1, 4)
+    return CocoImage(str(item["file_name"]), size, boxes, np.array([label for _, label in rows], np.int64))
+
+
+def by_id(path: Path, class_set: ClassSet) -> Callable[[dict[str, Any]], int]:
+    """Categories whose ids are the class ids of `class_set`."""
+
+    def class_of(category: dict[str, Any]) -> int:
+        class_set.check_labels([int(category["id"])], path)
+        return int(category["id"])
+
+    return class_of
+
+
+def by_name(path: Path, class_set: ClassSet) -> Callable[[dict[str, Any]], int]:
+    """Categories that are known by their names in `class_set`."""
+
+    def class_of(category: dict[str, Any]) -> int:
+        try:
+            return class_set.id_of(str(category["name"]))
+        except TrainingError as error:
+            raise TrainingError(f"{path}: {error}") from error
+
+    return class_of

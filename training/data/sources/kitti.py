@@ -1,0 +1,134 @@
+"""KITTI object detection and KITTI semantic segmentation as published.
+
+training/image_2/000000.png   training/label_2/000000.txt              object
+training/image_2/000000_10.png   training/semantic/000000_10.png       semantic: Cityscapes' label ids
+                                 training/instance/000000_10.png       optional, 16 bits: label * 256 + number
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.data.class_set import nearest
+from training.data.classes.cityscapes import CITYSCAPES
+from training.data.classes.kitti import DONT_CARE, KITTI
+from training.data.sample import Sample
+from training.data.source_spec import KittiObjectSpec, KittiSemanticSpec
+from training.data.sources.base import file_key
+from training.data.sources.cityscapes import class_ids, instance_boxes
+from training.data.sources.reading import (
+    check_same_size,
+    list_pictures,
+    make_sample,
+    read_ids,
+    read_picture,
+    read_wide_ids,
+    select_names,
+)
+from training.errors import TrainingError
+
+
+class KittiObjectSource:
+    """Frames with boxes and no masks; `testing` has pictures alone.
+
+    Raises:
+        TrainingError: a folder, a label or a frame that the split names is missing.
+    """
+
+    def __init__(self, spec: KittiObjectSpec) -> None:
+        self.class_set = KITTI
+        self.images = _pictures(spec, "image_2/000000.png and label_2/000000.txt")
+        self.labels = _labels(spec, self.images, "label_2", ".txt")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Sample:
+        path = self.images[index]
+        boxes = read_objects(self.labels[index]) if self.labels else None
+        return make_sample(self.class_set, path.stem, read_picture(path), boxes=boxes)
+
+    def key(self, index: int) -> str:
+        return file_key([self.images[index], *self.labels[index : index + 1]], "kitti_object")
+
+
+class KittiSemanticSource:
+    """Frames with masks in Cityscapes' classes, and boxes where instance/ has them.
+
+    Raises:
+        TrainingError: a folder, a label or a frame that the split names is missing.
+    """
+
+    def __init__(self, spec: KittiSemanticSpec) -> None:
+        self.class_set = CITYSCAPES
+        self.images = _pictures(spec, "image_2/000000_10.png and semantic/000000_10.png")
+        self.labels = _labels(spec, self.images, "semantic", ".png")
+        self.instances = spec.path / spec.part / "instance"
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Sample:
+        path = self.images[index]
+        image = read_picture(path)
+        if not self.labels:
+            return make_sample(self.class_set, path.stem, image)
+        label, boxes = self.labels[index], None
+        mask = read_ids(label)
+        check_same_size(image, path, mask, label)
+        mask = class_ids(mask, label)
+        instances = self.instances / label.name
+        if instances.is_file():
+            ids = read_wide_ids(instances)
+            check_same_size(image, path, ids, instances)
+            boxes = instance_boxes(ids, ids // 256, ids % 256 > 0)
+        return make_sample(self.class_set, path.stem, image, mask, boxes)
+
+    def key(self, index: int) -> str:
+        path = self.images[index]
+        return file_key([path, *self.labels[index : index + 1], self.instances / path.name], "kitti_semantic")
+
+
+def _pictures(spec: KittiObjectSpec | KittiSemanticSpec, layout: str) -> list[Path]:
+    pictures = list_pictures(spec.path / spec.part / "image_2", f"{spec.part}/{layout}")
+    return select_names(pictures, spec.split, spec.path)
+
+
+def _labels(
+    spec: KittiObjectSpec | KittiSemanticSpec, images: list[Path], folder: str, ending: str
+) -> list[Path]:
+    if spec.part == "testing":
+        return []
+    labels = [spec.path / spec.part / folder / f"{image.stem}{ending}" for image in images]
+    for image, label in zip(images, labels, strict=True):
+        if not label.is_file():
+            raise TrainingError(f"{image} has no label: expected {label}")
+    return labels
+
+
+def read_objects(path: Path) -> tuple[list[list[float]], list[int]]:
+    """Boxes (x1, y1, x2, y2) and class ids of a label file of the object benchmark, DontCare left out.
+
+    A line is: type truncated occluded alpha left top right bottom, then 3D size, place and rotation.
+
+    Raises:
+        TrainingError: a line with an unknown type, or with too few or other than numbers.
+    """
+    boxes, labels = [], []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        words = line.split()
+        if not words or words[0] == DONT_CARE:
+            continue
+        if words[0] not in KITTI.names:
+            raise TrainingError(
+                f"{path}, line {number}: type '{words[0]}' ({nearest(words[0], KITTI.names)})"
+            )
+        try:
+            left, top, right, bottom = (float(word) for word in words[4:8])
+        except ValueError as error:
+            raise TrainingError(
+                f"{path}, line {number}: expected 'type truncated occluded alpha left top right bottom ...'"
+            ) from error
+        boxes.append([left, top, right, bottom])
+        labels.append(KITTI.id_of(words[0]))
+    return boxes, labels
