@@ -11,11 +11,28 @@ import torch
 import transformers as tf
 from torch import nn
 
+# As in id2label of the SegFormer, Mask2Former and OneFormer checkpoints for Cityscapes.
 CITYSCAPES = (
-    "road sidewalk building wall fence pole traffic_light traffic_sign vegetation terrain sky person rider car "
-    "truck bus train motorcycle bicycle"
-).split()
-CITYSCAPES = [name.replace("_", " ") for name in CITYSCAPES]
+    "road",
+    "sidewalk",
+    "building",
+    "wall",
+    "fence",
+    "pole",
+    "traffic light",
+    "traffic sign",
+    "vegetation",
+    "terrain",
+    "sky",
+    "person",
+    "rider",
+    "car",
+    "truck",
+    "bus",
+    "train",
+    "motorcycle",
+    "bicycle",
+)
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 
 
@@ -28,8 +45,13 @@ def sharpen(model: nn.Module, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "class_predictor" in name or "queries" in name:  # so that queries disagree
-                nn.init.normal_(parameter, std=2.0 if parameter.ndim > 1 else 0.0)
+            if any(word in name for word in ("class_", "queries", "query_position")):
+                # So that queries disagree, and few of them are above one half in many classes.
+                nn.init.normal_(parameter, std=2.0) if parameter.ndim > 1 else nn.init.constant_(
+                    parameter, -1
+                )
+            elif "mask_embedder" in name:  # and masks are soft
+                nn.init.normal_(parameter, std=0.1)
             elif parameter.ndim > 1:
                 nn.init.normal_(parameter, std=1.5 / parameter[0].numel() ** 0.5)
             elif name.endswith("bias"):
@@ -110,7 +132,11 @@ def oneformer(folder: Path, names: Sequence[str]) -> Path:
         text_encoder_proj_layers=1,
         **labels(names),
     )
-    save(tf.OneFormerForUniversalSegmentation(config), folder, {"size": {"height": 64, "width": 96}, **IMAGENET})
+    save(
+        tf.OneFormerForUniversalSegmentation(config),
+        folder,
+        {"size": {"height": 64, "width": 96}, **IMAGENET},
+    )
     letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
     special = ["<|startoftext|>", "<|endoftext|>"]
     vocab = {token: i for i, token in enumerate([*special, *letters, *(f"{c}</w>" for c in letters)])}
@@ -155,7 +181,7 @@ _SMALL_DETR: dict[str, Any] = {
     "num_denoising": 0,
     "hidden_expansion": 0.5,
 }
-_SQUARE = {"size": {"height": 64, "width": 64}, "do_normalize": False}
+_FIXED = {"size": {"height": 64, "width": 96}, "do_normalize": False}
 
 
 def rt_detr_v2(folder: Path, names: Sequence[str]) -> Path:
@@ -167,7 +193,7 @@ def rt_detr_v2(folder: Path, names: Sequence[str]) -> Path:
         out_features=["stage2", "stage3", "stage4"],
     )
     config = tf.RTDetrV2Config(backbone_config=backbone, **_SMALL_DETR, **labels(names))
-    return save(tf.RTDetrV2ForObjectDetection(config), folder, _SQUARE)
+    return save(tf.RTDetrV2ForObjectDetection(config), folder, _FIXED)
 
 
 def d_fine(folder: Path, names: Sequence[str]) -> Path:
@@ -184,4 +210,4 @@ def d_fine(folder: Path, names: Sequence[str]) -> Path:
         out_features=["stage2", "stage3", "stage4"],
     )
     config = tf.DFineConfig(backbone_config=backbone, **_SMALL_DETR, **labels(names))
-    return save(tf.DFineForObjectDetection(config), folder, _SQUARE)
+    return save(tf.DFineForObjectDetection(config), folder, _FIXED)

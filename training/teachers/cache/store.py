@@ -1,4 +1,4 @@
-"""Compressed arrays by key in a folder: safe against other writers and half-written files; limited in size."""
+"""Compressed arrays in a folder: safe against other writers and half-written files, limited in size."""
 
 from __future__ import annotations
 

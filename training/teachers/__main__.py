@@ -1,0 +1,113 @@
+"""`python -m training.teachers`: fill a teacher's cache, or label frames with a teacher."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from training.errors import TrainingError
+
+app = typer.Typer(
+    help="Ask a teacher ahead of training.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+console = Console(stderr=True)
+
+RecipeFile = Annotated[Path, typer.Argument(help="Recipe with `teacher` and `data` sections.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Frames that the teacher sees at once.")]
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console)
+
+
+@app.command("fill")
+def fill_command(recipe: RecipeFile, batch: BatchSize = 4) -> None:
+    """Ask the teacher about every training frame that its cache lacks; stop and resume at will."""
+    from training.teachers.cache.fill import FillCount, fill_cache
+    from training.teachers.sections import open_cached_teacher, read_sections, training_frames
+
+    sections = read_sections(recipe)
+    cached = open_cached_teacher(sections)
+    frames = training_frames(sections)
+    count = FillCount(0, 0)
+    with _progress() as progress:
+        task = progress.add_task("Asking the teacher", total=len(frames))
+        images = (frames[index].image for index in range(len(frames)))
+        for count in fill_cache(cached, images, batch, len(frames)):
+            progress.update(task, completed=count.asked + count.found)
+    typer.echo(f"{count.asked} frames asked, {count.found} were there, {cached.store.size() / 1e6:.1f} MB")
+    typer.echo(f"cache: {cached.store.folder}")
+
+
+@app.command("label")
+def label_command(
+    recipe: RecipeFile,
+    data: Annotated[Path, typer.Option(help="Frames to label: a folder, or a bag.")],
+    out: Annotated[Path, typer.Option(help="Labelled folder to write, or to go on with.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="What `data` is; images, folder, bag, ...")
+    ] = "images",
+    confidence: Annotated[
+        float, typer.Option(help="Least probability of a pixel's class; void below.")
+    ] = 0.8,
+    class_confidence: Annotated[
+        list[str] | None, typer.Option(help="CLASS=VALUE: another one for this class.")
+    ] = None,
+    score: Annotated[float, typer.Option(help="Least score of a box.")] = 0.5,
+    batch: BatchSize = 4,
+) -> None:
+    """Label frames with the recipe's teacher, as a folder to train on; stop and resume at will."""
+    from training.teachers.pseudo.label import pseudo_label
+    from training.teachers.pseudo.labels import Thresholds
+    from training.teachers.sections import frames_to_label, open_plain_teacher, read_sections, student_classes
+
+    sections = read_sections(recipe)
+    by_class = dict(_pair(text) for text in class_confidence or [])
+    source = frames_to_label(data, format_)
+    teacher = open_plain_teacher(sections)
+    about = {"command": "python -m training.teachers " + shlex.join(sys.argv[1:]), **sections.about()}
+    with _progress() as progress:
+        task = progress.add_task("Labelling", total=len(source))
+        pseudo_label(
+            teacher,
+            source,
+            student_classes(sections),
+            out,
+            Thresholds(confidence, by_class, score),
+            batch,
+            about,
+            lambda done: progress.update(task, completed=done),
+        )
+    typer.echo(f"labelled folder: {out}")
+
+
+def _pair(text: str) -> tuple[str, float]:
+    name, equals, value = text.partition("=")
+    try:
+        return name, float(value if equals else "")
+    except ValueError as error:
+        raise TrainingError(f"--class-confidence {text}: write CLASS=VALUE, for example pole=0.5") from error
+
+
+def main() -> None:
+    """Entry point: project errors become one line and exit code 2."""
+    try:
+        app()
+    except TrainingError as error:
+        console.print("[red]error:[/red]", end=" ")
+        console.print(str(error), highlight=False, markup=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        console.print("stopped; what is written is kept: run the same command again to go on")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""What the teachers' commands need of a recipe: its `teacher` and `data` sections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from distill_perception.strict import describe_validation_error
+from training.data.class_set import ClassSet, nearest
+from training.data.class_sets import class_set
+from training.data.module import prepare_source
+from training.data.source_spec import FORMATS
+from training.data.sources import Source, open_source
+from training.data.sources.base import Mixture
+from training.data.spec import DataSpec
+from training.errors import TrainingError
+from training.teachers.base import Teacher
+from training.teachers.cache.teacher import CachedTeacher
+from training.teachers.open import open_teacher
+from training.teachers.spec import TeacherSpec, title
+
+
+@dataclass(frozen=True)
+class Sections:
+    """Sections of a recipe. `data` is None where the recipe has none; its classes are CamVid's then."""
+
+    place: Path
+    teacher: TeacherSpec
+    data: DataSpec | None
+
+    def about(self) -> dict[str, Any]:
+        """For provenance files."""
+        spec = self.teacher.model_dump(mode="json", exclude={"cache"}, exclude_defaults=True)
+        return {"teacher": title(self.teacher), "teacher_spec": spec}
+
+
+def read_sections(recipe: Path) -> Sections:
+    """Read the two sections; the rest of the recipe is not looked at.
+
+    Raises:
+        TrainingError: file missing, not YAML, no teacher in it, or a key or value that is not known.
+    """
+    try:
+        raw = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TrainingError(f"cannot read recipe {recipe}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise TrainingError(f"recipe {recipe} is not YAML: {error}") from error
+    if not isinstance(raw, dict) or raw.get("teacher") is None:
+        raise TrainingError(f"recipe {recipe} has no teacher section")
+    data = None if raw.get("data") is None else _section(DataSpec, raw, "data", recipe)
+    return Sections(recipe, _section(TeacherSpec, raw, "teacher", recipe), data)
+
+
+def _section(kind: type[BaseModel], raw: dict[str, Any], name: str, place: Path) -> Any:
+    try:
+        return kind.model_validate(raw[name])
+    except ValidationError as error:
+        raise TrainingError(f"recipe {place}: {name}: {describe_validation_error(error)}") from error
+
+
+def student_classes(sections: Sections) -> ClassSet:
+    """The class set that the teacher is to speak."""
+    return class_set("camvid" if sections.data is None else sections.data.class_set)
+
+
+def open_plain_teacher(sections: Sections) -> Teacher:
+    """The recipe's teacher without its cache, on the GPU if there is one."""
+    spec = sections.teacher.model_copy(update={"cache": None})
+    return open_teacher(spec, student_classes(sections)).to(_device())
+
+
+def open_cached_teacher(sections: Sections) -> CachedTeacher:
+    """The recipe's teacher with its cache, on the GPU if there is one.
+
+    Raises:
+        TrainingError: the recipe names no cache.
+    """
+    teacher = open_teacher(sections.teacher, student_classes(sections)).to(_device())
+    if not isinstance(teacher, CachedTeacher):
+        raise TrainingError(f"recipe {sections.place}: teacher.cache is missing: name a folder there")
+    return teacher
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def training_frames(sections: Sections) -> Source:
+    """Every training frame once, at the recipe's size and before augmentation, as the data module has them.
+
+    Raises:
+        TrainingError: the recipe has no data section, or a source is unusable.
+    """
+    data = sections.data
+    if data is None:
+        raise TrainingError(
+            f"recipe {sections.place} has no data section: which frames shall be asked about?"
+        )
+    sources: list[Source] = [prepare_source(item, data, student_classes(sections)) for item in data.train]
+    return Mixture(sources, [1] * len(sources))
+
+
+def frames_to_label(path: Path, format_: str) -> Source:
+    """Frames at their own size, from anything that the data room reads.
+
+    Raises:
+        TrainingError: an unknown format, one that needs more than a path, or nothing readable there.
+    """
+    if format_ not in FORMATS:
+        raise TrainingError(f"unknown format '{format_}' ({nearest(format_, FORMATS)})")
+    try:
+        spec = FORMATS[format_].model_validate({"name": "frames", "path": path, "format": format_})
+    except ValidationError as error:
+        raise TrainingError(f"format {format_}: {describe_validation_error(error)}") from error
+    return open_source(spec)
