@@ -1,0 +1,128 @@
+"""Capture of feature maps: by path, from wrapped and copied networks, with errors that help."""
+
+import copy
+import re
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+
+from tests.training.distillation.networks import Toy, frames
+from training.distillation.features import FeatureCapture
+from training.errors import TrainingError
+
+
+def hooks(model: nn.Module) -> int:
+    return sum(len(module._forward_hooks) for module in model.modules())
+
+
+def test_maps_are_those_of_the_last_pass_and_are_let_go() -> None:
+    model = Toy(4, 2).eval()
+    with FeatureCapture(model, ["neck.0", "head"], "student") as capture:
+        model(frames(seed=1))
+        outputs = model(frames())
+        maps = capture.take()
+        assert capture.take() == {}
+        assert list(maps) == ["neck.0", "head"]
+        assert torch.equal(maps["head"], outputs.logits)
+        assert torch.equal(maps["neck.0"], model.neck[0](model.stem(frames() / 255)[1]))
+
+
+def test_gradient_flows_through_a_captured_map() -> None:
+    model = Toy(4, 2)
+    capture = FeatureCapture(model, ["neck"], "student")
+    model(frames())
+    capture.take()["neck"].sum().backward()
+    assert model.stem.first.weight.grad.abs().sum() > 0
+
+
+def test_a_number_picks_one_of_several_maps() -> None:
+    model = Toy(4, 2).eval()
+    capture = FeatureCapture(model, ["stem.0", "stem.1"], "teacher")
+    model(frames())
+    maps = capture.take()
+    first, second = model.stem(frames() / 255)
+    assert torch.equal(maps["stem.0"], first)
+    assert torch.equal(maps["stem.1"], second)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nek.0", "the student has no module 'nek.0': did you mean .*neck.0"),
+        ("neck.7", "the student has no module 'neck.7': did you mean .*neck"),
+        ("backbone", "the student has no module 'backbone': it has stem, neck, head, heatmap, size, spare"),
+        ("", "the student has no module ''"),
+    ],
+)
+def test_a_wrong_path_is_answered_with_the_nearest(path: str, message: str) -> None:
+    model = Toy(4, 2)
+    with pytest.raises(TrainingError, match=message):
+        FeatureCapture(model, ["neck", path], "student")
+    assert hooks(model) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("stem", r"student: stem gives a list: add \.0, \.1"),
+        ("stem.2", "student: stem.2: the module's output has no map 2"),
+        ("stem.first.0", "student: stem.first.0: the module's output has no map 0"),
+    ],
+)
+def test_an_output_that_is_no_map_is_named(path: str, message: str) -> None:
+    model = Toy(4, 2)
+    FeatureCapture(model, [path], "student")
+    with pytest.raises(TrainingError, match=message):
+        model(frames())
+
+
+def test_a_vector_is_no_map() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    FeatureCapture(model, ["1"], "teacher")
+    with pytest.raises(TrainingError, match=re.escape("teacher: 1 gives [3, 2], not a map [N,C,h,w]")):
+        model(torch.zeros(3, 1, 2, 2))
+
+
+def test_close_removes_hooks_and_maps() -> None:
+    model = Toy(4, 2)
+    capture = FeatureCapture(model, ["neck", "head"], "student")
+    assert hooks(model) == 2
+    model(frames())
+    capture.close()
+    assert hooks(model) == 0
+    assert capture.take() == {}
+
+
+def test_an_average_made_of_the_network_does_not_disturb_the_capture() -> None:
+    model = Toy(4, 2).eval()
+    capture = FeatureCapture(model, ["neck"], "student")
+    average, twin = AveragedModel(model), copy.deepcopy(model)
+    model(frames())
+    average(frames(seed=1))
+    twin(frames(seed=2))
+    expected = model.neck(model.stem(frames() / 255)[1])
+    assert torch.equal(capture.take()["neck"], expected)
+
+
+def test_a_copied_capture_is_the_same_and_an_average_can_be_watched_itself() -> None:
+    average = AveragedModel(Toy(4, 2)).eval()
+    capture = FeatureCapture(average, ["neck"], "teacher")
+    average(frames())
+    assert copy.deepcopy(capture).take()["neck"].shape == (2, 4, 8, 8)
+
+
+def test_paths_are_the_networks_own_under_ddp(tmp_path) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/rendezvous", rank=0, world_size=1)
+    try:
+        model = Toy(4, 2)
+        wrapped = DistributedDataParallel(model, find_unused_parameters=True)
+        capture = FeatureCapture(wrapped, ["neck"], "student")
+        wrapped(frames())
+        capture.take()["neck"].sum().backward()
+        assert model.stem.first.weight.grad.abs().sum() > 0
+    finally:
+        dist.destroy_process_group()
