@@ -82,7 +82,7 @@ class DiskCache:
 def _read(path: Path) -> Sample | None:
     """None where there is no such file, or a damaged one."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             has_mask, has_boxes = file["flags"].tolist()
             arrays = (file["image"], file["mask"], file["boxes"], file["labels"])
             return Sample(str(file["name"]), *arrays, bool(has_mask), bool(has_boxes))

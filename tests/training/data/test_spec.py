@@ -1,0 +1,57 @@
+"""What recipes may say about data, and what they are told when it is wrong."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from distill_perception.strict import describe_validation_error
+from training.data.source_spec import FORMATS
+from training.data.sources import SOURCES
+from training.data.spec import AugmentSpec, DataSpec
+
+
+def data(**changes: Any) -> DataSpec:
+    source = {"name": "camvid", "path": "data/camvid"}
+    return DataSpec.model_validate({"train": [source], "val": [source], **changes})
+
+
+def test_a_source_without_a_format_is_a_labelled_folder() -> None:
+    assert data().train[0].format == "folder"
+
+
+def test_every_format_has_a_spec_and_an_adapter() -> None:
+    assert FORMATS.keys() == SOURCES.keys()
+
+
+def test_crop_and_scale_of_earlier_recipes_are_understood() -> None:
+    spec = data(crop=[64, 96], scale=[0.75, 1.5], augment={"flip": 0.0})
+    assert spec.augment == AugmentSpec(crop=(64, 96), scale=(0.75, 1.5), flip=0.0)
+    assert data(crop=[64, 96], augment=AugmentSpec(flip=0.0)).augment == AugmentSpec(crop=(64, 96), flip=0.0)
+    assert DataSpec.model_validate(spec.model_dump(mode="json")) == spec
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"train": [{"name": "x", "path": "p", "format": "cityscape"}]},
+            "train.0: unknown format 'cityscape' (did you mean 'cityscapes'?)",
+        ),
+        (
+            {"train": [{"name": "x", "path": "p", "format": "cityscapes", "splitt": "val"}]},
+            "unknown key 'splitt' (did you mean 'split'?)",
+        ),
+        (
+            {"val": [{"name": "x", "path": "p"}, {"name": "x", "path": "q"}]},
+            "two sources are named 'x'",
+        ),
+        ({"augment": {"cutot": {}}}, "augment: unknown key 'cutot' (did you mean 'cutout'?)"),
+        ({"augment": {"flip": 2}}, "augment.flip"),
+        ({"train": []}, "train"),
+    ],
+)
+def test_mistakes_are_named_with_their_place(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        data(**changes)
+    assert message in describe_validation_error(caught.value)
