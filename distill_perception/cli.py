@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from . import __version__
 from .cli_options import BundleOption, DeviceOption, EngineOption, ParamOption, PrecisionOption, ThreadsOption
 from .cli_replay import replay_command
+from .compare.cli import compare_command
 from .errors import PerceptionError
 from .terminal import OUT, complain
 
@@ -119,6 +120,7 @@ def run(
 
 
 app.command("replay")(replay_command)
+app.command("compare")(compare_command)
 
 
 @app.command("bag")

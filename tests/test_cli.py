@@ -52,7 +52,7 @@ def test_the_version_is_the_packages() -> None:
     assert done.stdout.startswith(f"distill_perception {distill_perception.__version__}")
 
 
-@pytest.mark.parametrize("name", ["run", "replay", "bag", "watch", "bundle", "engine"])
+@pytest.mark.parametrize("name", ["run", "replay", "compare", "bag", "watch", "bundle", "engine"])
 def test_every_command_is_listed_and_explains_itself(name: str) -> None:
     overview, done = command("--help"), command(name, "--help")
 

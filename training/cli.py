@@ -48,6 +48,31 @@ def train_command(
     typer.echo(f"run folder: {folder}")
 
 
+@app.command("table")
+def table_command(
+    recipes: Annotated[
+        list[Path] | None, typer.Argument(help="Recipes or run folders; the whole family if none is named.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="Height x width that the work is counted at.")] = "360x480",
+) -> None:
+    """Parameters and multiply-accumulates of networks."""
+    from training.data.class_sets import class_set
+    from training.models.table import family, model_row, model_rows, render
+    from training.recipe import load_recipe
+    from training.run_folder import RECIPE
+
+    height, _, width = size.partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise typer.BadParameter(f"--size {size}: give height x width in pixels, for example 360x480")
+    pixels = (int(height), int(width))
+    rows = model_rows(family(), size=pixels) if not recipes else []
+    for path in recipes or ():
+        recipe = load_recipe(path / RECIPE if path.is_dir() else path)
+        classes = class_set(recipe.data.class_set)
+        rows.append(model_row(recipe.name, recipe.model, len(classes.classes), len(classes.things), pixels))
+    Console().print(render(rows, pixels))
+
+
 @app.command("export")
 def export_command(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
@@ -63,18 +88,24 @@ def export_command(
     int8: Annotated[
         bool, typer.Option("--int8", help="Also write an INT8 form, calibrated on training frames.")
     ] = False,
-    max_miou_drop: Annotated[
-        float, typer.Option(min=0, help="What INT8 may lose in mIoU before the export stops (0.01: a point).")
+    max_drop: Annotated[
+        float,
+        typer.Option(
+            min=0, help="What INT8 may lose in mIoU and mAP50 before the export stops; 0.01 is a point."
+        ),
     ] = 0.01,
 ) -> None:
     """Write a run as a bundle: ONNX with pre- and post-processing, parity gate, scores, manifest."""
     from training.export.write_bundle import ExportRequest, write_bundle
 
     command = "python -m training " + shlex.join(sys.argv[1:])
-    request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, int8, max_miou_drop)
+    request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, int8, max_drop)
     bundle, parity = write_bundle(request)
     for result in parity:
-        typer.echo(f"parity {result.engine:12s} masks agree on {result.mask_agreement:.4%} of pixels")
+        if result.mask_agreement is not None:
+            typer.echo(f"parity {result.engine:12s} masks agree on {result.mask_agreement:.4%} of pixels")
+        if result.box_agreement is not None:
+            typer.echo(f"parity {result.engine:12s} {result.box_agreement:.2%} of detections agree")
     for metric in bundle.manifest.metrics:
         typer.echo(f"{metric.name:26s} {metric.value:<8g} {metric.data}")
     typer.echo(f"bundle: {bundle.path}")

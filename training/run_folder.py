@@ -13,9 +13,11 @@ from typing import Any
 import torch
 import yaml
 
-from training.data.class_sets import CAMVID
+from training.data.class_set import ClassSet
+from training.data.class_sets import class_set
 from training.errors import TrainingError
-from training.models.segmenter import Segmenter
+from training.models.multi_task import MultiTaskNet
+from training.models.spec import ModelSpec
 from training.recipe import Recipe, load_recipe
 
 RECIPE = "recipe.yaml"
@@ -65,7 +67,12 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     return loaded
 
 
-def load_model(folder: Path) -> tuple[Recipe, Segmenter]:
+def build_model(spec: ModelSpec, classes: ClassSet) -> MultiTaskNet:
+    """The network of a recipe's model section for a class set."""
+    return MultiTaskNet(spec, len(classes.classes), [item.id for item in classes.things])
+
+
+def load_model(folder: Path) -> tuple[Recipe, MultiTaskNet]:
     """The trained network of a run (averaged weights of its last epoch), in eval mode.
 
     Raises:
@@ -77,7 +84,9 @@ def load_model(folder: Path) -> tuple[Recipe, Segmenter]:
         raise TrainingError(
             f"{path} is missing: train first with `python -m training train RECIPE --out {folder}`"
         )
-    model = Segmenter(recipe.model.model_copy(update={"pretrained": False}), len(CAMVID))
+    model = build_model(
+        recipe.model.model_copy(update={"pretrained": False}), class_set(recipe.data.class_set)
+    )
     state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     try:
         model.load_state_dict(

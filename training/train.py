@@ -6,19 +6,24 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 
+from distill_perception.compare.model_cost import ModelCost, write_model_cost
 from training.curves import plot_curves
-from training.data.class_sets import CAMVID
-from training.data.module import FolderDataModule, class_frequencies
+from training.data.module import SampleDataModule
 from training.distillation.module import DistillationModule
 from training.errors import TrainingError
+from training.models.table import model_row
 from training.recipe import Recipe
-from training.run_folder import CHECKPOINTS, LAST, RESULT, load_model, start_run
+from training.run_folder import CHECKPOINTS, LAST, RESULT, start_run
+from training.teachers.open import open_teacher
+
+PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def train(recipe: Recipe, folder: Path, resume: bool = False) -> dict[str, float]:
@@ -31,16 +36,12 @@ def train(recipe: Recipe, folder: Path, resume: bool = False) -> dict[str, float
     if checkpoint.exists() and not resume:
         raise TrainingError(f"{folder} already holds a run: add --resume to go on, or choose another --out")
     L.seed_everything(recipe.seed, workers=True, verbose=False)
-    data = FolderDataModule(recipe.data, recipe.optimizer.batch, recipe.seed)
+    data = SampleDataModule(recipe.data, recipe.optimizer.batch, recipe.seed)
     data.setup("fit")
-    steps_an_epoch = len(data.train) // recipe.optimizer.batch
-    if steps_an_epoch == 0:
-        raise TrainingError(f"{len(data.train)} frames do not fill one batch of {recipe.optimizer.batch}")
-    teacher = None
-    if recipe.teacher is not None:
-        teacher = load_model(recipe.teacher.run)[1].requires_grad_(False)
+    steps_an_epoch = math.ceil(data.steps_per_epoch / recipe.optimizer.accumulate)
+    teacher = None if recipe.teacher is None else open_teacher(recipe.teacher, data.class_set)
     steps = steps_an_epoch * recipe.optimizer.epochs
-    module = DistillationModule(recipe, class_frequencies(data.train, len(CAMVID)), steps, teacher)
+    module = DistillationModule(recipe, data.class_set, data.class_frequencies(), steps, teacher)
     start_run(folder, recipe)
 
     callbacks: list[Callback] = [
@@ -53,13 +54,16 @@ def train(recipe: Recipe, folder: Path, resume: bool = False) -> dict[str, float
         max_epochs=recipe.optimizer.epochs,
         accelerator="auto",
         devices=1,
-        precision="bf16-mixed" if recipe.optimizer.precision == "bf16" else "32-true",
+        precision=PRECISIONS[recipe.optimizer.precision],
+        accumulate_grad_batches=recipe.optimizer.accumulate,
+        use_distributed_sampler=False,  # the data module shares out frames itself
         callbacks=callbacks,
         logger=CSVLogger(folder, name="", version="log"),
         num_sanity_val_steps=0,
         log_every_n_steps=min(10, steps_an_epoch),
         enable_model_summary=False,
     )
+    record_cost(folder, recipe, module)
     begin = time.monotonic()
     try:
         trainer.fit(module, data, ckpt_path=checkpoint if resume and checkpoint.exists() else None)
@@ -68,7 +72,7 @@ def train(recipe: Recipe, folder: Path, resume: bool = False) -> dict[str, float
             raise KeyboardInterrupt from None
         raise
     plot_curves(folder)
-    metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(("miou/", "iou/"))}
+    metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if not k.startswith("loss/")}
     result = {
         "epochs": recipe.optimizer.epochs,
         "minutes": round((time.monotonic() - begin) / 60, 1),
@@ -76,6 +80,15 @@ def train(recipe: Recipe, folder: Path, resume: bool = False) -> dict[str, float
     }
     (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n")
     return metrics
+
+
+def record_cost(folder: Path, recipe: Recipe, module: DistillationModule) -> None:
+    """Write parameters and multiply-accumulates beside the run, for `distill-perception compare`."""
+    size = recipe.data.size
+    row = model_row(
+        recipe.name, recipe.model, len(module.class_set.classes), len(module.class_set.things), size
+    )
+    write_model_cost(folder, ModelCost(parameters=row.parameters, macs=row.macs, input=size))
 
 
 def set_threads(count: int) -> None:

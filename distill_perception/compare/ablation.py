@@ -68,8 +68,8 @@ def loss_label(group: Group) -> str:
 
 
 def _terms(recipe: dict[str, Any]) -> list[tuple[str, str]]:
-    """Name and weight of each entry of `losses`, and of the older key `loss.kl`, unless the weight is 0."""
-    entries = [entry for entry in recipe.get("losses") or [] if isinstance(entry, dict)]
+    """Name and weight of each entry of `distillation` and of the older `loss.kl`, but those of weight 0."""
+    entries = [entry for entry in recipe.get("distillation") or [] if isinstance(entry, dict)]
     terms = [(str(entry.get("name")), _weight(entry.get("weight", 1.0))) for entry in entries]
     older = recipe.get("loss")
     if isinstance(older, dict) and "kl" in older:

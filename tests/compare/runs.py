@@ -22,7 +22,13 @@ def write_run(
 ) -> Path:
     """A run folder; unfinished if `metrics` is None."""
     folder.mkdir(parents=True)
-    full = {"name": name or folder.name, "seed": seed, "losses": losses or [], "teacher": teacher, **recipe}
+    full = {
+        "name": name or folder.name,
+        "seed": seed,
+        "distillation": losses or [],
+        "teacher": teacher,
+        **recipe,
+    }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(full))
     (folder / "provenance.json").write_text(json.dumps({"seed": seed, "date": "2026-11-21"}))
     if metrics is not None:

@@ -63,7 +63,10 @@ def test_recipes_of_the_same_name_are_told_apart_by_what_differs(tmp_path: Path)
             folder = tmp_path / f"w{weight:g}" / f"kl_s{seed}"
             write_run(folder, seed, {"miou/camvid": 0.7}, losses=[{"name": "kl", "weight": weight}])
     found = compare([tmp_path / "w1", tmp_path / "w3"])
-    assert {group.name for group in found.groups} == {"kl [losses.0.weight=1.0]", "kl [losses.0.weight=3.0]"}
+    assert {group.name for group in found.groups} == {
+        "kl [distillation.0.weight=1.0]",
+        "kl [distillation.0.weight=3.0]",
+    }
     assert [group.seeds for group in found.groups] == [2, 2]
 
 

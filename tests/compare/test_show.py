@@ -81,7 +81,7 @@ def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path) -> None:
         )
     console = Console(file=io.StringIO(), width=100)
     print_comparison(compare([tmp_path]), console)
-    assert "kl [losses.0.weight=3.0]" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "kl [distillation.0.weight=3.0]" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_markdown_is_a_table_with_notes(shown: Comparison) -> None:

@@ -8,7 +8,10 @@ import cv2
 import numpy as np
 
 from training.data.class_sets import CAMVID
-from training.recipe import DataSpec, ModelSpec, OptimizerSpec, Recipe, SourceSpec
+from training.data.source_spec import FolderSpec
+from training.data.spec import AugmentSpec, DataSpec
+from training.models.spec import ModelSpec
+from training.recipe import OptimizerSpec, Recipe
 
 SIZE = (64, 96)
 
@@ -34,10 +37,10 @@ def tiny_recipe(train: Path, val: Path, epochs: int = 2, **changes: object) -> R
         "seed": 3,
         "model": ModelSpec(pretrained=False, decoder_width=16),
         "data": DataSpec(
-            train=[SourceSpec(name="blocks", path=train)],
-            val=[SourceSpec(name="blocks", path=val)],
+            train=[FolderSpec(name="blocks", path=train)],
+            val=[FolderSpec(name="blocks", path=val)],
             size=SIZE,
-            crop=(64, 64),
+            augment=AugmentSpec(crop=(64, 64)),
             workers=0,
         ),
         "optimizer": OptimizerSpec(epochs=epochs, batch=4, warmup_steps=1, precision="32"),

@@ -27,14 +27,13 @@ def test_shipped_recipes_are_valid(path: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", ["", "_finetune"])
-def test_student_and_its_labels_only_baseline_differ_in_teacher_and_kl_alone(stage: str) -> None:
+def test_student_and_its_labels_only_baseline_differ_in_teacher_and_distillation_alone(stage: str) -> None:
     folder = RECIPES[0].parent
     student = load_recipe(folder / f"camvid_lite0{stage}.yaml")
     baseline = load_recipe(folder / f"camvid_lite0_labels{stage}.yaml")
     assert student.teacher is not None
     assert baseline.teacher is None
-    without_kl = student.loss.model_copy(update={"kl": 0.0})
-    same = {"name": "", "teacher": None, "loss": without_kl, "model": baseline.model}
+    same = {"name": "", "teacher": None, "distillation": [], "model": baseline.model}
     assert student.model_copy(update=same) == baseline.model_copy(update={"name": ""})
     assert student.model.model_copy(update={"init": None}) == baseline.model.model_copy(update={"init": None})
 
@@ -48,7 +47,9 @@ def test_unknown_key_is_refused_with_the_nearest_right_name(tmp_path: Path) -> N
     ("change", "message"),
     [
         ({"optimizer": {"lr": -1}}, "optimizer.lr"),
+        ({"distillation": [{"name": "kl"}]}, "no teacher section"),
         ({"loss": {"kl": 1.0}}, "no teacher section"),
+        ({"teacher": {"run": "r"}, "distillation": [{"name": "lk"}]}, "did you mean 'kl'"),
         ({"data": {"train": [], "val": []}}, "data.train"),
     ],
 )
@@ -65,3 +66,13 @@ def test_missing_and_malformed_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("a: [")
     with pytest.raises(TrainingError, match="is not YAML"):
         load_recipe(tmp_path / "bad.yaml")
+
+
+def test_recipes_of_earlier_runs_still_say_the_same(tmp_path: Path) -> None:
+    old = {"teacher": {"run": "r"}, "loss": {"kl": 0.5, "temperature": 3.0, "class_balance": 1.4}}
+    old["data"] = {**MINIMAL["data"], "crop": [64, 96], "scale": [0.75, 1.5]}
+    recipe = load_recipe(written(tmp_path, {**MINIMAL, **old}))
+    (term,) = recipe.distillation
+    assert (term.name, term.weight.at(0), term.temperature.at(0)) == ("kl", 0.5, 3.0)
+    assert recipe.loss.class_balance == 1.4
+    assert (recipe.data.augment.crop, recipe.data.augment.scale) == ((64, 96), (0.75, 1.5))

@@ -2,123 +2,168 @@
 
 from __future__ import annotations
 
+import math
+
 import lightning as L
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics.classification import MulticlassConfusionMatrix
 
-from training.data.class_sets import CAMVID, CAMVID_NAMES
-from training.data.sample import VOID_ID
-from training.distillation.losses import cross_entropy, enet_class_weights, kl_divergence, lovasz_softmax
+from training.data.class_set import ClassSet
+from training.data.sample import Batch
+from training.distillation.composite import DistillationLoss
+from training.distillation.inputs import DistillInputs
+from training.distillation.label_losses import label_losses
+from training.distillation.losses import enet_class_weights
 from training.errors import TrainingError
-from training.models.segmenter import Segmenter, upsample
-from training.recipe import ModelSpec, Recipe
-from training.run_folder import load_model
+from training.evaluation.evaluator import Evaluator
+from training.models.detection.decode import decode_detections
+from training.models.multi_task import MultiTaskNet
+from training.models.outputs import Outputs
+from training.recipe import Recipe
+from training.run_folder import build_model, load_model
 
 
-def iou_from_confusion(confusion: Tensor) -> Tensor:
-    """IoU of each class, float [C], from counts [C,C] (rows: label); nan where a class never occurs."""
-    hits = confusion.diag().double()
-    union = confusion.sum(0) + confusion.sum(1) - confusion.diag()
-    return torch.where(union > 0, hits / union.clamp(min=1), torch.nan)
-
-
-def _build(spec: ModelSpec, classes: int) -> Segmenter:
+def start_model(recipe: Recipe, class_set: ClassSet) -> MultiTaskNet:
     """The network as the recipe starts it: from ImageNet, from scratch, or from an earlier run.
+
+    A head that the earlier run lacks starts from scratch; everything else must fit.
 
     Raises:
         TrainingError: the earlier run is not finished or has another shape.
     """
-    if spec.init is None:
-        return Segmenter(spec, classes)
-    model = Segmenter(spec.model_copy(update={"pretrained": False}), classes)
-    start = load_model(spec.init)[1].state_dict()
+    if recipe.model.init is None:
+        return build_model(recipe.model, class_set)
+    model = build_model(recipe.model.model_copy(update={"pretrained": False}), class_set)
+    earlier = load_model(recipe.model.init)[1]
+    heads = ("head", "detection_head")
+    new = [f"{head}." for head in heads if getattr(earlier, head) is None and getattr(model, head)]
+    start = {name: value for name, value in earlier.state_dict().items() if name in model.state_dict()}
+    start |= {name: value for name, value in model.state_dict().items() if name.startswith(tuple(new))}
     try:
         model.load_state_dict(start)
     except RuntimeError as error:
-        raise TrainingError(f"model.init: {spec.init} does not fit the recipe's model: {error}") from error
+        text = f"model.init: {recipe.model.init} does not fit the recipe's model: {error}"
+        raise TrainingError(text) from error
     return model
 
 
 class DistillationModule(L.LightningModule):
-    """Cross-entropy on labels plus, with a teacher, KL to its softened output."""
+    """Losses on labels plus, with a teacher, the recipe's distillation losses."""
 
     def __init__(
-        self, recipe: Recipe, frequencies: Tensor, total_steps: int, teacher: nn.Module | None
+        self,
+        recipe: Recipe,
+        class_set: ClassSet,
+        frequencies: Tensor,
+        total_steps: int,
+        teacher: nn.Module | None,
     ) -> None:
         super().__init__()
-        self.recipe = recipe
-        self.total_steps = total_steps
-        classes = len(CAMVID)
-        self.model = _build(recipe.model, classes).to(memory_format=torch.channels_last)
+        self.recipe, self.class_set, self.total_steps = recipe, class_set, total_steps
+        self.model = start_model(recipe, class_set).to(memory_format=torch.channels_last)
         balance = recipe.loss.class_balance
-        weights = torch.ones(classes) if balance is None else enet_class_weights(frequencies, balance)
+        weights = (
+            torch.ones(len(class_set.classes))
+            if balance is None
+            else enet_class_weights(frequencies, balance)
+        )
         self.register_buffer("class_weights", weights, persistent=False)
         # Held in a tuple so that it is no submodule: neither trained, averaged nor saved with the student.
         self._teacher = (teacher,)
-        self._confusion = [MulticlassConfusionMatrix(classes, VOID_ID) for _ in recipe.data.val]
+        self.distillation: DistillationLoss | None = None
+        if teacher is not None and recipe.distillation:
+            self.distillation = DistillationLoss(
+                recipe.distillation, self.model, teacher, len(class_set.classes), recipe.data.augment.crop
+            )
+        self._evaluators: list[Evaluator] = []
 
     def on_fit_start(self) -> None:
         for teacher in self._teacher:
             if teacher is not None:
                 teacher.to(self.device)
 
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.model(images)
-        return logits
+    def forward(self, images: Tensor) -> Outputs:
+        out: Outputs = self.model(images)
+        return out
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        images, target = batch
-        images = images.float().contiguous(memory_format=torch.channels_last)
-        logits = self.model(images)
-        spec = self.recipe.loss
-        ce = cross_entropy(upsample(logits.float(), *target.shape[-2:]), target, VOID_ID, self.class_weights)
-        loss = spec.cross_entropy * ce
-        self.log("loss/cross_entropy", ce, prog_bar=True)
-        small = F.interpolate(target[:, None].float(), size=logits.shape[-2:], mode="nearest")[:, 0].long()
-        if spec.lovasz > 0:
-            lovasz = lovasz_softmax(logits, small, VOID_ID)
-            loss = loss + spec.lovasz * lovasz
-            self.log("loss/lovasz", lovasz, prog_bar=True)
-        (teacher,) = self._teacher
-        if teacher is not None and spec.kl > 0:
-            with torch.no_grad():
-                hints = upsample(teacher(images).float(), *logits.shape[-2:])
-            valid = small != VOID_ID
-            kl = kl_divergence(logits, hints, spec.temperature, valid)
-            loss = loss + spec.kl * kl
-            self.log("loss/kl", kl, prog_bar=True)
-        self.log("loss/total", loss)
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        images = batch.images.float().contiguous(memory_format=torch.channels_last)
+        out = self.model(images)
+        loss, terms = label_losses(
+            self.recipe.loss, out, batch, self.class_set.void_id, self.class_weights, self.model.things
+        )
+        if self.distillation is not None:
+            distilled, more = self.distillation(self._inputs(images, out, batch))
+            loss = loss + distilled
+            terms |= {f"distill_{name}": value for name, value in more.items()}
+        for name, value in terms.items():
+            self.log(f"loss/{name}", value.detach(), prog_bar=True)
+        self.log("loss/total", loss.detach())
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int, dataloader_idx: int = 0) -> None:
-        images, target = batch
-        logits = self.model(images.float().contiguous(memory_format=torch.channels_last))
-        prediction = upsample(logits.float(), *target.shape[-2:]).argmax(1)
-        self._confusion[dataloader_idx].to(prediction.device).update(prediction, target)
+    def _inputs(self, images: Tensor, out: Outputs, batch: Batch) -> DistillInputs:
+        (teacher,) = self._teacher
+        assert teacher is not None
+        with torch.no_grad():
+            hints = teacher(images)
+        # Void within a labelled frame is mostly padding; a frame without labels is valid everywhere.
+        valid = (batch.masks != self.class_set.void_id) | ~batch.has_mask[:, None, None]
+        return DistillInputs(
+            student=out,
+            teacher=hints,
+            target=batch.masks,
+            valid=valid,
+            void_id=self.class_set.void_id,
+            boxes=batch.boxes,
+            has_boxes=batch.has_boxes,
+            progress=min(1.0, self.global_step / max(1, self.total_steps)),
+        )
+
+    def on_validation_epoch_start(self) -> None:
+        # Contours and calibration cost more than the network itself: the last epoch's are enough.
+        thorough = self.current_epoch + 1 >= self.recipe.optimizer.epochs
+        self._evaluators = [
+            Evaluator(
+                self.class_set.classes, self.class_set.void_id, self.recipe.model.tasks, thorough=thorough
+            )
+            for _ in self.recipe.data.val
+        ]
+
+    def validation_step(self, batch: Batch, _: int, dataloader_idx: int = 0) -> None:
+        out = self.model(batch.images.float().contiguous(memory_format=torch.channels_last))
+        evaluator = self._evaluators[dataloader_idx]
+        if out.logits is not None:
+            evaluator.update_masks(out.logits.float(), batch.masks, batch.has_mask)
+        if out.detection is not None:
+            height, width = batch.images.shape[-2:]
+            found = decode_detections(
+                out.detection, self.model.things, height, width, self.recipe.model.detection.max_detections
+            )
+            evaluator.update_boxes(list(zip(*found, strict=True)), batch.boxes, batch.labels, batch.has_boxes)
 
     def on_validation_epoch_end(self) -> None:
-        for source, metric in zip(self.recipe.data.val, self._confusion, strict=True):
-            iou = iou_from_confusion(metric.compute())
-            metric.reset()
-            self.log(f"miou/{source.name}", iou.nanmean(), prog_bar=True)
-            for name, value in zip(CAMVID_NAMES, iou.tolist(), strict=True):
-                self.log(f"iou/{source.name}/{name}", value)
+        for source, evaluator in zip(self.recipe.data.val, self._evaluators, strict=True):
+            for name, value in evaluator.compute(source.name).items():
+                self.log(name, value, prog_bar=name.startswith(("miou/", "map50/")), sync_dist=False)
 
     def configure_optimizers(self) -> dict[str, object]:
         spec = self.recipe.optimizer
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        plain = [p for p in self.model.parameters() if p.ndim <= 1]
+        trained = [p for p in self.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
-            [{"params": decayed}, {"params": plain, "weight_decay": 0.0}],
+            [
+                {"params": [p for p in trained if p.ndim > 1]},
+                {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+            ],
             spec.lr,
             weight_decay=spec.weight_decay,
         )
 
         def factor(step: int) -> float:
             warm = min(1.0, (step + 1) / max(1, spec.warmup_steps))
-            return warm * max(0.0, 1 - step / self.total_steps) ** spec.power
+            left = max(0.0, 1 - step / self.total_steps)
+            if spec.schedule == "cosine":
+                return warm * 0.5 * (1 - math.cos(math.pi * left))
+            return float(warm * left**spec.power)
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

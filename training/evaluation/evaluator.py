@@ -38,12 +38,15 @@ class Evaluator:
         void_id: int,
         tasks: Sequence[str] = ("segmentation",),
         teacher: bool = False,
+        thorough: bool = True,
     ) -> None:
         """Prepare.
 
         Args:
             classes: in the order of their ids. void_id: the id of pixels without a label.
             tasks: "segmentation", "detection" or both. teacher: whether a teacher's scores will be given.
+            thorough: contours and calibration too (`boundary_f`, `bf/<class>`, `ece`), which take most of
+                the time.
 
         Raises:
             TrainingError: an unknown task, or detection without a class of kind "thing".
@@ -58,8 +61,9 @@ class Evaluator:
         if "segmentation" in tasks:
             count = len(self.classes)
             self.metrics["confusion"] = MulticlassConfusionMatrix(count, void_id, validate_args=False)
-            self.metrics["boundary"] = BoundaryF(count, void_id)
-            self.metrics["calibration"] = CalibrationError(void_id)
+            if thorough:
+                self.metrics["boundary"] = BoundaryF(count, void_id)
+                self.metrics["calibration"] = CalibrationError(void_id)
         if teacher:
             self.metrics["teacher"] = TeacherAgreement()
         if "detection" in tasks:
@@ -104,9 +108,10 @@ class Evaluator:
         if has_mask is not None:
             labelled = torch.as_tensor(has_mask, device=ids.device).bool()
         ids = torch.where(labelled[:, None, None], ids, self.void_id)
+        log_confidence, prediction = student.max(1)
         if "confusion" in self.metrics:
-            log_confidence, prediction = student.max(1)
             self.metrics["confusion"].update(prediction, ids)
+        if "boundary" in self.metrics:
             self.metrics["boundary"].update(prediction, ids)
             self.metrics["calibration"].update(log_confidence.exp(), prediction, ids)
         if "teacher" in self.metrics:
@@ -160,10 +165,12 @@ class Evaluator:
             values = {name: metric.compute() for name, metric in self.metrics.items()}
         scores: dict[str, float] = {}
         if "confusion" in values:
-            iou, contours = iou_from_confusion(values["confusion"]), values["boundary"]
-            scores |= {"miou": float(iou.nanmean()), "boundary_f": float(contours.nanmean())}
-            scores |= {"ece": float(values["calibration"])}
-            scores |= self._by_class("iou", iou) | self._by_class("bf", contours)
+            iou = iou_from_confusion(values["confusion"])
+            scores |= {"miou": float(iou.nanmean())} | self._by_class("iou", iou)
+        if "boundary" in values:
+            contours = values["boundary"]
+            scores |= {"boundary_f": float(contours.nanmean()), "ece": float(values["calibration"])}
+            scores |= self._by_class("bf", contours)
         if "teacher" in values:
             agreement, divergence = values["teacher"]
             scores |= {"agreement": float(agreement), "teacher_kl": float(divergence)}

@@ -1,52 +1,78 @@
-"""Scores a bundle on a labelled folder, through the same runtime code that serves it on the vehicle."""
+"""Scores a bundle on a validation source, through the same runtime code that serves it on the vehicle."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import cv2
 import numpy as np
 from rich.progress import track
 
 from distill_perception.bundle import Bundle
 from distill_perception.engines import EngineSettings, open_engine
-from distill_perception.metrics import ConfusionMatrix
+from distill_perception.metrics import AveragePrecision, ConfusionMatrix
 from distill_perception.perceptor import Frame, Perceptor
-from training.data.labelled_folder import list_pairs
-from training.errors import TrainingError
+from training.data.sources.base import Source
+
+LOWEST_SCORE = 0.01  # average precision needs the detections that a vehicle would not publish
 
 
 @dataclass(frozen=True)
 class Score:
-    """mIoU of a bundle over a folder, from one confusion matrix."""
+    """Scores of a bundle over a source.
 
-    miou: float
-    iou: dict[str, float]
+    Attributes:
+        values: by name, as the recorded metrics of a run have them: miou, iou/CLASS, map50, map, ap/CLASS;
+            what has no label in the source is left out.
+        frames: number of frames.
+    """
+
+    values: dict[str, float]
     frames: int
 
 
 def evaluate_bundle(
-    bundle: Bundle, folder: Path, engine: str = "onnxruntime", precision: str = "auto"
+    bundle: Bundle, source: Source, name: str = "", engine: str = "onnxruntime", precision: str = "auto"
 ) -> Score:
-    """Run every frame of a labelled folder through the bundle, at camera resolution, without augmentation.
+    """Run every frame of a source through the bundle, at its own resolution, without augmentation.
+
+    Args:
+        source: in the bundle's class set. name: for the progress bar.
 
     Raises:
         TrainingError: frame or label unreadable. EngineError, BundleError: as for serving.
     """
     manifest = bundle.manifest
-    names = manifest.class_names
-    perceptor = Perceptor(bundle, open_engine(bundle, engine, EngineSettings(precision=precision)))
-    confusion = ConfusionMatrix(len(names))
-    pairs = list_pairs(folder)
-    for image_path, label_path in track(pairs, f"scoring {folder}", transient=True):
-        image = cv2.imread(str(image_path), cv2.IMREAD_COLOR)
-        label = cv2.imread(str(label_path), cv2.IMREAD_GRAYSCALE)
-        if image is None or label is None:
-            raise TrainingError(f"cannot decode {image_path if image is None else label_path}")
-        (seen,) = perceptor.perceive([Frame(image.astype(np.uint8), "bgr8")])
-        assert seen.mask is not None
-        confusion.update(label.astype(np.uint8), seen.mask)
+    opened = open_engine(bundle, engine, EngineSettings(precision=precision))
+    perceptor = Perceptor(bundle, opened, score_threshold=LOWEST_SCORE)
+    confusion = ConfusionMatrix(len(manifest.classes))
+    boxes = AveragePrecision([item.id for item in manifest.classes if item.kind == "thing"])
+    for index in track(range(len(source)), f"scoring {name} {precision} on {engine}", transient=True):
+        sample = source[index]
+        (seen,) = perceptor.perceive([Frame(sample.image, "rgb8")])
+        if seen.mask is not None and sample.has_mask:
+            confusion.update(sample.mask, seen.mask)
+        if "detection" in manifest.tasks and sample.has_boxes:
+            found = seen.detections
+            boxes.update(
+                np.array([item.box for item in found]),
+                np.array([item.score for item in found]),
+                np.array([item.label for item in found], int),
+                sample.boxes,
+                sample.labels,
+            )
     perceptor.close()
-    iou = {name: float(value) for name, value in zip(names, confusion.iou(), strict=True)}
-    return Score(confusion.miou(), iou, len(pairs))
+    values = _mask_scores(confusion, manifest.class_names) if "segmentation" in manifest.tasks else {}
+    if "detection" in manifest.tasks:
+        values |= _box_scores(boxes, manifest.class_names)
+    return Score({key: value for key, value in values.items() if not np.isnan(value)}, len(source))
+
+
+def _mask_scores(confusion: ConfusionMatrix, names: tuple[str, ...]) -> dict[str, float]:
+    by_class = zip(names, confusion.iou(), strict=True)
+    return {"miou": confusion.miou(), **{f"iou/{name}": float(value) for name, value in by_class}}
+
+
+def _box_scores(boxes: AveragePrecision, names: tuple[str, ...]) -> dict[str, float]:
+    scores = boxes.compute()
+    by_class = {f"ap/{names[label]}": value for label, value in scores.by_class.items()}
+    return {"map50": scores.map50, "map": scores.map, **by_class}

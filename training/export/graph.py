@@ -1,8 +1,9 @@
-"""The graph that is deployed: camera pixels in, class ids and confidence out, all per-pixel work inside."""
+"""The graph that is deployed: camera pixels in, class ids, confidence and boxes out, all work inside."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
@@ -10,46 +11,65 @@ import torch
 from torch import Tensor, nn
 
 from distill_perception.bundle import GRAPH_INPUT, METADATA_CLASSES, TASK_OUTPUTS
-from training.models.segmenter import Segmenter, upsample
+from distill_perception.manifest import Task
+from training.models.detection.decode import decode_detections
+from training.models.multi_task import MultiTaskNet
+from training.models.outputs import Outputs, upsample
 
 OPSET = 18
 
 
-class DeployedSegmenter(nn.Module):
-    """`forward(images uint8 [N,H,W,3] RGB)` -> mask uint8 [N,H,W], confidence uint8 [N,H/4,W/4].
+class DeployedNet(nn.Module):
+    """`forward(images uint8 [N,H,W,3] RGB)` -> the bundle contract's outputs, in its order.
 
-    Confidence is the largest softmax probability x 255 at the head's own resolution. The cast comes before
-    the transpose, as TensorRT refuses a uint8 transpose.
+    Segmentation: mask uint8 [N,H,W], confidence uint8 [N,H/s,W/s], the largest softmax probability x 255 at
+    the head's own resolution. Detection: boxes float32 [N,K,4], scores float32 [N,K], labels int64 [N,K]. The
+    cast comes before the transpose, as TensorRT refuses a uint8 transpose.
     """
 
-    def __init__(self, model: Segmenter) -> None:
+    def __init__(self, model: MultiTaskNet, max_detections: int = 100) -> None:
         super().__init__()
         self.model = model
+        self.max_detections = max_detections
 
-    def logits(self, images: Tensor) -> Tensor:
-        """Head logits float [N,C,H/4,W/4]."""
-        logits: Tensor = self.model(images.float().permute(0, 3, 1, 2))
-        return logits
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What the network does, in the contract's order."""
+        heads: dict[Task, nn.Module | None] = {
+            "segmentation": self.model.head,
+            "detection": self.model.detection_head,
+        }
+        return tuple(task for task, head in heads.items() if head is not None)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.logits(images)
+    def raw(self, images: Tensor) -> Outputs:
+        """Logits and detection maps of uint8 frames."""
+        out: Outputs = self.model(images.float().permute(0, 3, 1, 2))
+        return out
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        out = self.raw(images)
         height, width = images.shape[1], images.shape[2]
-        # Rows of pixels side by side: OpenVINO's argmax is ten times as fast on this layout (FP32).
-        full = upsample(logits, height, width).flatten(2)
-        mask = full.argmax(1).to(torch.uint8).reshape(-1, height, width)
-        confidence = (logits.softmax(1).amax(1) * 255).round().to(torch.uint8)
-        return mask, confidence
+        results: tuple[Tensor, ...] = ()
+        if out.logits is not None:
+            # Rows of pixels side by side: OpenVINO's argmax is ten times as fast on this layout (FP32).
+            full = upsample(out.logits, height, width).flatten(2)
+            mask = full.argmax(1).to(torch.uint8).reshape(-1, height, width)
+            confidence = (out.logits.softmax(1).amax(1) * 255).round().to(torch.uint8)
+            results += (mask, confidence)
+        if out.detection is not None:
+            results += decode_detections(out.detection, self.model.things, height, width, self.max_detections)
+        return results
 
 
-def write_onnx(model: Segmenter, classes: tuple[str, ...], size: tuple[int, int], path: Path) -> None:
+def write_onnx(net: DeployedNet, classes: Sequence[str], size: tuple[int, int], path: Path) -> None:
     """Write the deployed graph with a dynamic batch and the class names in its metadata.
 
     Args:
-        model: trained network; set to eval mode and contiguous layout.
+        net: trained network; set to eval mode and contiguous layout.
         classes: names in order of id.
         size: height, width of the graph's input.
     """
-    deployed = DeployedSegmenter(model.to(memory_format=torch.contiguous_format)).eval()
+    deployed = net.to(memory_format=torch.contiguous_format).eval()
     example = torch.zeros(2, *size, 3, dtype=torch.uint8)
     program = torch.onnx.export(
         deployed,
@@ -57,7 +77,7 @@ def write_onnx(model: Segmenter, classes: tuple[str, ...], size: tuple[int, int]
         dynamo=True,
         opset_version=OPSET,
         input_names=[GRAPH_INPUT],
-        output_names=list(TASK_OUTPUTS["segmentation"]),
+        output_names=[name for task in net.tasks for name in TASK_OUTPUTS[task]],
         dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1, max=64)}},
         verbose=False,
     )

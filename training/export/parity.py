@@ -2,59 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from distill_perception.bundle import Bundle
-from distill_perception.engines import ENGINES, EngineSettings, engine_problems, open_engine
+from distill_perception.bundle import TASK_OUTPUTS, Bundle
+from distill_perception.engines import EngineSettings, available_engines, open_engine
+from distill_perception.vision.boxes import iou_matrix
 from training.errors import TrainingError
-from training.export.graph import DeployedSegmenter
+from training.export.graph import DeployedNet
 
 MIN_AGREEMENT = 0.999
 MAX_CONFIDENCE_STEPS = 3
+# A detection is the same one if class, score and place are.
+MIN_SCORE, MAX_SCORE_DIFFERENCE, MIN_IOU = 0.1, 0.02, 0.95
+MIN_BOX_AGREEMENT = 0.98
+
+Answer = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How one engine compares with torch over the frames."""
+    """How one engine compares with torch over the frames; None for tasks that the network does not do."""
 
     engine: str
     frames: int
-    mask_agreement: float
-    max_confidence_difference: int
+    mask_agreement: float | None = None
+    max_confidence_difference: int | None = None
+    box_agreement: float | None = None
 
     @property
-    def passes(self) -> bool:
-        """Within the gate's limits."""
-        close = self.max_confidence_difference <= MAX_CONFIDENCE_STEPS
-        return self.mask_agreement >= MIN_AGREEMENT and close
+    def problem(self) -> str | None:
+        """What is outside the gate's limits; None if nothing is."""
+        if self.mask_agreement is not None and self.mask_agreement < MIN_AGREEMENT:
+            wanted = f"at least {MIN_AGREEMENT:.1%} wanted"
+            return f"agrees with torch on {self.mask_agreement:.4%} of pixels ({wanted})"
+        difference = self.max_confidence_difference
+        if difference is not None and difference > MAX_CONFIDENCE_STEPS:
+            return (
+                f"has confidences up to {difference}/255 from torch's (at most {MAX_CONFIDENCE_STEPS} wanted)"
+            )
+        if self.box_agreement is not None and self.box_agreement < MIN_BOX_AGREEMENT:
+            wanted = f"at least {MIN_BOX_AGREEMENT:.0%} wanted"
+            return f"agrees with torch on {self.box_agreement:.2%} of detections ({wanted})"
+        return None
 
 
-def measure_parity(model: DeployedSegmenter, bundle: Bundle, frames: NDArray[np.uint8]) -> list[Parity]:
+def measure_parity(net: DeployedNet, bundle: Bundle, frames: NDArray[np.uint8]) -> list[Parity]:
     """Compare every CPU engine that works here with torch in float32.
 
     Args:
         frames: uint8 [N,H,W,3] in the bundle's size and channel order.
     """
+    names = [name for task in net.tasks for name in TASK_OUTPUTS[task]]
     with torch.inference_mode():
-        expected = [tuple(t.numpy() for t in model(torch.from_numpy(f[None]))) for f in frames]
+        answers = [net(torch.from_numpy(frame[None])) for frame in frames]
+    expected = [dict(zip(names, (part.numpy() for part in answer), strict=True)) for answer in answers]
     results = []
-    for name in ENGINES:
-        if engine_problems()[name] is not None:
-            continue
+    for name in available_engines():
         engine = open_engine(bundle, name, EngineSettings("fp32"))
-        agreement, worst = 0.0, 0
-        for frame, (mask, confidence) in zip(frames, expected, strict=True):
-            found = engine.infer(frame[None])
-            agreement += float((found["mask"] == mask).mean())
-            difference = np.abs(found["confidence"].astype(int) - confidence.astype(int)).max()
-            worst = max(worst, int(difference))
+        found = [{k: v.copy() for k, v in engine.infer(frame[None]).items()} for frame in frames]
         engine.close()
-        results.append(Parity(name, len(frames), agreement / len(frames), worst))
+        results.append(_compare(name, expected, found))
     return results
+
+
+def _compare(engine: str, expected: list[Answer], found: list[Answer]) -> Parity:
+    pairs = list(zip(expected, found, strict=True))
+    masks: float | None = None
+    confidence: int | None = None
+    boxes: float | None = None
+    if "mask" in expected[0]:
+        masks = float(np.mean([(a["mask"] == b["mask"]).mean() for a, b in pairs]))
+        steps = [np.abs(a["confidence"].astype(int) - b["confidence"].astype(int)).max() for a, b in pairs]
+        confidence = int(max(steps))
+    if "boxes" in expected[0]:
+        same = [share for pair in pairs for share in (_found_again(*pair), _found_again(*pair[::-1]))]
+        boxes = float(np.mean(same))
+    return Parity(engine, len(pairs), masks, confidence, boxes)
+
+
+def _found_again(one: Answer, other: Answer) -> float:
+    """Share of one answer's detections that the other has too; 1 if there is none."""
+    keep = one["scores"][0] >= MIN_SCORE
+    if not keep.any():
+        return 1.0
+    near = iou_matrix(one["boxes"][0][keep], other["boxes"][0]) >= MIN_IOU
+    same = one["labels"][0][keep][:, None] == other["labels"][0][None]
+    close = np.abs(one["scores"][0][keep][:, None] - other["scores"][0][None]) <= MAX_SCORE_DIFFERENCE
+    return float((near & same & close).any(1).mean())
 
 
 def require_parity(results: list[Parity]) -> None:
@@ -66,10 +106,5 @@ def require_parity(results: list[Parity]) -> None:
     if not results:
         raise TrainingError("parity: no engine is installed to compare with; pip install onnxruntime")
     for result in results:
-        if not result.passes:
-            raise TrainingError(
-                f"parity: {result.engine} agrees with torch on {result.mask_agreement:.4%} of pixels "
-                f"(at least {MIN_AGREEMENT:.1%} wanted), confidence differs by up to "
-                f"{result.max_confidence_difference}/255 (at most {MAX_CONFIDENCE_STEPS}); "
-                "no bundle was written"
-            )
+        if result.problem is not None:
+            raise TrainingError(f"parity: {result.engine} {result.problem}; no bundle was written")

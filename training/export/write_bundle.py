@@ -25,21 +25,26 @@ from distill_perception.bundle import (
 )
 from distill_perception.engines import available_engines
 from training.compression.quantize import quantize_onnx
-from training.data.class_sets import CAMVID, CAMVID_NAMES
-from training.data.labelled_folder import list_pairs, read_sample
-from training.data.sample import VOID_ID
+from training.data.class_set import ClassSet
+from training.data.class_sets import class_set
+from training.data.module import prepare_source
+from training.data.source_spec import AnySource
+from training.data.sources import open_source
+from training.data.sources.base import Mapped
 from training.errors import TrainingError
 from training.export.evaluate import evaluate_bundle
-from training.export.graph import DeployedSegmenter, write_onnx
+from training.export.graph import DeployedNet, write_onnx
 from training.export.parity import Parity, measure_parity, require_parity
-from training.models.segmenter import Segmenter, count_parameters
-from training.recipe import Recipe, SourceSpec
+from training.models.multi_task import MultiTaskNet, count_parameters
+from training.recipe import Recipe
 from training.run_folder import PROVENANCE, RESULT, load_model, read_json
+from training.teachers.spec import title
 
 ONNX_NAME = "student.onnx"
 INT8_NAME = "student_int8.onnx"
 PARITY_FRAMES = 8
 CALIBRATION_FRAMES = 64
+MAIN_SCORES = ("miou", "map50")  # the gate looks at these; scores by class are recorded beside them
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class ExportRequest:
         compare: other finished runs whose result is recorded too (teacher, labels only).
         command: the command line, recorded with every metric.
         int8: also write an INT8 form.
-        max_miou_drop: what the INT8 form may lose against fp32, on the first validation folder.
+        max_drop: what the INT8 form may lose in mIoU and mAP50 against fp32, on the first validation source.
     """
 
     run: Path
@@ -63,39 +68,40 @@ class ExportRequest:
     compare: tuple[Path, ...]
     command: str
     int8: bool = False
-    max_miou_drop: float = 0.01
+    max_drop: float = 0.01
 
 
 def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     """Export, check and score a run.
 
     Raises:
-        TrainingError: the run is not finished, or the engines do not agree with torch.
+        TrainingError: the run is not finished, the engines do not agree with torch, or INT8 loses too much.
     """
     recipe, model = load_model(request.run)
     read_json(request.run, RESULT)  # a run that did not end is not shipped
+    classes = class_set(recipe.data.class_set)
+    net = DeployedNet(model, recipe.model.detection.max_detections)
     request.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=request.out.parent, prefix=".export-") as scratch:
         folder = Path(scratch) / request.out.name
         folder.mkdir()
         files = {"fp32": folder / ONNX_NAME}
-        write_onnx(model, CAMVID_NAMES, recipe.data.size, files["fp32"])
+        write_onnx(net, classes.names, recipe.data.size, files["fp32"])
         if request.int8:
             files["int8"] = folder / INT8_NAME
-            quantize_onnx(
-                files["fp32"], files["int8"], _frames(recipe, recipe.data.train, CALIBRATION_FRAMES)
-            )
-        write_manifest(folder, _manifest(request, recipe, model, files, ()))
+            calibration = _frames(recipe, classes, recipe.data.train, CALIBRATION_FRAMES)
+            quantize_onnx(files["fp32"], files["int8"], calibration)
+        write_manifest(folder, _manifest(request, recipe, net, classes, files, ()))
         draft = load_bundle(folder)
-        frames = np.stack(list(_frames(recipe, recipe.data.val[:1], PARITY_FRAMES)))
-        parity = measure_parity(DeployedSegmenter(model), draft, frames)
+        frames = np.stack(list(_frames(recipe, classes, recipe.data.val[:1], PARITY_FRAMES)))
+        parity = measure_parity(net, draft, frames)
         require_parity(parity)
         metrics = (
-            *_scores(request, draft, recipe.data.val),
+            *_scores(request, draft, recipe, classes),
             *_compared(request),
             *_parity_metrics(request, parity),
         )
-        write_manifest(folder, _manifest(request, recipe, model, files, metrics))
+        write_manifest(folder, _manifest(request, recipe, net, classes, files, metrics))
         load_bundle(folder)
         if request.out.exists():
             shutil.rmtree(request.out)
@@ -103,15 +109,18 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     return load_bundle(request.out), parity
 
 
-def _frames(recipe: Recipe, sources: Sequence[SourceSpec], count: int) -> Iterator[NDArray[np.uint8]]:
-    """About `count` frames spread evenly over labelled folders, uint8 [H,W,3] RGB."""
-    pairs = [pair for source in sources for pair in list_pairs(source.path)]
-    step = max(1, len(pairs) // count)
-    return (read_sample(image, label, recipe.data.size).image for image, label in pairs[::step])
+def _frames(
+    recipe: Recipe, classes: ClassSet, sources: Sequence[AnySource], count: int
+) -> Iterator[NDArray[np.uint8]]:
+    """About `count` frames spread evenly over sources, uint8 [H,W,3] RGB of the recipe's size."""
+    opened = [prepare_source(source, recipe.data, classes) for source in sources]
+    step = max(1, sum(map(len, opened)) // count)
+    places = [(source, index) for source in opened for index in range(len(source))]
+    return (source[index].image for source, index in places[::step])
 
 
-def _scores(request: ExportRequest, bundle: Bundle, sources: Sequence[SourceSpec]) -> list[Metric]:
-    """mIoU by source, engine and precision; IoU by class for fp32 on the first engine.
+def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe, classes: ClassSet) -> list[Metric]:
+    """Main scores by source, engine and precision; scores by class for fp32.
 
     Raises:
         TrainingError: a reduced precision loses more than its budget on the first source.
@@ -121,25 +130,28 @@ def _scores(request: ExportRequest, bundle: Bundle, sources: Sequence[SourceSpec
     def note(name: str, value: float, data: str) -> None:
         metrics.append(Metric(name=name, value=round(value, 4), data=data, command=request.command))
 
-    for source in sources:
-        full = evaluate_bundle(bundle, source.path, "onnxruntime", "fp32")
-        data = f"{source.name} val, {full.frames} frames"
-        note("miou", full.miou, f"{data}, fp32 on onnxruntime")
-        for name, value in full.iou.items():
-            if not np.isnan(value):
-                note(f"iou/{name}", value, f"{data}, fp32 on onnxruntime")
-        for engine, precision in product(available_engines(), bundle.manifest.precisions):
-            if precision == "fp32":
-                continue
-            reduced = evaluate_bundle(bundle, source.path, engine, precision)
-            note("miou", reduced.miou, f"{data}, {precision} on {engine}")
-            drop = full.miou - reduced.miou
-            if source is sources[0] and drop > request.max_miou_drop:
-                raise TrainingError(
-                    f"{precision} on {engine} loses {drop:.4f} mIoU on {source.name} (fp32 {full.miou:.4f}), "
-                    f"more than --max-miou-drop {request.max_miou_drop:g}; no bundle was written"
-                )
+    for spec in recipe.data.val:
+        source = Mapped(open_source(spec), classes, spec.classes)
+        full = evaluate_bundle(bundle, source, spec.name, "onnxruntime", "fp32")
+        data = f"{spec.name} val, {full.frames} frames"
+        for name, value in full.values.items():
+            note(name, value, f"{data}, fp32 on onnxruntime")
+        reduced = [item for item in bundle.manifest.precisions if item != "fp32"]
+        for engine, precision in product(available_engines(), reduced):
+            found = evaluate_bundle(bundle, source, spec.name, engine, precision).values
+            for name in (name for name in MAIN_SCORES if name in full.values):
+                note(name, found[name], f"{data}, {precision} on {engine}")
+                if spec is recipe.data.val[0]:
+                    _require_budget(f"{precision} on {engine}", name, full.values[name], found[name], request)
     return metrics
+
+
+def _require_budget(what: str, name: str, full: float, found: float, request: ExportRequest) -> None:
+    if full - found > request.max_drop:
+        raise TrainingError(
+            f"{what} loses {full - found:.4f} {name} (fp32 {full:.4f}), more than --max-drop "
+            f"{request.max_drop:g}; no bundle was written"
+        )
 
 
 def _compared(request: ExportRequest) -> list[Metric]:
@@ -147,48 +159,49 @@ def _compared(request: ExportRequest) -> list[Metric]:
     for run in (request.run, *request.compare):
         result, provenance = read_json(run, RESULT), read_json(run, PROVENANCE)
         for name, value in result["metrics"].items():
-            if name.startswith("miou/") and value is not None:
-                data = f"{name.removeprefix('miou/')} val, torch, run {run.name}, {result['epochs']} epochs"
+            kind, _, source = name.partition("/")
+            if kind in MAIN_SCORES and value is not None:
+                data = f"{source} val, torch, run {run.name}, {result['epochs']} epochs"
                 data += f", seed {provenance['seed']}, {provenance['git_hash'][:12]}"
+                command = provenance["command"]
                 metrics.append(
-                    Metric(name="miou/torch", value=round(value, 4), data=data, command=provenance["command"])
+                    Metric(name=f"{kind}/torch", value=round(value, 4), data=data, command=command)
                 )
     return metrics
 
 
 def _parity_metrics(request: ExportRequest, parity: Sequence[Parity]) -> list[Metric]:
-    return [
-        Metric(
-            name="mask_agreement_with_torch",
-            value=round(result.mask_agreement, 6),
-            data=f"{result.frames} val frames, {result.engine}",
-            command=request.command,
-        )
-        for result in parity
-    ]
+    metrics = []
+    for result in parity:
+        shares = {"mask": result.mask_agreement, "box": result.box_agreement}
+        for what, value in shares.items():
+            if value is not None:
+                data = f"{result.frames} val frames, {result.engine}"
+                name = f"{what}_agreement_with_torch"
+                metrics.append(Metric(name=name, value=round(value, 6), data=data, command=request.command))
+    return metrics
 
 
 def _manifest(
     request: ExportRequest,
     recipe: Recipe,
-    model: Segmenter,
+    net: DeployedNet,
+    classes: ClassSet,
     files: Mapping[str, Path],
     metrics: Sequence[Metric],
 ) -> Manifest:
     provenance = read_json(request.run, PROVENANCE)
-    size = InputSpec(
-        height=recipe.data.size[0], width=recipe.data.size[1], channel_order="rgb", resize="letterbox"
-    )
-    teacher = recipe.teacher.run.name if recipe.teacher is not None else "none, labels only"
     try:
         return Manifest(
             name=request.out.name,
             version=request.version,
-            description=f"{recipe.model.encoder}, {count_parameters(model) / 1e6:.2f} M parameters",
-            tasks=("segmentation",),
-            classes=CAMVID,
-            void_id=VOID_ID,
-            input=size,
+            description=_description(recipe, net.model),
+            tasks=net.tasks,
+            classes=classes.classes,
+            void_id=classes.void_id,
+            input=InputSpec(
+                height=recipe.data.size[0], width=recipe.data.size[1], channel_order="rgb", resize="letterbox"
+            ),
             precisions={
                 name: ModelFile(file=file.name, sha256=sha256_of(file)) for name, file in files.items()
             },
@@ -197,7 +210,7 @@ def _manifest(
                 recipe=recipe.name,
                 git_hash=provenance["git_hash"],
                 seed=provenance["seed"],
-                teacher=teacher,
+                teacher="none, labels only" if recipe.teacher is None else title(recipe.teacher),
                 date=provenance["date"],
                 command=provenance["command"],
             ),
@@ -206,3 +219,7 @@ def _manifest(
         )
     except ValueError as error:
         raise TrainingError(f"cannot describe {request.out} in a manifest: {error}") from error
+
+
+def _description(recipe: Recipe, model: MultiTaskNet) -> str:
+    return f"{recipe.model.encoder}, {count_parameters(model) / 1e6:.2f} M parameters"

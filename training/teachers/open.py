@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from training.data.class_set import ClassSet
-from training.data.class_sets import CLASS_SETS
+from training.data.class_sets import class_set as class_set_named
 from training.teachers.base import Teacher
 from training.teachers.cache.teacher import CachedTeacher
 from training.teachers.class_mapping import Table, map_classes
@@ -18,9 +17,6 @@ from training.teachers.huggingface.semantic import SemanticTeacher
 from training.teachers.huggingface.universal import UniversalTeacher, semantic_task_tokens
 from training.teachers.run import RunTeacher
 from training.teachers.spec import MemberSpec, TeacherSpec, title
-
-if TYPE_CHECKING:
-    from training.recipe import Recipe
 
 MAPPING = "teacher.mapping"
 
@@ -48,7 +44,7 @@ def open_teacher(spec: TeacherSpec, class_set: ClassSet, stride: int = 4) -> Tea
     about = {
         "teacher": title(spec),
         "classes": class_set.names,
-        "spec": spec.model_dump(mode="json", exclude={"cache"}, exclude_defaults=True),
+        "spec": spec.model_dump(mode="json", exclude={"cache"}, exclude_none=True),
     }
     limit = int(spec.cache.limit_gb * 1e9)
     return CachedTeacher(teacher, fingerprint(teacher, class_set.names), spec.cache.folder, limit, about)
@@ -70,7 +66,7 @@ def _open_run(folder: Path, class_set: ClassSet, table: Table) -> RunTeacher:
     from training.run_folder import load_model
 
     recipe, model = load_model(folder)
-    own = _class_set_of(recipe)
+    own = class_set_named(recipe.data.class_set)
     classes = things = None
     if model.head is not None:
         classes = map_classes(own.names, class_set, table, MAPPING)
@@ -79,11 +75,6 @@ def _open_run(folder: Path, class_set: ClassSet, table: Table) -> RunTeacher:
         thing_table = {item.name: table[item.name] for item in class_set.things if item.name in table}
         things = map_classes(names, class_set, thing_table, MAPPING, things=True)
     return RunTeacher(model, classes, things, recipe.model.model_dump(mode="json"))
-
-
-def _class_set_of(recipe: Recipe) -> ClassSet:
-    """The class set that a run was trained on: recipes know one."""
-    return CLASS_SETS["camvid"]
 
 
 def _open_checkpoint(spec: MemberSpec, class_set: ClassSet, stride: int) -> Teacher:

@@ -1,0 +1,43 @@
+"""The losses on labels: masks and boxes, whichever a frame has."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from training.data.sample import Batch
+from training.distillation.losses import cross_entropy, lovasz_softmax
+from training.models.detection.loss import BOX_WEIGHT, HEATMAP_WEIGHT, detection_losses
+from training.models.detection.targets import detection_targets
+from training.models.outputs import Outputs, upsample
+from training.recipe import LossSpec
+
+
+def label_losses(
+    spec: LossSpec, out: Outputs, batch: Batch, void_id: int, class_weights: Tensor, things: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The weighted sum over the tasks that the network does, and each unweighted term by name.
+
+    Args:
+        class_weights: float [C], of the cross-entropy. things: int64 [T], class ids of the heatmap.
+    """
+    total = class_weights.new_zeros(())
+    terms: dict[str, Tensor] = {}
+    if out.logits is not None:
+        logits, height, width = out.logits.float(), *batch.masks.shape[-2:]
+        terms["cross_entropy"] = cross_entropy(
+            upsample(logits, height, width), batch.masks, void_id, class_weights
+        )
+        total = total + spec.cross_entropy * terms["cross_entropy"]
+        if spec.lovasz > 0:
+            small = F.interpolate(batch.masks[:, None].float(), size=logits.shape[-2:], mode="nearest")
+            terms["lovasz"] = lovasz_softmax(logits, small[:, 0].long(), void_id)
+            total = total + spec.lovasz * terms["lovasz"]
+    if out.detection is not None:
+        maps = out.detection
+        shape = (maps.heatmap.shape[-2], maps.heatmap.shape[-1])
+        targets = detection_targets(batch.boxes, batch.labels, batch.has_boxes, things, shape, maps.stride)
+        found = detection_losses(maps, targets)
+        terms |= found
+        total = total + spec.detection * (HEATMAP_WEIGHT * found["heatmap"] + BOX_WEIGHT * found["box"])
+    return total, terms
