@@ -20,22 +20,24 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
 from distill_perception.ros.transport import use_large_messages
-from training.models.segmenter import Segmenter, upsample
+from training.data.class_sets import class_set
+from training.models.multi_task import MultiTaskNet
+from training.models.outputs import upsample
 from training.recipe import load_recipe
-from training.run_folder import load_model
+from training.run_folder import build_model, load_model
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (360, 480)
-CLASSES = 11
 FLAG = "--channels-last"
 
 
-def student(run_folder: str | None = None) -> Segmenter:
+def student(run_folder: str | None = None) -> MultiTaskNet:
     """The trained student, or one of the same shape with random weights, which is as fast."""
     if run_folder:
         return load_model(Path(run_folder))[1]
-    spec = load_recipe(ROOT / "training" / "recipes" / "camvid_lite0.yaml").model
-    return Segmenter(spec.model_copy(update={"pretrained": False}), CLASSES).eval()
+    recipe = load_recipe(ROOT / "training" / "recipes" / "camvid_lite0.yaml")
+    spec = recipe.model.model_copy(update={"pretrained": False})
+    return build_model(spec, class_set(recipe.data.class_set)).eval()
 
 
 def to_cv2(message: Image) -> np.ndarray:
@@ -65,7 +67,7 @@ def main(*arguments: str) -> None:
         picture = cv2.resize(to_cv2(message), (SIZE[1], SIZE[0]))
         with torch.no_grad():
             images = torch.from_numpy(picture).permute(2, 0, 1)[None].float().contiguous(memory_format=layout)
-            mask = upsample(model(images), *SIZE).argmax(1)[0].to(torch.uint8).numpy()
+            mask = upsample(model(images).logits, *SIZE).argmax(1)[0].to(torch.uint8).numpy()
         mask = cv2.resize(mask, (message.width, message.height), interpolation=cv2.INTER_NEAREST)
         answer = to_message(mask)
         answer.header = message.header
