@@ -12,14 +12,14 @@ from torch import Tensor
 
 # exp(-100) is 0 in float32 and stays below 1e-10 at every temperature up to 4.
 LOG_ZERO = -100.0
-# float32 cannot tell 1 - mass from 0 any finer.
-_LOG_NO_MASS = -16.0
+# A sum of float32 probabilities that lacks no more than this lacks nothing.
+_ROUNDING = 1e-5
 
 
 def missing_mass(log_probs: Tensor) -> Tensor:
-    """log of the mass that is in none of the classes, float [N,1,h,w], at least -16."""
-    present = log_probs.float().logsumexp(1, keepdim=True).clamp(max=0.0)
-    return torch.log(-torch.expm1(present)).clamp(min=_LOG_NO_MASS)
+    """log of the mass that is in none of the classes, float [N,1,h,w]; `LOG_ZERO` if nothing is missing."""
+    missing = -torch.expm1(log_probs.float().logsumexp(1, keepdim=True))
+    return torch.where(missing > _ROUNDING, missing.clamp(min=_ROUNDING).log(), LOG_ZERO)
 
 
 def with_missing(log_probs: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class Sections:
 
     def about(self) -> dict[str, Any]:
         """For provenance files."""
-        spec = self.teacher.model_dump(mode="json", exclude={"cache"}, exclude_defaults=True)
+        spec = self.teacher.model_dump(mode="json", exclude={"cache"}, exclude_none=True)
         return {"teacher": title(self.teacher), "teacher_spec": spec}
 
 

@@ -25,8 +25,9 @@ def place_maps(
 ) -> DetectionMaps:
     """Detection maps of a view of `view` pixels on the grid of the frame of `frame` pixels.
 
-    Heatmap probabilities are interpolated bilinearly; a cell's box is that of the nearest cell of the view,
-    scaled, mirrored and measured from the new cell's centre. On the same grid nothing changes.
+    A cell's heatmap probability is the largest of the view's cells that it covers, so that peaks stay, or
+    interpolated bilinearly where those are as large or larger. Its box is that of the nearest one, scaled,
+    mirrored and measured from the new cell's centre. On the same grid nothing changes.
 
     Args:
         view: height, width of the frame that the teacher saw.
@@ -35,22 +36,29 @@ def place_maps(
     """
     if view == frame and stride == maps.stride and not flip:
         return maps
+    scale = view[0] / frame[0], view[1] / frame[1]
     x, y = centres(*(math.ceil(side / stride) for side in frame), stride, maps.heatmap.device)
-    # -1 and 1 are the outer borders of the view's map, as grid_sample has it.
-    across = (frame[1] - x if flip else x) * (view[1] / frame[1]) / (maps.stride * maps.size.shape[-1])
-    down = y * (view[0] / frame[0]) / (maps.stride * maps.size.shape[-2])
-    grid = torch.stack(torch.meshgrid(across * 2 - 1, down * 2 - 1, indexing="xy"), -1)
-    grid = grid.expand(len(maps.heatmap), -1, -1, -1)
 
-    def sample(values: Tensor, mode: str) -> Tensor:
+    def sample(values: Tensor, mode: str, dx: float = 0.0, dy: float = 0.0) -> Tensor:
+        """Values of the view's cells at the new cells' centres, moved by (dx, dy) pixels of the frame."""
+        across = (frame[1] - x - dx if flip else x + dx) * scale[1] / (maps.stride * values.shape[-1])
+        down = (y + dy) * scale[0] / (maps.stride * values.shape[-2])
+        # -1 and 1 are the outer borders of the view's map, as grid_sample has it.
+        grid = torch.stack(torch.meshgrid(across * 2 - 1, down * 2 - 1, indexing="xy"), -1)
+        grid = grid.expand(len(values), -1, -1, -1)
         return F.grid_sample(values, grid, mode=mode, padding_mode="border", align_corners=False)
 
-    heat = sample(maps.heatmap.float().sigmoid(), "bilinear").clamp(1e-6, 1 - 1e-6).logit()
-    ratio = frame[1] / view[1], frame[0] / view[0]
+    probability = maps.heatmap.float().sigmoid()
+    if stride * min(scale) > maps.stride:
+        quarter = stride / 4
+        corners = [(dx, dy) for dx in (-quarter, quarter) for dy in (-quarter, quarter)]
+        heat = torch.stack([sample(probability, "nearest", *corner) for corner in corners]).amax(0)
+    else:
+        heat = sample(probability, "bilinear")
     left, top, right, bottom = sample(absolute_boxes(maps), "nearest").unbind(1)
-    left, right = left * ratio[0], right * ratio[0]
+    left, right = left / scale[1], right / scale[1]
     if flip:
         left, right = frame[1] - right, frame[1] - left
-    columns, rows = x, y[:, None]
-    sides = [columns - left, rows - top * ratio[1], right - columns, bottom * ratio[1] - rows]
-    return DetectionMaps(heat, (torch.stack(sides, 1) / stride).clamp(min=MIN_DISTANCE), stride)
+    sides = [x - left, y[:, None] - top / scale[0], right - x, bottom / scale[0] - y[:, None]]
+    size = (torch.stack(sides, 1) / stride).clamp(min=MIN_DISTANCE)
+    return DetectionMaps(heat.clamp(1e-6, 1 - 1e-6).logit(), size, stride)

@@ -37,10 +37,9 @@ def reference(folder: Path, processor: object, threshold: float) -> list[dict[st
     inputs = processor(list(batch), return_tensors="pt")  # type: ignore[operator]
     with torch.no_grad():
         out = model(pixel_values=inputs["pixel_values"])
-    found = processor.post_process_object_detection(  # type: ignore[attr-defined]
+    return processor.post_process_object_detection(  # type: ignore[attr-defined]
         out, threshold=threshold, target_sizes=[(HEIGHT, WIDTH)] * 2
     )
-    return found
 
 
 def boxes_by_class(item: ScoredBoxes, channel: int, threshold: float) -> Tensor:

@@ -58,7 +58,7 @@ class ArrayStore:
     def get(self, key: str) -> Arrays | None:
         """The arrays of an entry; None if it is absent or damaged."""
         try:
-            with np.load(self.path(key), allow_pickle=False) as entry:
+            with self.path(key).open("rb") as file, np.load(file, allow_pickle=False) as entry:
                 return {name: entry[name] for name in entry.files}
         except FileNotFoundError:
             return None

@@ -1,0 +1,128 @@
+"""`python -m training.teachers fill` and `label`, from a recipe with a tiny Hugging Face teacher."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import yaml
+
+pytest.importorskip("transformers", reason="HF teachers NOT TESTED: pip install transformers")
+
+
+from tests.support.tiny_training import write_color_blocks
+from tests.training.teachers import tiny_checkpoints as tiny
+from training.data.class_sets import CLASS_SETS
+from training.data.source_spec import FolderSpec
+from training.data.sources import open_source
+from training.errors import TrainingError
+from training.teachers.__main__ import main
+from training.teachers.sections import (
+    frames_to_label,
+    open_cached_teacher,
+    read_sections,
+    training_frames,
+)
+
+
+class Done(NamedTuple):
+    code: object
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("commands")
+    tiny.segformer(root / "checkpoint", tiny.CITYSCAPES)
+    write_color_blocks(root / "blocks", 5)
+    content = {
+        "name": "tiny",
+        "data": {
+            "size": [48, 72],
+            "train": [{"name": "blocks", "path": str(root / "blocks"), "repeat": 3}],
+            "val": [{"name": "blocks", "path": str(root / "blocks")}],
+        },
+        "teacher": {
+            "huggingface": str(root / "checkpoint"),
+            "size": "image",
+            "tta": {"flip": True},
+            "cache": str(root / "cache"),
+        },
+        "loss": {"kl": 1.0},
+    }
+    (root / "recipe.yaml").write_text(yaml.safe_dump(content))
+    return root / "recipe.yaml"
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """The command in this process: importing torch and transformers anew takes seconds."""
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr("sys.argv", ["python -m training.teachers", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main()
+        return Done(caught.value.code, *capfd.readouterr())
+
+    return run
+
+
+def test_fill_then_read_in_the_data_pipeline(recipe: Path, command: Callable[..., Done]) -> None:
+    first = command("fill", recipe)
+    assert first.code == 0, first.err
+    assert "5 frames asked, 0 were there" in first.out
+    assert "0 frames asked, 5 were there" in command("fill", recipe).out
+    sections = read_sections(recipe)
+    reader = open_cached_teacher(sections).reader()
+    frames = training_frames(sections)
+    assert len(frames) == 5
+    for index in range(5):
+        plane = reader.outputs_for(frames[index].image).plane(48, 72)
+        assert plane.shape == (48, 72, 12)
+        assert plane.dtype == np.uint8
+
+
+def test_label_writes_a_folder_to_train_on(
+    recipe: Path, tmp_path: Path, command: Callable[..., Done]
+) -> None:
+    data = recipe.parent / "blocks" / "images"
+    done = command("label", recipe, "--data", data, "--out", tmp_path / "out", "--confidence", "0.2")
+    assert done.code == 0, done.err
+    source = open_source(FolderSpec(name="mine", path=tmp_path / "out"))
+    assert len(source) == 5
+    assert source.class_set.names == CLASS_SETS["camvid"].names
+    told = json.loads((tmp_path / "out" / "pseudo_labels.json").read_text())
+    assert told["teacher_spec"]["tta"] == {"flip": True, "scales": [1.0]}
+    assert "training.teachers label" in told["command"]
+
+
+def test_mistakes_are_one_line_and_exit_code_2(recipe: Path, command: Callable[..., Done]) -> None:
+    data = recipe.parent / "blocks" / "images"
+    refused = command("label", recipe, "--data", data, "--out", data)
+    assert refused.code == 2
+    assert refused.err.splitlines()[-1].startswith("error:")
+    assert (
+        "CLASS=VALUE"
+        in command("label", recipe, "--data", data, "--out", data, "--class-confidence", "x").err
+    )
+
+
+def test_mistakes_in_a_recipe_name_the_section(recipe: Path, tmp_path: Path) -> None:
+    content = yaml.safe_load(recipe.read_text())
+    path = tmp_path / "r.yaml"
+    path.write_text(yaml.safe_dump({**content, "teacher": {"hugingface": "x"}}))
+    with pytest.raises(TrainingError, match=r"teacher: unknown key 'hugingface' .did you mean"):
+        read_sections(path)
+    path.write_text(yaml.safe_dump({"data": content["data"]}))
+    with pytest.raises(TrainingError, match="has no teacher section"):
+        read_sections(path)
+    del content["teacher"]["cache"]
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(TrainingError, match=r"teacher\.cache is missing"):
+        open_cached_teacher(read_sections(path))
+    with pytest.raises(TrainingError, match=r"unknown format 'imges' .did you mean 'images'"):
+        frames_to_label(tmp_path, "imges")
