@@ -32,6 +32,7 @@ def donor(has_boxes: bool = True) -> Sample:
     """A pole and two pedestrians who touch; a third of a few pixels."""
     image, mask = np.zeros((80, 120, 3), np.uint8), np.full((80, 120), ROAD, np.uint8)
     image[5:60, 20:23], mask[5:60, 20:23] = POLE_COLOR, POLE
+    image[5:8, 23:33], mask[5:8, 23:33] = POLE_COLOR, POLE  # its arm
     image[40:60, 60:80], mask[40:60, 60:80] = PERSON_COLOR, PEDESTRIAN
     image[70:72, 0:3], mask[70:72, 0:3] = PERSON_COLOR, PEDESTRIAN
     boxes = np.array([[60, 40, 70, 60], [70, 40, 80, 60], [0, 70, 3, 72]], np.float32)
@@ -48,12 +49,12 @@ def test_boxed_things_are_pieces_and_connected_parts_where_there_are_no_boxes() 
     ids = [POLE, PEDESTRIAN]
     boxed = pieces(donor(), ids, 40)
     assert [(p.class_id, p.left, p.top, int(p.shape.sum())) for p in boxed] == [
-        (POLE, 20, 5, 165),
+        (POLE, 20, 5, 195),
         (PEDESTRIAN, 60, 40, 200),
         (PEDESTRIAN, 70, 40, 200),
     ]
     connected = pieces(donor(has_boxes=False), ids, 40)
-    assert [(p.class_id, int(p.shape.sum())) for p in connected] == [(POLE, 165), (PEDESTRIAN, 400)]
+    assert [(p.class_id, int(p.shape.sum())) for p in connected] == [(POLE, 195), (PEDESTRIAN, 400)]
     assert pieces(dataclasses.replace(donor(), has_mask=False), ids, 40) == []
 
 
