@@ -81,9 +81,10 @@ def test_fill_then_read_in_the_data_pipeline(recipe: Path, command: Callable[...
     frames = training_frames(sections)
     assert len(frames) == 5
     for index in range(5):
-        plane = reader.outputs_for(frames[index].image).plane(48, 72)
-        assert plane.shape == (48, 72, 12)
-        assert plane.dtype == np.uint8
+        codes = reader.outputs_for(frames[index].image).codes
+        assert codes is not None
+        assert codes.shape == (12, 16, 24)  # of the 64x96 pixels that the checkpoint sees
+        assert codes.dtype == np.uint8
 
 
 def test_label_writes_a_folder_to_train_on(

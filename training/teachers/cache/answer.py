@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from training.errors import TrainingError
 from training.teachers.base import ScoredBoxes, TeacherOutputs
 from training.teachers.cache.codes import encode_log_probs
+from training.teachers.cache.geometry import sample_codes
 from training.teachers.cache.store import Arrays
 from training.teachers.detection_maps import clip, decode_maps
 
@@ -33,17 +33,17 @@ class Answer:
     boxes: NDArray[np.float32] | None
     scores: NDArray[np.float16] | None
 
-    def plane(self, height: int, width: int) -> NDArray[np.uint8]:
-        """Codes as uint8 [height,width,C+1], to go through augmentation as a mask does.
+    def follow(
+        self, came_from: NDArray[np.uint16], frame: tuple[int, int], size: tuple[int, int]
+    ) -> NDArray[np.uint8]:
+        """Codes of the augmented frame, uint8 [C+1,*size]; see `sample_codes`.
 
         Raises:
             TrainingError: the teacher does not segment.
         """
         if self.codes is None:
-            raise TrainingError("the teacher does not segment: there is no plane to augment")
-        rows = np.ascontiguousarray(self.codes.transpose(1, 2, 0))
-        plane: NDArray[np.uint8] = cv2.resize(rows, (width, height), interpolation=cv2.INTER_LINEAR)
-        return plane
+            raise TrainingError("the teacher does not segment: its answer has no codes")
+        return sample_codes(self.codes, came_from, frame, size)
 
     def arrays(self) -> Arrays:
         """As the store keeps it; codes as differences along the row, which compress better."""

@@ -29,7 +29,7 @@ def encode_log_probs(log_probs: Tensor) -> Tensor:
     return (255 + with_missing(log_probs) / LOG_STEP).round().clamp(0, 255).to(torch.uint8)
 
 
-def decode_plane(codes: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def decode_codes(codes: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Codes uint8 [N,C+1,h,w] -> log-probabilities float [N,C,h,w] and valid bool [N,h,w].
 
     A pixel whose codes are all equal holds no answer: padding, whatever its value.

@@ -12,7 +12,7 @@ from torch import Tensor
 from tests.training.teachers.fakes import FakeTeacher, color_logits
 from training.errors import TrainingError
 from training.teachers.base import ScoredBoxes, TeacherOutputs
-from training.teachers.cache.codes import decode_plane
+from training.teachers.cache.codes import decode_codes
 from training.teachers.cache.fill import fill_cache
 from training.teachers.cache.teacher import CachedTeacher
 from training.teachers.detection_maps import render_boxes
@@ -46,7 +46,7 @@ def test_the_second_question_is_answered_from_disk(tmp_path: Path) -> None:
     assert teacher.asked == 1
     np.testing.assert_array_equal(first.codes, again.codes)
     exact = color_logits(torch.from_numpy(image).permute(2, 0, 1)[None].float(), 5)
-    stored, valid = decode_plane(torch.from_numpy(again.codes)[None])
+    stored, valid = decode_codes(torch.from_numpy(again.codes)[None])
     assert valid.all()
     torch.testing.assert_close(stored.exp(), exact.exp(), atol=0.02, rtol=0)
     np.testing.assert_allclose(again.boxes, [BOX], atol=1e-3)
