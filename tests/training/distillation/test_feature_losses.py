@@ -50,6 +50,14 @@ def test_attention_of_two_positions_worked_by_hand() -> None:
     assert make_term("attention")(feature_inputs(student, teacher)).item() == pytest.approx(0.8, abs=1e-6)
 
 
+def test_attention_of_the_first_power_worked_by_hand() -> None:
+    # |F| = (3, 4) and (9, 0): again (0.6, 0.8) against (1, 0).
+    student = torch.tensor([3.0, -4.0]).view(1, 1, 1, 2)
+    teacher = torch.tensor([9.0, 0.0]).view(1, 1, 1, 2)
+    found = make_term("attention", power=1.0)(feature_inputs(student, teacher))
+    assert found.item() == pytest.approx(0.8, abs=1e-6)
+
+
 def test_attention_compares_maps_of_different_channels() -> None:
     student = torch.tensor([3.0, 4.0]).sqrt().view(1, 1, 1, 2)
     teacher = torch.cat([student, student, student], dim=1)
@@ -195,6 +203,15 @@ def test_cirkd_memory_learns_only_in_training_mode_and_comes_back_from_a_checkpo
     again = make_term("cirkd_memory").eval()
     again.load_state_dict(term.state_dict())
     assert again(random_inputs(2)).item() == term(random_inputs(2)).item() > 0
+
+
+def test_cirkd_memory_stores_a_region_for_each_class_of_each_frame_and_no_more() -> None:
+    target = torch.tensor([[[0, 0, 1]], [[1, 1, 1]]])
+    term = make_term("cirkd_memory")
+    term(feature_inputs(torch.randn(2, 5, 1, 3).double(), torch.randn(2, 5, 1, 3).double(), target=target))
+    assert term.regions.written.tolist() == [1, 2, 0, 0]
+    assert term.pixels.written.tolist() == [2, 4, 0, 0]
+    torch.testing.assert_close(term.regions.vectors().norm(dim=1), torch.ones(3).double())
 
 
 def test_class_memory_overwrites_the_oldest() -> None:

@@ -104,8 +104,8 @@ def test_an_average_made_of_the_network_does_not_disturb_the_capture() -> None:
     model(frames())
     average(frames(seed=1))
     twin(frames(seed=2))
-    expected = model.neck(model.stem(frames() / 255)[1])
-    assert torch.equal(capture.take()["neck"], expected)
+    captured = capture.take()["neck"]
+    assert torch.equal(captured, model.neck(model.stem(frames() / 255)[1]))
 
 
 def test_a_copied_capture_is_the_same_and_an_average_can_be_watched_itself() -> None:

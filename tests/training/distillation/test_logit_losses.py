@@ -201,10 +201,10 @@ def test_dist_is_blind_to_scale_and_shift_of_probabilities_but_kl_is_not(seed: i
 
 
 def test_jaccard_metric_of_two_pixels_worked_by_hand() -> None:
-    # Class 0: x = (0.8, 0.4), y = (1, 0): |x| + |y| = 2.2, |x - y| = 0.6: 1 - 1.601 / 2.801.
-    # Class 1: x = (0.2, 0.6), y = (0, 1): 1.8 and 0.6: 1 - 1.201 / 2.401.
+    # Class 0: x = (0.8, 0.4), y = (1, 0): |x| + |y| = 2.2, |x - y| = 0.6: 1 - 0.801 / 1.401.
+    # Class 1: x = (0.2, 0.6), y = (0, 1): 1.8 and 0.6: 1 - 0.601 / 1.201.
     logits = torch.cat([logits_of(0.8, 0.2), logits_of(0.4, 0.6)], dim=3)
-    expected = ((1 - 1.601 / 2.801) + (1 - 1.201 / 2.401)) / 2
+    expected = ((1 - 0.801 / 1.401) + (1 - 0.601 / 1.201)) / 2
     found = jaccard_metric(logits, torch.tensor([[[0, 1]]]), torch.ones(1, 1, 2, dtype=torch.bool))
     assert found.item() == pytest.approx(expected, rel=1e-9)
 
@@ -226,7 +226,8 @@ def test_jaccard_metric_leaves_out_classes_that_are_absent() -> None:
     logits = torch.cat([logits_of(0.8, 0.1, 0.1), logits_of(0.1, 0.8, 0.1)], dim=3)
     valid = torch.ones(1, 1, 2, dtype=torch.bool)
     found = jaccard_metric(logits, torch.tensor([[[0, 1]]]), valid)
-    one_class = 1 - (0.8 + 0.1 + 1 - (0.2 + 0.1) + 1e-3) / (0.8 + 0.1 + 1 + (0.2 + 0.1) + 1e-3)
+    # Classes 0 and 1: |x| + |y| = 1.9, |x - y| = 0.3; class 2 would add 1.
+    one_class = 1 - (0.8 + 1e-3) / (1.1 + 1e-3)
     assert found.item() == pytest.approx(one_class, rel=1e-6)
 
 

@@ -48,7 +48,7 @@ class Cirkd(FeatureTerm):
         log_q, log_p = (
             _log_relation(unit_vectors(x, places), temperature, outside) for x in (student, teacher)
         )
-        kl = (log_p.exp() * (log_p - log_q)).masked_fill(outside, 0.0).sum(3)
+        kl = (log_p.exp() * (log_p - log_q)).sum(3)
         return masked_mean(kl, known[:, :, None] & known.any(1))
 
 

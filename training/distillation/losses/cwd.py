@@ -42,7 +42,7 @@ class Cwd(FeatureTerm):
         temperature = self.spec.temperature.at(inputs.progress)
         outside = ~valid.flatten(1)[:, None]
         log_q, log_p = (_over_positions(x.flatten(2) / temperature, outside) for x in (student, teacher))
-        kl = (log_p.exp() * (log_p - log_q)).masked_fill(outside, 0.0).sum(2)
+        kl = (log_p.exp() * (log_p - log_q)).sum(2)
         return masked_mean(kl.mean(1), valid.flatten(1).any(1)) * temperature**2
 
 

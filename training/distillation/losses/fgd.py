@@ -33,7 +33,8 @@ class Fgd(FeatureTerm):
 
     Source: Yang et al., "Focal and Global Knowledge Distillation for Detectors" (CVPR 2022,
     https://arxiv.org/abs/2111.11837), section 3; the defaults are the authors' for FCOS. The focal part
-    leaves out frames whose boxes are unknown, and every part leaves out invalid positions.
+    leaves out frames whose boxes are unknown, and every part leaves out invalid positions. Boxes cover the
+    cells that they touch; the authors' code adds one cell to the right and below.
     """
 
     Spec = FgdSpec
@@ -56,7 +57,8 @@ class Fgd(FeatureTerm):
         attention = (spatial_s - spatial_t).abs().sum() + (channel_s - channel_t).abs().sum()
         contexts = self.student_context(student, valid) - self.teacher_context(teacher, valid)
         relation = _sum_over((difference + contexts).square(), valid).sum()
-        return (focal + spec.attention * attention + spec.relation * relation) / len(valid)
+        frames = valid.flatten(1).any(1).sum().clamp(min=1)
+        return (focal + spec.attention * attention + spec.relation * relation) / frames
 
 
 def _sum_over(x: Tensor, weight: Tensor) -> Tensor:
@@ -67,14 +69,14 @@ def _sum_over(x: Tensor, weight: Tensor) -> Tensor:
 def _attention(x: Tensor, valid: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     """Attention over positions [N,h,w] and over channels [N,C], each of mean 1 (paper, section 3.1).
 
-    Only valid positions have and give attention; a frame without any has none.
+    Only valid positions have and give attention.
     """
     size = x.abs()
     count = valid.flatten(1).sum(1)[:, None]
     lowest = torch.finfo(x.dtype).min / 2
     places = (size.mean(1) / temperature).masked_fill(~valid, lowest).flatten(1).softmax(1) * count
     channels = (_sum_over(size, valid) / count.clamp(min=1) / temperature).softmax(1) * x.shape[1]
-    return places.view(valid.shape), channels * (count > 0)
+    return places.view(valid.shape), channels
 
 
 class GlobalContext(nn.Module):

@@ -13,7 +13,7 @@ from training.distillation.losses.base import Term, TermSpec
 from training.distillation.maps import full_precision, masked_mean, segmentation_logits
 from training.distillation.schedule import Schedule, Temperature
 
-SMOOTH = 1e-3  # of numerator and denominator, as in the authors' code
+SMOOTH = 1e-3  # added to intersection and union, as in the authors' code
 PRESENT = 0.01  # highest probability from which a class is present in the batch
 
 
@@ -39,7 +39,8 @@ def jaccard_metric(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         y = F.one_hot(target[valid], classes).to(x.dtype)
     difference = (x - y).abs().sum(0)
     total = x.sum(0) + y.sum(0)
-    loss = 1 - (total - difference + SMOOTH) / (total + difference + SMOOTH)
+    intersection, union = (total - difference) / 2, (total + difference) / 2
+    loss = 1 - (intersection + SMOOTH) / (union + SMOOTH)
     present = y.amax(0) > PRESENT if len(y) else y.new_zeros(classes)
     return masked_mean(loss, present)
 
