@@ -5,7 +5,7 @@ import torch
 
 from training.errors import TrainingError
 from training.models.multi_task import MultiTaskNet
-from training.models.segmenter import Segmenter
+from training.models.outputs import upsample
 from training.models.spec import ModelSpec
 
 SMALL = {"encoder": "mobilenet_v3_small", "width_multiplier": 0.5, "pretrained": False}
@@ -26,6 +26,14 @@ def test_both_tasks_come_from_one_pass() -> None:
     assert outputs.detection.heatmap.shape == (2, 3, 23, 31)
     assert outputs.detection.size.shape == (2, 4, 23, 31)
     assert outputs.detection.stride == 4
+
+
+@pytest.mark.parametrize("size", [(64, 96), (90, 122)])
+def test_logits_are_at_a_quarter_rounded_up_and_upsample_to_the_input(size: tuple[int, int]) -> None:
+    logits = net("segmentation")(torch.rand(2, 3, *size) * 255).logits
+    assert logits is not None
+    assert tuple(logits.shape) == (2, 11, -(-size[0] // 4), -(-size[1] // 4))
+    assert tuple(upsample(logits, *size).shape) == (2, 11, *size)
 
 
 def test_a_task_that_is_not_asked_for_is_none_and_costs_no_parameters() -> None:
@@ -74,7 +82,7 @@ def test_detection_without_a_thing_class_is_refused() -> None:
 
 
 def test_a_segmentation_checkpoint_fits_all_but_the_detection_head() -> None:
-    start = Segmenter(ModelSpec(**SMALL, decoder_width=16), 11).state_dict()
+    start = net("segmentation").state_dict()
     missing, unexpected = net("segmentation", "detection").load_state_dict(start, strict=False)
     assert unexpected == []
     assert missing
