@@ -16,15 +16,10 @@ from distill_perception.vision.geometry import PAD_VALUE
 from training.data.class_set import ClassSet
 from training.data.copy_paste import CopyPaste, visible_share
 from training.data.fog import Fog
-from training.data.sample import VOID_ID, Sample
+from training.data.sample import Sample
 from training.data.spec import AugmentSpec, CutoutSpec
 
 Donors = Callable[[np.random.Generator], Sample]
-
-
-def training_transform(crop: tuple[int, int], scale: tuple[float, float], seed: int) -> A.Compose:
-    """Random scale, crop (padded with void), flip, light and blur; call with image= and mask=."""
-    return A.Compose(_transforms(AugmentSpec(crop=crop, scale=scale), VOID_ID), seed=seed)
 
 
 class Augmenter:

@@ -1,95 +1,29 @@
-"""Lightning data modules: any mixture of sources as `Batch`, and labelled folders as (images, masks)."""
+"""Lightning data module over any mixture of sources."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any
 
 import cv2
 import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from training.data.augment import Augmenter, training_transform
+from training.data.augment import Augmenter
 from training.data.cache import DiskCache, MemoryCache
 from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
 from training.data.frames import PlainFrames, TrainingFrames
-from training.data.labelled_folder import read_folder
 from training.data.resize import Resized
-from training.data.sample import VOID_ID, Batch, Sample, collate
+from training.data.sample import Batch, collate
 from training.data.sampler import EpochSampler
 from training.data.source_spec import SourceSpec
 from training.data.sources import Source, open_source
 from training.data.sources.base import Mapped, Mixture
 from training.data.spec import DataSpec
 from training.errors import TrainingError
-from training.recipe import DataSpec as FolderDataSpec
-
-
-class SampleDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Samples as (image uint8 [3,H,W] RGB, mask int64 [H,W])."""
-
-    def __init__(self, samples: list[Sample], transform: Callable[..., dict[str, Any]] | None = None) -> None:
-        self.samples = samples
-        self.transform = transform
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        sample = self.samples[index]
-        image, mask = sample.image, sample.mask
-        if self.transform is not None:
-            out = self.transform(image=image, mask=mask)
-            image, mask = out["image"], out["mask"]
-        return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(mask).long()
-
-
-def class_frequencies(samples: list[Sample], classes: int) -> Tensor:
-    """Share of each class among the labelled pixels, float [classes]; void is left out."""
-    counts = np.zeros(VOID_ID + 1, np.int64)
-    for sample in samples:
-        counts += np.bincount(sample.mask.reshape(-1), minlength=VOID_ID + 1)
-    labelled = counts[:classes]
-    return torch.from_numpy(labelled / max(1, labelled.sum()))
-
-
-class FolderDataModule(L.LightningDataModule):
-    """Training and validation folders of a recipe."""
-
-    def __init__(self, spec: FolderDataSpec, batch: int, seed: int) -> None:
-        super().__init__()
-        self.spec = spec
-        self.batch = batch
-        self.seed = seed
-        self.train: list[Sample] = []
-        self.val: list[list[Sample]] = []
-
-    def setup(self, stage: str | None = None) -> None:
-        if self.val:
-            return
-        if stage in (None, "fit"):
-            for source in self.spec.train:
-                self.train += list(read_folder(source.path, self.spec.size)) * source.repeat
-        self.val = [list(read_folder(source.path, self.spec.size)) for source in self.spec.val]
-
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        transform = training_transform(self.spec.crop, self.spec.scale, self.seed)
-        return DataLoader(
-            SampleDataset(self.train, transform),
-            self.batch,
-            shuffle=True,
-            drop_last=True,
-            num_workers=self.spec.workers,
-            persistent_workers=self.spec.workers > 0,
-        )
-
-    def val_dataloader(self) -> list[DataLoader[tuple[Tensor, Tensor]]]:
-        return [DataLoader(SampleDataset(samples), self.batch) for samples in self.val]
 
 
 def prepare_source(source: SourceSpec, spec: DataSpec, target: ClassSet) -> Mapped:

@@ -1,18 +1,14 @@
-"""Reading labelled folders, and augmentation that keeps frame and mask in step."""
+"""Reading labelled folders."""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from tests.support.tiny_training import write_color_blocks
-from training.data.augment import training_transform
 from training.data.class_sets import CAMVID
 from training.data.labelled_folder import list_pairs, read_folder
-from training.data.module import class_frequencies
-from training.data.sample import VOID_ID, Sample
 from training.errors import TrainingError
 
 
@@ -46,26 +42,3 @@ def test_missing_label_empty_folder_and_unknown_class_are_named(tmp_path: Path) 
     cv2.imwrite(str(folder / "labels" / "001.png"), np.zeros((10, 10), np.uint8))
     with pytest.raises(TrainingError, match=r"but its label .* is \(10, 10\)"):
         list(read_folder(folder, (64, 96)))
-
-
-def test_augmented_mask_follows_the_frame() -> None:
-    # Right half red and of class 3: after any crop, flip and scale, redness must say where class 3 is.
-    image = np.zeros((120, 160, 3), np.uint8)
-    image[:, 80:, 0] = 250
-    mask = np.zeros((120, 160), np.uint8)
-    mask[:, 80:] = 3
-    transform = training_transform((96, 96), (0.5, 2.0), seed=5)
-    for _ in range(30):
-        out = transform(image=image, mask=mask)
-        labelled = out["mask"] != VOID_ID
-        assert out["image"].shape == (96, 96, 3)
-        red = out["image"][..., 0].astype(int) - out["image"][..., 1] > 40
-        agreement = (red == (out["mask"] == 3))[labelled].mean()
-        assert agreement > 0.93  # blur and noise may move the edge a little
-
-
-def test_class_frequencies_leave_void_out() -> None:
-    mask = np.full((2, 4), VOID_ID, np.uint8)
-    mask[0] = [0, 0, 0, 2]
-    sample = Sample("x", np.zeros((2, 4, 3), np.uint8), mask)
-    torch.testing.assert_close(class_frequencies([sample], 3), torch.tensor([0.75, 0.0, 0.25]).double())

@@ -14,7 +14,7 @@ import torch
 from tests.training.data.sources.files import blocks, picture, write_ids, write_json, write_rgb
 from training.data.module import SampleDataModule
 from training.data.sample import Batch
-from training.data.sampler import EpochSampler
+from training.data.sampler import Draw, EpochSampler
 from training.data.spec import DataSpec
 from training.errors import TrainingError
 
@@ -97,6 +97,14 @@ def test_lightning_advances_the_epoch_and_takes_the_batches(folder: Path) -> Non
     )
     trainer.fit(Watcher(), data)
     assert seen == [batch.names for batch in epochs(module(folder), 2)]
+
+
+def test_a_frame_is_changed_otherwise_in_each_epoch_and_place(folder: Path) -> None:
+    frames = module(folder).train_dataloader().dataset
+    images = [frames[Draw(0, epoch, position)].image for epoch, position in [(0, 0), (1, 0), (0, 1), (0, 0)]]
+    assert not (images[0] == images[1]).all()
+    assert not (images[0] == images[2]).all()
+    np.testing.assert_array_equal(images[0], images[3])
 
 
 def test_an_epoch_shows_every_frame_once_but_for_the_rest_of_a_batch() -> None:
