@@ -43,6 +43,7 @@ TRAINING = [
     "safetensors>=0.4",
     "torch>=2.9",
     "torchmetrics>=1.6",
+    "transformers>=5",
 ]
 TEST = [
     "hypothesis>=6.100",

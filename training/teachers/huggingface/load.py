@@ -87,7 +87,7 @@ def _import_transformers() -> Any:
         import transformers
     except ImportError as error:
         raise TrainingError(
-            "teacher.huggingface needs transformers: pip install 'distill_perception[huggingface]'"
+            "teacher.huggingface needs transformers: pip install 'distill_perception[training]'"
         ) from error
     return transformers
 
