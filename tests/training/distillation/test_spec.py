@@ -77,6 +77,10 @@ def test_every_loss_stands_in_the_registry_under_its_own_name() -> None:
             {"name": "kl", "weight": {"start": 1, "end": 0, "window": [0.5, 0.2]}},
             "losses.0.kl.weight: window: needs 0 <= from < to <= 1, not [0.5, 0.2]",
         ),
+        (
+            {"name": "kl", "weight": {"start": 1, "end": 0, "window": [0.5, 0.5]}},
+            "losses.0.kl.weight: window: ",
+        ),
     ],
 )
 def test_mistakes_are_named_with_their_place(entry: dict, message: str) -> None:
