@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.distributed as dist
 from pydantic import TypeAdapter
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from tests.training.distillation.cases import VOID
 from tests.training.distillation.networks import Toy, frames
@@ -205,3 +207,31 @@ def test_unlabelled_frames_are_distilled() -> None:
     assert all(value.isfinite() for value in terms.values())
     zero = {name for name, value in terms.items() if value == 0}
     assert zero <= {"pseudo_labels"}  # the toy teacher is nowhere sure enough
+
+
+class Step(nn.Module):
+    """What DDP wraps in a training: the student and the losses in one forward pass."""
+
+    def __init__(self, student: Toy, teacher: Toy, loss: DistillationLoss) -> None:
+        super().__init__()
+        self.student, self.loss = student, loss
+        self.teacher = (teacher,)
+
+    def forward(self, valid: bool) -> torch.Tensor:
+        inputs = run(self.student, self.teacher[0])
+        total, _ = self.loss(replace(inputs, valid=inputs.valid & valid))
+        return total
+
+
+def test_ddp_finds_every_parameter_used_also_where_nothing_is_valid(tmp_path) -> None:
+    student, teacher = networks()
+    loss = build(every_loss(), student, teacher)
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/rendezvous", rank=0, world_size=1)
+    try:
+        wrapped = DistributedDataParallel(Step(student, teacher, loss))
+        for valid in (True, False, True):  # DDP complains of an unused parameter in the next step
+            total = wrapped(valid)
+            total.backward()
+            assert (total > 0) == valid
+    finally:
+        dist.destroy_process_group()
