@@ -102,7 +102,7 @@ def _watch(specs: Sequence[TermSpec], student: nn.Module, teacher: nn.Module) ->
 def _build(index: int, spec: TermSpec, classes: int, student: Seen, teacher: Seen) -> Term:
     """The term of one entry, fitted to what both networks gave."""
     kind = TERMS[spec.name]
-    where = f"losses.{index} ({spec.name})"
+    where = f"distillation.{index} ({spec.name})"
     for task in kind.tasks:
         for whose, seen in (("student", student), ("teacher", teacher)):
             if getattr(seen.outputs, task) is None:

@@ -1,6 +1,6 @@
 """The recipe's list of distillation losses.
 
-losses:
+distillation:
   - {name: kl, weight: 1.0, temperature: {start: 8, end: 1, shape: cosine}}
   - {name: cwd, weight: 3.0, student: decoder, teacher: decode_head.linear_fuse}
 """

@@ -146,14 +146,14 @@ def test_entries_of_one_name_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"name": "heatmap"}, r"losses.1 \(heatmap\): the teacher gives no detection"),
+        ({"name": "heatmap"}, r"distillation.1 \(heatmap\): the teacher gives no detection"),
         (
             {"name": "hint", "student": "nekc", "teacher": "neck"},
             "the student has no module 'nekc': did you mean neck",
         ),
         (
             {"name": "hint", "student": "neck", "teacher": "spare"},
-            r"losses.1 \(hint\): the teacher does not run 'spare'",
+            r"distillation.1 \(hint\): the teacher does not run 'spare'",
         ),
         ({"name": "kl", "class_weights": [1, 2]}, "class_weights: 2 numbers for 3 classes"),
     ],

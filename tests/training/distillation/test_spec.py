@@ -16,24 +16,24 @@ from training.distillation.schedule import Schedule
 from training.distillation.spec import LossEntries
 
 RECIPE = """
-losses:
+distillation:
   - {name: kl, weight: {start: 1, end: 0.2, shape: cosine}, temperature: {start: 8, end: 1, window: [0, 0.5]}}
   - {name: cwd, weight: 3, student: decoder, teacher: decode_head.linear_fuse}
 """
 
 
 class Recipe(StrictModel):
-    losses: LossEntries
+    distillation: LossEntries
 
 
 def refusal(entry: object) -> str:
     with pytest.raises(ValidationError) as caught:
-        Recipe(losses=[entry])
+        Recipe(distillation=[entry])
     return describe_validation_error(caught.value)
 
 
 def test_a_recipe_names_losses_weights_and_layers() -> None:
-    kl, cwd = Recipe(**yaml.safe_load(RECIPE)).losses
+    kl, cwd = Recipe(**yaml.safe_load(RECIPE)).distillation
     assert isinstance(kl, KlSpec)
     assert isinstance(cwd, CwdSpec)
     assert (cwd.student, cwd.teacher, cwd.temperature.at(0.3)) == ("decoder", "decode_head.linear_fuse", 4.0)
@@ -44,7 +44,7 @@ def test_a_recipe_names_losses_weights_and_layers() -> None:
 def test_a_dumped_recipe_reads_back_the_same_with_constants_as_numbers() -> None:
     recipe = Recipe(**yaml.safe_load(RECIPE))
     dumped = recipe.model_dump(mode="json")
-    assert dumped["losses"][1]["weight"] == 3.0
+    assert dumped["distillation"][1]["weight"] == 3.0
     assert Recipe(**yaml.safe_load(yaml.safe_dump(dumped))) == recipe
 
 
@@ -57,29 +57,29 @@ def test_every_loss_stands_in_the_registry_under_its_own_name() -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"name": "cirdk"}, "losses.0: unknown loss 'cirdk' (did you mean 'cirkd'?)"),
+        ({"name": "cirdk"}, "distillation.0: unknown loss 'cirdk' (did you mean 'cirkd'?)"),
         (
             {"name": "zzz"},
-            "losses.0: unknown loss 'zzz' (known losses: pseudo_labels, soft_cross_entropy, kl",
+            "distillation.0: unknown loss 'zzz' (known losses: pseudo_labels, soft_cross_entropy, kl",
         ),
-        ({"weight": 1}, "losses.0: no name (known losses: "),
+        ({"weight": 1}, "distillation.0: no name (known losses: "),
         (
             {"name": "kl", "temprature": 2},
-            "losses.0.kl: unknown key 'temprature' (did you mean 'temperature'?)",
+            "distillation.0.kl: unknown key 'temprature' (did you mean 'temperature'?)",
         ),
-        ({"name": "kl", "temperature": 0}, "losses.0.kl.temperature: must be above 0"),
-        ({"name": "kl", "weight": -1}, "losses.0.kl.weight: must not be negative"),
-        ({"name": "kl", "weight": {"start": 1, "end": -1}}, "losses.0.kl.weight: must not be negative"),
-        ({"name": "kl", "weight": "high"}, "losses.0.kl.weight: give a number, or {start, end"),
-        ({"name": "kl", "weight": {"from": 1, "end": 2}}, "losses.0.kl.weight: unknown key 'from'"),
-        ({"name": "hint", "student": "neck"}, "losses.0.hint.teacher: Field required"),
+        ({"name": "kl", "temperature": 0}, "distillation.0.kl.temperature: must be above 0"),
+        ({"name": "kl", "weight": -1}, "distillation.0.kl.weight: must not be negative"),
+        ({"name": "kl", "weight": {"start": 1, "end": -1}}, "distillation.0.kl.weight: must not be negative"),
+        ({"name": "kl", "weight": "high"}, "distillation.0.kl.weight: give a number, or {start, end"),
+        ({"name": "kl", "weight": {"from": 1, "end": 2}}, "distillation.0.kl.weight: unknown key 'from'"),
+        ({"name": "hint", "student": "neck"}, "distillation.0.hint.teacher: Field required"),
         (
             {"name": "kl", "weight": {"start": 1, "end": 0, "window": [0.5, 0.2]}},
-            "losses.0.kl.weight: window: needs 0 <= from < to <= 1, not [0.5, 0.2]",
+            "distillation.0.kl.weight: window: needs 0 <= from < to <= 1, not [0.5, 0.2]",
         ),
         (
             {"name": "kl", "weight": {"start": 1, "end": 0, "window": [0.5, 0.5]}},
-            "losses.0.kl.weight: window: ",
+            "distillation.0.kl.weight: window: ",
         ),
     ],
 )
@@ -88,7 +88,7 @@ def test_mistakes_are_named_with_their_place(entry: dict, message: str) -> None:
 
 
 def test_an_entry_that_is_no_mapping_is_refused() -> None:
-    assert refusal("kl").startswith("losses.0: ")
+    assert refusal("kl").startswith("distillation.0: ")
 
 
 def test_cosine_schedule_by_hand() -> None:

@@ -20,7 +20,7 @@ LOGITS = "logits"  # in place of a module path: the segmentation logits
 
 
 class TermSpec(StrictModel):
-    """What all entries of `losses:` have in common."""
+    """What all entries of `distillation:` have in common."""
 
     name: str
     weight: Weight = Field(
