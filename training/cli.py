@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,22 @@ app = typer.Typer(
 console = Console(stderr=True)
 
 
+class StrategyName(str, Enum):
+    """How several processes share the work."""
+
+    auto = "auto"
+    ddp = "ddp"
+    fsdp = "fsdp"
+
+
+class AcceleratorName(str, Enum):
+    """What to train on."""
+
+    auto = "auto"
+    cpu = "cpu"
+    gpu = "gpu"
+
+
 @app.command("train")
 def train_command(
     recipe: Annotated[
@@ -30,19 +47,34 @@ def train_command(
         bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")
     ] = False,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.")] = 0,
+    devices: Annotated[
+        int, typer.Option(min=1, help="GPUs, or processes on CPU, that share each batch; of each node.")
+    ] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines, with one shared run folder.")] = 1,
+    strategy: Annotated[
+        StrategyName,
+        typer.Option(help="ddp: each has the whole network; fsdp: the teacher is split up too."),
+    ] = StrategyName.auto,
+    accelerator: Annotated[AcceleratorName, typer.Option(help="What to train on.")] = AcceleratorName.auto,
 ) -> None:
     """Train a teacher or distil a student as the recipe says."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    from training.hardware import Hardware
     from training.recipe import load_recipe
     from training.train import set_threads, train
 
     set_threads(threads)
+    hardware = Hardware(devices, nodes, strategy.value, accelerator.value)
     spec = load_recipe(recipe)
     folder = out or Path("runs") / spec.name
     try:
-        metrics = train(spec, folder, resume)
+        metrics = train(spec, folder, resume, hardware)
     except KeyboardInterrupt:
         console.print(f"stopped; every finished epoch is kept: go on with --out {folder} --resume")
         raise typer.Exit(130) from None
+    if rank_zero_only.rank != 0:
+        return  # one process speaks for all
     for key, value in metrics.items():
         typer.echo(f"{key:32s} {value:.4f}")
     typer.echo(f"run folder: {folder}")

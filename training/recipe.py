@@ -1,6 +1,7 @@
 """The recipe: one YAML file that says everything about a training run.
 
-Unknown keys are refused with the nearest right name; paths are relative to the working directory.
+Unknown keys are refused with the nearest right name; paths are relative to the working directory. A recipe
+with `stages` (see training/stages.py) stands for one plain recipe a stage.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from training.data.spec import DataSpec
 from training.distillation.spec import LossEntries
 from training.errors import TrainingError
 from training.models.spec import ModelSpec
+from training.stages import StageSpec, plain_recipes
 from training.teachers.spec import TeacherSpec
 
 
@@ -58,6 +60,7 @@ class Recipe(StrictModel):
     loss: LossSpec = LossSpec()
     distillation: LossEntries = Field([], description="losses that compare student and teacher")
     optimizer: OptimizerSpec = OptimizerSpec()
+    stages: list[StageSpec] = Field([], description="trained one after the other, each as it differs")
 
     @model_validator(mode="before")
     @classmethod
@@ -73,9 +76,31 @@ class Recipe(StrictModel):
 
     @model_validator(mode="after")
     def _someone_teaches(self) -> Recipe:
+        if self.stages:
+            self.plain_stages(Path("run"))
+            return self
         if self.distillation and self.teacher is None:
             raise ValueError("distillation lists losses, but there is no teacher section")
+        if self.teacher is not None and self.teacher.cache is not None:
+            raise ValueError(
+                "teacher.cache serves pseudo-labels (python -m training.teachers), not training, where the "
+                "teacher answers to each augmented frame anew: remove it from this recipe"
+            )
         return self
+
+    def plain_stages(self, folder: Path) -> list[tuple[str, Recipe]]:
+        """Each stage's name and recipe, for a run in `folder`; none without stages.
+
+        Raises:
+            ValueError: a stage changes something that is not there or does not fit.
+        """
+        found = []
+        for name, values in plain_recipes(self.model_dump(mode="json"), self.stages, folder):
+            try:
+                found.append((name, Recipe.model_validate(values)))
+            except ValidationError as error:
+                raise ValueError(f"stage '{name}': {describe_validation_error(error)}") from error
+        return found
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -16,17 +17,37 @@ from training.recipe import OptimizerSpec, Recipe
 SIZE = (64, 96)
 
 
-def write_color_blocks(folder: Path, frames: int, seed: int = 0) -> Path:
-    """Frames of four coloured blocks; a block's colour is its class's display colour, so it can be learnt."""
+def write_color_blocks(folder: Path, frames: int, seed: int = 0, boxes: bool = False) -> Path:
+    """Frames of four coloured blocks; a block's colour is its class's display colour, so it can be learnt.
+
+    Args:
+        boxes: also write a box around each block whose class is a thing.
+    """
     rng = np.random.default_rng(seed)
     (folder / "images").mkdir(parents=True)
     (folder / "labels").mkdir()
     colors = np.array([item.color for item in CAMVID], np.uint8)
+    images, found = [], []
     for index in range(frames):
         blocks = rng.integers(0, len(CAMVID), (2, 2)).astype(np.uint8)
         mask = blocks.repeat(SIZE[0] // 2, 0).repeat(SIZE[1] // 2, 1)
         cv2.imwrite(str(folder / "images" / f"{index:03d}.png"), colors[mask][..., ::-1])
         cv2.imwrite(str(folder / "labels" / f"{index:03d}.png"), mask)
+        images.append({"id": index, "file_name": f"{index:03d}.png", "height": SIZE[0], "width": SIZE[1]})
+        height, width = SIZE[0] // 2, SIZE[1] // 2
+        found += [
+            {"image_id": index, "category_id": int(label), "bbox": [x * width, y * height, width, height]}
+            for (y, x), label in np.ndenumerate(blocks)
+            if CAMVID[label].kind == "thing"
+        ]
+    if boxes:
+        names = [{"id": item.id, "name": item.name} for item in CAMVID if item.kind == "thing"]
+        content = {
+            "images": images,
+            "categories": names,
+            "annotations": [{"id": i, **box} for i, box in enumerate(found)],
+        }
+        (folder / "boxes.json").write_text(json.dumps(content))
     return folder
 
 

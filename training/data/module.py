@@ -52,6 +52,7 @@ class SampleDataModule(L.LightningDataModule):
         val: one source for each of the recipe's.
         augment: how training frames are changed. A later stage may set another one; it holds from the next
             `train_dataloader` on.
+        first_epoch: the epoch that training begins with; not 0 when it is resumed.
     """
 
     def __init__(self, spec: DataSpec, batch: int, seed: int) -> None:
@@ -61,6 +62,7 @@ class SampleDataModule(L.LightningDataModule):
         self.seed = seed
         self.class_set = class_set(spec.class_set)
         self.augment = spec.augment
+        self.first_epoch = 0
         self.train: Mixture | None = None
         self.val: list[Source] = []
         self._memory_left = spec.cache.memory_mb * 2**20
@@ -118,10 +120,13 @@ class SampleDataModule(L.LightningDataModule):
         if self.batch % world:
             raise TrainingError(f"a batch of {self.batch} cannot be shared out to {world} processes equally")
         frames = TrainingFrames(self._frames(), Augmenter(self.augment, self.class_set), self.seed)
+        sampler = EpochSampler(len(frames), self.batch, self.seed, rank, world)
+        # Workers fetch ahead before Lightning tells a resumed run's sampler its epoch.
+        sampler.set_epoch(self.first_epoch)
         return DataLoader(
             frames,
             self.batch // world,
-            sampler=EpochSampler(len(frames), self.batch, self.seed, rank, world),
+            sampler=sampler,
             collate_fn=collate,
             num_workers=self.spec.workers,
             worker_init_fn=_one_thread,

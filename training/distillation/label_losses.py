@@ -7,6 +7,7 @@ from torch import Tensor
 
 from training.data.sample import Batch
 from training.distillation.losses import cross_entropy, lovasz_softmax
+from training.distillation.processes import process_weight
 from training.models.detection.loss import BOX_WEIGHT, HEATMAP_WEIGHT, detection_losses
 from training.models.detection.targets import detection_targets
 from training.models.outputs import Outputs, upsample
@@ -18,6 +19,10 @@ def label_losses(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum over the tasks that the network does, and each unweighted term by name.
 
+    With several processes each term is scaled so that their average is the mean over all frames, whatever
+    share of void pixels, rare classes or boxes each has; but for Lovasz-softmax, which sorts its pixels: it
+    is the average over processes, as it is over batches.
+
     Args:
         class_weights: float [C], of the cross-entropy. things: int64 [T], class ids of the heatmap.
     """
@@ -25,9 +30,9 @@ def label_losses(
     terms: dict[str, Tensor] = {}
     if out.logits is not None:
         logits, height, width = out.logits.float(), *batch.masks.shape[-2:]
-        terms["cross_entropy"] = cross_entropy(
-            upsample(logits, height, width), batch.masks, void_id, class_weights
-        )
+        ce = cross_entropy(upsample(logits, height, width), batch.masks, void_id, class_weights)
+        weights = class_weights[batch.masks[batch.masks != void_id]].sum()
+        terms["cross_entropy"] = ce * process_weight(weights, 1e-6)
         total = total + spec.cross_entropy * terms["cross_entropy"]
         if spec.lovasz > 0:
             small = F.interpolate(batch.masks[:, None].float(), size=logits.shape[-2:], mode="nearest")
@@ -38,6 +43,8 @@ def label_losses(
         shape = (maps.heatmap.shape[-2], maps.heatmap.shape[-1])
         targets = detection_targets(batch.boxes, batch.labels, batch.has_boxes, things, shape, maps.stride)
         found = detection_losses(maps, targets)
+        found["heatmap"] = found["heatmap"] * process_weight((targets.heatmap[targets.known] == 1).sum(), 1)
+        found["box"] = found["box"] * process_weight(targets.weight[targets.known].sum(), 1e-4)
         terms |= found
         total = total + spec.detection * (HEATMAP_WEIGHT * found["heatmap"] + BOX_WEIGHT * found["box"])
     return total, terms

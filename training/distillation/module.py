@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 import lightning as L
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from training.data.class_set import ClassSet
 from training.data.sample import Batch
@@ -14,6 +16,7 @@ from training.distillation.composite import DistillationLoss
 from training.distillation.inputs import DistillInputs
 from training.distillation.label_losses import label_losses
 from training.distillation.losses import enet_class_weights
+from training.distillation.processes import process_weight, shard_teacher
 from training.errors import TrainingError
 from training.evaluation.evaluator import Evaluator
 from training.models.detection.decode import decode_detections
@@ -21,6 +24,7 @@ from training.models.multi_task import MultiTaskNet
 from training.models.outputs import Outputs
 from training.recipe import Recipe
 from training.run_folder import build_model, load_model
+from training.teachers.base import Teacher
 
 
 def start_model(recipe: Recipe, class_set: ClassSet) -> MultiTaskNet:
@@ -47,20 +51,43 @@ def start_model(recipe: Recipe, class_set: ClassSet) -> MultiTaskNet:
     return model
 
 
+class Aside:
+    """Holds a network that is no part of its holder: not trained, averaged, saved, nor copied with it."""
+
+    def __init__(self, network: Teacher | None) -> None:
+        self.network = network
+
+    def __deepcopy__(self, _: dict[int, object]) -> Aside:
+        return self
+
+
 class DistillationModule(L.LightningModule):
-    """Losses on labels plus, with a teacher, the recipe's distillation losses."""
+    """Losses on labels plus, with a teacher, the recipe's distillation losses.
+
+    What a step draws at random depends on seed, epoch, batch and process alone, so a resumed run goes on as
+    one that was never stopped. In several processes distillation losses are weighed by valid pixels, which is
+    exact for means over pixels; losses that relate pixels or frames see those of their process only.
+
+    Args:
+        model: what is trained, see `start_model`.
+        frequencies: float [C], share of each class among the labelled pixels.
+        total_steps: optimizer steps of the whole training.
+        shards_teacher: share out the teacher's weights among the processes.
+    """
 
     def __init__(
         self,
         recipe: Recipe,
         class_set: ClassSet,
+        model: MultiTaskNet,
         frequencies: Tensor,
         total_steps: int,
-        teacher: nn.Module | None,
+        teacher: Teacher | None,
+        shards_teacher: bool = False,
     ) -> None:
         super().__init__()
         self.recipe, self.class_set, self.total_steps = recipe, class_set, total_steps
-        self.model = start_model(recipe, class_set).to(memory_format=torch.channels_last)
+        self.model = model.to(memory_format=torch.channels_last)
         balance = recipe.loss.class_balance
         weights = (
             torch.ones(len(class_set.classes))
@@ -68,8 +95,7 @@ class DistillationModule(L.LightningModule):
             else enet_class_weights(frequencies, balance)
         )
         self.register_buffer("class_weights", weights, persistent=False)
-        # Held in a tuple so that it is no submodule: neither trained, averaged nor saved with the student.
-        self._teacher = (teacher,)
+        self._teacher, self._shards_teacher = Aside(teacher), shards_teacher
         self.distillation: DistillationLoss | None = None
         if teacher is not None and recipe.distillation:
             self.distillation = DistillationLoss(
@@ -78,9 +104,21 @@ class DistillationModule(L.LightningModule):
         self._evaluators: list[Evaluator] = []
 
     def on_fit_start(self) -> None:
-        for teacher in self._teacher:
-            if teacher is not None:
-                teacher.to(self.device)
+        teacher = self._teacher.network
+        if teacher is not None and self._shards_teacher:
+            shard_teacher(teacher, self.device)
+        elif teacher is not None:
+            teacher.to(self.device)
+
+    def on_train_epoch_start(self) -> None:
+        if self.recipe.model.freeze_norm:
+            for module in self.model.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        place = (self.recipe.seed % 2**32, self.current_epoch, batch_idx, self.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
 
     def forward(self, images: Tensor) -> Outputs:
         out: Outputs = self.model(images)
@@ -93,21 +131,27 @@ class DistillationModule(L.LightningModule):
             self.recipe.loss, out, batch, self.class_set.void_id, self.class_weights, self.model.things
         )
         if self.distillation is not None:
-            distilled, more = self.distillation(self._inputs(images, out, batch))
-            loss = loss + distilled
-            terms |= {f"distill_{name}": value for name, value in more.items()}
+            inputs = self._inputs(images, out, batch)
+            distilled, more = self.distillation(inputs)
+            weight = process_weight(inputs.valid.sum(), 1)
+            loss = loss + weight * distilled
+            terms |= {f"distill_{name}": weight * value for name, value in more.items()}
+        several = self.trainer.world_size > 1
         for name, value in terms.items():
-            self.log(f"loss/{name}", value.detach(), prog_bar=True)
-        self.log("loss/total", loss.detach())
+            self.log(f"loss/{name}", value.detach(), prog_bar=True, sync_dist=several, batch_size=len(batch))
+        self.log("loss/total", loss.detach(), sync_dist=several, batch_size=len(batch))
         return loss
 
     def _inputs(self, images: Tensor, out: Outputs, batch: Batch) -> DistillInputs:
-        (teacher,) = self._teacher
+        teacher = self._teacher.network
         assert teacher is not None
         with torch.no_grad():
             hints = teacher(images)
         # Void within a labelled frame is mostly padding; a frame without labels is valid everywhere.
         valid = (batch.masks != self.class_set.void_id) | ~batch.has_mask[:, None, None]
+        if teacher.known is not None:  # whatever it says of a class that it never learnt is wrong
+            known = F.pad(teacher.known.to(valid.device), (0, 256 - len(teacher.known)), value=True)
+            valid &= known[batch.masks]
         return DistillInputs(
             student=out,
             teacher=hints,
@@ -142,9 +186,10 @@ class DistillationModule(L.LightningModule):
             evaluator.update_boxes(list(zip(*found, strict=True)), batch.boxes, batch.labels, batch.has_boxes)
 
     def on_validation_epoch_end(self) -> None:
+        several = self.trainer.world_size > 1  # then all have scored the same frames
         for source, evaluator in zip(self.recipe.data.val, self._evaluators, strict=True):
             for name, value in evaluator.compute(source.name).items():
-                self.log(name, value, prog_bar=name.startswith(("miou/", "map50/")), sync_dist=False)
+                self.log(name, value, prog_bar=name.startswith(("miou/", "map50/")), sync_dist=several)
 
     def configure_optimizers(self) -> dict[str, object]:
         spec = self.recipe.optimizer

@@ -94,6 +94,9 @@ class ModelSpec(StrictModel):
         0, ge=0, description="channels of a further fpn level at stride 2; 0 for none"
     )
     dropout: float = Field(0.1, ge=0, lt=1, description="channel dropout before the classifier")
+    freeze_norm: bool = Field(
+        False, description="keep batch norm's means and variances as the network starts with"
+    )
     tasks: tuple[Task, ...] = Field(("segmentation",), min_length=1, description="heads of the network")
     detection: DetectionSpec = Field(DetectionSpec(), description="used where tasks name detection")
 

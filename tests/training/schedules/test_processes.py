@@ -1,0 +1,71 @@
+"""Two processes train what one does with the same global batch.
+
+Without dropout, which each process draws for itself, and batch norm's statistics, which on CPU each takes for
+itself.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.schedules.runs import assert_same_run, run, save, small
+from training.recipe import Recipe
+from training.train import train
+
+pytestmark = pytest.mark.slow
+
+TASKS = {"pretrained": False, "decoder_width": 16, "tasks": ["segmentation", "detection"]}
+
+
+@pytest.fixture(scope="module")
+def trained(folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A teacher, and what the student starts from; with statistics in their batch norms."""
+    root = tmp_path_factory.mktemp("trained")
+    for seed in (1, 2):
+        train(small(folders, 2, seed=seed, model=TASKS), root / str(seed))
+    return root / "1", root / "2"
+
+
+def distilled(folders: tuple[Path, Path], trained: tuple[Path, Path]) -> Recipe:
+    """Means over pixels, class weights and objects: each has its own share in each process."""
+    teacher, start = trained
+    return small(
+        folders,
+        epochs=2,
+        model={**TASKS, "init": start, "dropout": 0, "freeze_norm": True},
+        teacher={"run": teacher},
+        loss={"class_balance": 1.1},
+        distillation=[
+            {"name": "kl", "temperature": {"start": 4, "end": 1}},
+            {"name": "hint", "weight": 0.1, "student": "decoder", "teacher": "model.decoder"},
+        ],
+    )
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_compute_what_one_does(
+    folders: tuple[Path, Path], trained: tuple[Path, Path], tmp_path: Path, strategy: str
+) -> None:
+    recipe = distilled(folders, trained)
+    train(recipe, tmp_path / "one")
+    options = ("--devices", 2, "--strategy", strategy, "--accelerator", "cpu", "--threads", 1)
+    done = run("train", save(recipe, tmp_path / "r.yaml"), "--out", tmp_path / "two", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("run folder:") == 1  # one process speaks
+    assert_same_run(tmp_path / "one", tmp_path / "two", atol=1e-4)
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    recipe = save(small(folders, 1), tmp_path / "r.yaml")
+    done = run("train", recipe, "--out", tmp_path / "out", "--devices", 3, "--accelerator", "cpu")
+    assert done.returncode == 2
+    assert "optimizer.batch: 4 frames cannot be shared out to 3 processes" in " ".join(done.stderr.split())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_said(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    recipe = save(small(folders, 1), tmp_path / "r.yaml")
+    done = run("train", recipe, "--out", tmp_path / "out", "--accelerator", "gpu")
+    assert done.returncode == 2
+    assert "torch sees no GPU here" in " ".join(done.stderr.split())

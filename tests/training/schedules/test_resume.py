@@ -1,0 +1,90 @@
+"""A run that is killed and resumed is the run that was never stopped."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.training.schedules.runs import assert_same_run, command, curve, save, small
+from training.recipe import Recipe
+from training.train import train
+
+pytestmark = pytest.mark.slow
+
+
+def kill_after(recipe: Path, out: Path, wanted: Path) -> None:
+    """Start a training and kill it (SIGKILL) as soon as the file `wanted` is there."""
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command("train", recipe, "--out", out), stdout=quiet, stderr=quiet)
+    deadline = time.monotonic() + 120
+    while not wanted.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    ended = process.poll()
+    process.kill()
+    process.wait()
+    assert ended is None, "the training ended before it could be killed"
+    assert wanted.exists()
+
+
+@pytest.fixture(scope="module")
+def teacher(folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("teacher") / "run"
+    train(small(folders, 1), out)
+    return out
+
+
+def distilled(folders: tuple[Path, Path], teacher: Path, epochs: int) -> Recipe:
+    """Adapters, a memory of features and annealing on top of what any run has to keep."""
+    losses = [
+        {"name": "kl", "temperature": {"start": 4, "end": 1}},
+        {"name": "cirkd_memory", "weight": 0.1, "student": "decoder", "teacher": "model.decoder"},
+    ]
+    return small(
+        folders,
+        epochs,
+        workers=1,
+        teacher={"run": teacher},
+        distillation=losses,
+        model={"pretrained": False, "decoder_width": 24},
+        optimizer={"accumulate": 2, "schedule": "cosine"},
+    )
+
+
+def test_a_killed_run_resumes_to_the_same_weights_and_curve(
+    folders: tuple[Path, Path], teacher: Path, tmp_path: Path
+) -> None:
+    recipe = distilled(folders, teacher, epochs=5)
+    kill_after(
+        save(recipe, tmp_path / "r.yaml"), tmp_path / "killed", tmp_path / "killed/checkpoints/last.ckpt"
+    )
+    assert not (tmp_path / "killed" / "result.json").exists()
+    train(recipe, tmp_path / "killed", resume=True)
+    train(recipe, tmp_path / "whole")
+    assert curve(tmp_path / "whole")[-1]["step"] == 4  # 2 batches an epoch, accumulated: one step each
+    assert_same_run(tmp_path / "killed", tmp_path / "whole", atol=1e-5)
+
+
+def test_a_run_killed_before_its_result_was_written_is_scored_on_resume(
+    teacher: Path, tmp_path: Path
+) -> None:
+    result = teacher / "result.json"
+    before = json.loads(result.read_text())
+    result.unlink()
+    from training.recipe import load_recipe
+
+    train(load_recipe(teacher / "recipe.yaml"), teacher, resume=True)
+    after = json.loads(result.read_text())
+    assert after["metrics"] == pytest.approx(before["metrics"], nan_ok=True)
+
+
+def test_resuming_a_finished_run_leaves_it_as_it_is(teacher: Path) -> None:
+    from training.recipe import load_recipe
+
+    before = {path: path.stat().st_mtime_ns for path in teacher.rglob("*") if path.is_file()}
+    metrics = train(load_recipe(teacher / "recipe.yaml"), teacher, resume=True)
+    assert (
+        metrics["miou/blocks"] == json.loads((teacher / "result.json").read_text())["metrics"]["miou/blocks"]
+    )
+    assert {path: path.stat().st_mtime_ns for path in teacher.rglob("*") if path.is_file()} == before

@@ -1,0 +1,71 @@
+"""What a training runs on: options of the command line, as the results do not depend on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from training.errors import TrainingError
+
+Strategy = Literal["auto", "ddp", "fsdp"]
+Accelerator = Literal["auto", "cpu", "gpu"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Processes and devices.
+
+    Every process holds the whole student and takes its share of each batch (DDP). With `fsdp` the frozen
+    teacher is shared out as well, each process holding a part of its weights (see `shard_teacher`): for
+    teachers that are too big for one card. The student and its average are small and stay whole.
+
+    On several GPUs batch norm takes its statistics over all of them; on CPUs each process takes its own, and
+    `model.freeze_norm` avoids that. Several nodes need one shared run folder, and each its NODE_RANK,
+    MASTER_ADDR and MASTER_PORT, or a launcher that sets them (torchrun, SLURM).
+
+    Attributes:
+        devices: GPUs, or processes on CPU, of each node.
+        nodes: machines.
+    """
+
+    devices: int = 1
+    nodes: int = 1
+    strategy: Strategy = "auto"
+    accelerator: Accelerator = "auto"
+
+    @property
+    def processes(self) -> int:
+        """Processes of all nodes together."""
+        return self.devices * self.nodes
+
+    @property
+    def shards_teacher(self) -> bool:
+        """Whether the processes share out the teacher's weights."""
+        return self.strategy == "fsdp" and self.processes > 1
+
+    def trainer_options(self) -> dict[str, Any]:
+        """Arguments of Lightning's Trainer."""
+        on_gpu = self.accelerator == "gpu" or (self.accelerator == "auto" and torch.cuda.is_available())
+        return {
+            "accelerator": self.accelerator,
+            "devices": self.devices,
+            "num_nodes": self.nodes,
+            "strategy": "ddp" if self.processes > 1 or self.strategy == "ddp" else "auto",
+            "sync_batchnorm": on_gpu and self.processes > 1,
+        }
+
+    def check(self, batch: int) -> None:
+        """Refuse what cannot run.
+
+        Raises:
+            TrainingError: there is no GPU, or `batch` frames cannot be shared out equally.
+        """
+        if self.accelerator == "gpu" and not torch.cuda.is_available():
+            raise TrainingError("--accelerator gpu: torch sees no GPU here; use cpu, or install a CUDA torch")
+        if batch % self.processes:
+            raise TrainingError(
+                f"optimizer.batch: {batch} frames cannot be shared out to {self.processes} processes; "
+                "choose a multiple"
+            )

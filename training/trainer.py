@@ -1,0 +1,158 @@
+"""Trains one plain recipe: data, teacher, student, Lightning trainer, run folder."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+
+from distill_perception.compare.model_cost import ModelCost, write_model_cost
+from training.curves import plot_curves
+from training.data.module import SampleDataModule
+from training.distillation.module import DistillationModule, start_model
+from training.errors import TrainingError
+from training.hardware import Hardware
+from training.models.table import model_row
+from training.progress import StageBar
+from training.recipe import Recipe
+from training.run_folder import CHECKPOINTS, LAST, RESULT, read_json, start_run
+from training.run_log import keep_rows, new_logger
+from training.teachers.open import open_teacher
+
+PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def train_plain(
+    recipe: Recipe, folder: Path, resume: bool, hardware: Hardware, title: str
+) -> dict[str, float]:
+    """Train a recipe without stages into `folder` and return its validation metrics.
+
+    Args:
+        title: what the progress bar says.
+
+    Raises:
+        TrainingError: `folder` already holds a run and `resume` is false, or data or teacher are unusable.
+    """
+    checkpoint = folder / CHECKPOINTS / LAST
+    refuse_to_overwrite(checkpoint, resume)
+    if resume and is_finished(folder, recipe):
+        return stored_metrics(folder)
+    hardware.check(recipe.optimizer.batch)
+    L.seed_everything(recipe.seed, workers=True, verbose=False)
+    data = SampleDataModule(recipe.data, recipe.optimizer.batch, recipe.seed)
+    data.setup("fit")
+    data.first_epoch = finished_epochs(checkpoint)
+    steps_an_epoch = math.ceil(data.steps_per_epoch / recipe.optimizer.accumulate)
+    steps = steps_an_epoch * recipe.optimizer.epochs
+    model = start_model(recipe, data.class_set)
+    teacher = None
+    if recipe.teacher is not None:
+        teacher = open_teacher(recipe.teacher, data.class_set, model.stride)
+    module = DistillationModule(
+        recipe,
+        data.class_set,
+        model,
+        data.class_frequencies(),
+        steps,
+        teacher,
+        shards_teacher=hardware.shards_teacher,
+    )
+    logger = new_logger(folder)
+    trainer = make_trainer(recipe, folder, hardware, title, logger, min(10, steps_an_epoch))
+    if trainer.is_global_zero:
+        start_run(folder, recipe)
+        record_cost(folder, recipe, module)
+        keep_rows(logger, folder, data.first_epoch)
+    begin = time.monotonic()
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint if checkpoint.exists() else None)
+    except SystemExit:  # Lightning turns Ctrl-C into exit(1)
+        if trainer.interrupted:
+            if trainer.is_global_zero:
+                plot_curves(folder)
+            raise KeyboardInterrupt from None
+        raise
+    if data.first_epoch >= recipe.optimizer.epochs:  # killed after the last epoch: nothing was left to train
+        trainer.validate(module, datamodule=data, verbose=False)
+    metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if not k.startswith("loss/")}
+    if trainer.is_global_zero:
+        plot_curves(folder)
+        result = {
+            "epochs": recipe.optimizer.epochs,
+            "minutes": round((time.monotonic() - begin) / 60, 1),
+            "metrics": {k: None if math.isnan(v) else round(v, 5) for k, v in metrics.items()},
+        }
+        (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    trainer.strategy.barrier("result")  # no process goes on to a next stage that the folder does not show
+    return metrics
+
+
+def make_trainer(
+    recipe: Recipe, folder: Path, hardware: Hardware, title: str, logger: CSVLogger, log_every: int
+) -> L.Trainer:
+    """Lightning's trainer with checkpoints, progress bar and averaged weights."""
+    callbacks: list[Callback] = [
+        ModelCheckpoint(
+            folder / CHECKPOINTS,
+            filename="epoch",
+            save_last=True,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+        StageBar(title),
+    ]
+    if recipe.optimizer.ema > 0:
+        callbacks.append(EMAWeightAveraging(decay=recipe.optimizer.ema))
+    return L.Trainer(
+        **hardware.trainer_options(),
+        max_epochs=recipe.optimizer.epochs,
+        precision=PRECISIONS[recipe.optimizer.precision],
+        accumulate_grad_batches=recipe.optimizer.accumulate,
+        use_distributed_sampler=False,  # the data module shares out frames itself
+        callbacks=callbacks,
+        logger=logger,
+        num_sanity_val_steps=0,
+        log_every_n_steps=log_every,
+        enable_model_summary=False,
+    )
+
+
+def refuse_to_overwrite(checkpoint: Path, resume: bool) -> None:
+    """Raises TrainingError where a run would overwrite another."""
+    if checkpoint.exists() and not resume:
+        folder = checkpoint.parents[1]
+        raise TrainingError(f"{folder} already holds a run: add --resume to go on, or choose another --out")
+
+
+def is_finished(folder: Path, recipe: Recipe) -> bool:
+    """Whether a run did all its epochs and wrote its result."""
+    return (folder / RESULT).is_file() and read_json(folder, RESULT)["epochs"] >= recipe.optimizer.epochs
+
+
+def stored_metrics(folder: Path) -> dict[str, float]:
+    """The metrics of a finished run."""
+    metrics = read_json(folder, RESULT)["metrics"]
+    return {key: math.nan if value is None else value for key, value in metrics.items()}
+
+
+def finished_epochs(checkpoint: Path) -> int:
+    """Epochs that a checkpoint has behind it; 0 if there is none."""
+    if not checkpoint.is_file():
+        return 0
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"]) + 1
+
+
+def record_cost(folder: Path, recipe: Recipe, module: DistillationModule) -> None:
+    """Write parameters and multiply-accumulates beside the run, for `distill-perception compare`."""
+    size = recipe.data.size
+    row = model_row(
+        recipe.name, recipe.model, len(module.class_set.classes), len(module.class_set.things), size
+    )
+    write_model_cost(folder, ModelCost(parameters=row.parameters, macs=row.macs, input=size))
