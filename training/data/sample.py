@@ -10,8 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-VOID_ID = 11
-
 
 def no_boxes() -> NDArray[np.float32]:
     """Float32 [0,4]."""
