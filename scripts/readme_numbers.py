@@ -56,38 +56,36 @@ def replay() -> str:
 
 
 def overhead() -> str:
-    """The recorded benchmark of the node against the bare engine and the naive node, its last round."""
+    """The recorded benchmark of the node against the bare engine and the naive node."""
     record = _record("node_overhead.json")
-    last = max(item["round"] for item in record["rounds"])
-    rows = []
-    for item in (item for item in record["rounds"] if item["round"] == last):
-        node, naive = item["node"], item["naive"]
-        rows.append(
-            [
-                item["size"],
-                item["precision"],
-                f"{item['bare_engine_ms']['p50']:.1f}",
-                f"{node['outside_engine_ms']['p50']:.2f}",
-                f"{node['latency_ms']['p50']:.1f}",
-                f"{naive['latency_ms']['p50']:.1f}",
-                f"{item['throughput_share']:.2f}",
-                f"{node['engine_busy_share']:.2f}",
-                f"{item['times_naive']:.1f}",
-                f"{item['times_naive_channels_last']:.1f}",
-            ]
-        )
-    header = [
-        "camera",
-        "precision",
-        "bare engine, ms",
-        "outside engine, ms",
-        "end to end, ms",
-        "naive end to end, ms",
-    ]
-    header += ["rate / bare engine's", "engine busy", "rate / naive node's"]
-    header += ["rate / naive node's, channels_last"]
     machine = record["machine"]
-    return f"{machine['cores']} cores, {machine['cpu']}; medians\n\n" + table(header, rows)
+    header = {
+        "bare engine, ms": lambda item: f"{item['bare_engine_ms']['p50']:.1f}",
+        "outside engine, ms": lambda item: f"{item['node']['outside_engine_ms']['p50']:.2f}",
+        "end to end, ms": lambda item: f"{item['node']['latency_ms']['p50']:.1f}",
+        "naive end to end, ms": lambda item: f"{item['naive']['latency_ms']['p50']:.1f}",
+        "rate / bare engine's": lambda item: f"{item['throughput_share']:.2f}",
+        "engine busy": lambda item: f"{item['node']['engine_busy_share']:.2f}",
+        "rate / naive node's": lambda item: f"{item['times_naive']:.1f}",
+        "rate / naive node's, channels_last": lambda item: f"{item['times_naive_channels_last']:.1f}",
+    }
+    one_thread = {name: cell for name, cell in header.items() if "naive" not in name}
+    return "\n\n".join(
+        [
+            f"{machine['cores']} cores, {machine['cpu']}; medians",
+            _overhead_table(record, header),
+            "With one engine thread (`--threads 1 --no-naive`), so that the others have a core:",
+            _overhead_table(_record("node_overhead_one_thread.json"), one_thread),
+        ]
+    )
+
+
+def _overhead_table(record: dict[str, Any], columns: dict[str, Callable[[dict[str, Any]], str]]) -> str:
+    """The last round of a record."""
+    last = max(item["round"] for item in record["rounds"])
+    items = [item for item in record["rounds"] if item["round"] == last]
+    rows = [[item["size"], item["precision"], *(cell(item) for cell in columns.values())] for item in items]
+    return table(["camera", "precision", *columns], rows)
 
 
 def parameters() -> str:
