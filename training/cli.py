@@ -80,6 +80,31 @@ def train_command(
     typer.echo(f"run folder: {folder}")
 
 
+@app.command("ablate")
+def ablate_command(
+    ablation: Annotated[
+        Path, typer.Argument(help="Ablation YAML, for example training/recipes/ablation.yaml.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run folders.")],
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.")] = 0,
+) -> None:
+    """Train a recipe with several lists of distillation losses and seeds, and with labels only.
+
+    Goes on where an earlier call stopped. Afterwards: distill-perception compare OUT --ablation.
+    """
+    from training.ablation import Ablation, ablate
+    from training.recipe import read_spec
+    from training.train import set_threads
+
+    set_threads(threads)
+    try:
+        ablate(read_spec(ablation, Ablation), out, console.print)
+    except KeyboardInterrupt:
+        console.print("stopped; every finished epoch is kept: the same command goes on")
+        raise typer.Exit(130) from None
+    typer.echo(f"compare them: distill-perception compare {out} --ablation")
+
+
 @app.command("table")
 def table_command(
     recipes: Annotated[

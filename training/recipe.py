@@ -7,7 +7,7 @@ with `stages` (see training/stages.py) stands for one plain recipe a stage.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -19,6 +19,8 @@ from training.errors import TrainingError
 from training.models.spec import ModelSpec
 from training.stages import StageSpec, plain_recipes
 from training.teachers.spec import TeacherSpec
+
+Spec = TypeVar("Spec", bound=StrictModel)
 
 
 class LossSpec(StrictModel):
@@ -109,6 +111,11 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         TrainingError: file missing, not YAML, or a key or value that is not known, named with its place.
     """
+    return read_spec(path, Recipe)
+
+
+def read_spec(path: Path, kind: type[Spec]) -> Spec:
+    """Read and check a YAML file; raises as `load_recipe`."""
     try:
         text = path.read_text()
     except OSError as error:
@@ -118,6 +125,6 @@ def load_recipe(path: Path) -> Recipe:
     except yaml.YAMLError as error:
         raise TrainingError(f"recipe {path} is not YAML: {error}") from error
     try:
-        return Recipe.model_validate(raw)
+        return kind.model_validate(raw)
     except ValidationError as error:
         raise TrainingError(f"recipe {path}: {describe_validation_error(error)}") from error

@@ -1,0 +1,85 @@
+"""One recipe with several lists of losses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.tiny_training import tiny_recipe, write_color_blocks
+from training.ablation import Ablation
+from training.errors import TrainingError
+from training.recipe import read_spec
+from training.train import train
+
+RECIPES = Path(__file__).resolve().parents[2] / "training" / "recipes"
+
+
+def content(recipe: object = None, **changes: object) -> dict[str, object]:
+    values = {"recipe": recipe, "arms": {"kl": [{"name": "kl"}]}, "seeds": [1]}
+    return {**values, **changes}
+
+
+def test_the_shipped_ablation_tries_every_loss() -> None:
+    from training.distillation.losses.registry import TERMS
+
+    shipped = read_spec(RECIPES / "ablation.yaml", Ablation)
+    assert {entry.name for losses in shipped.arms.values() for entry in losses} == set(TERMS)
+    names = [recipe.name for recipe in shipped.recipes()]
+    assert names[0] == "labels_s1"
+    assert len(names) == len(set(names)) == 2 * (len(shipped.arms) + 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arms": {"kl": [{"name": "lk"}]}}, r"arms\.kl\.0.*did you mean 'kl'"),
+        ({"arms": {"labels": []}}, "'labels' is the baseline"),
+        ({"seed": 1}, "seed.*did you mean 'seeds'"),
+        ({"teacher": None}, "needs a teacher"),
+    ],
+)
+def test_mistakes_are_explained(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    recipe = tiny_recipe(tmp_path, tmp_path, teacher={"run": "r"}).model_dump(mode="json")
+    if "teacher" in changes:
+        recipe["teacher"] = changes.pop("teacher")
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(content(recipe, **changes)))
+    with pytest.raises(TrainingError, match=message):
+        read_spec(tmp_path / "a.yaml", Ablation)
+
+
+@pytest.mark.slow
+def test_arms_are_trained_once_and_compared_with_labels_only(tmp_path: Path) -> None:
+    folders = (
+        write_color_blocks(tmp_path / "train", 4, seed=1),
+        write_color_blocks(tmp_path / "val", 2, seed=2),
+    )
+    train(tiny_recipe(*folders, epochs=1), tmp_path / "teacher")
+    recipe = tiny_recipe(*folders, epochs=1, teacher={"run": tmp_path / "teacher"}).model_dump(mode="json")
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(content(recipe, seeds=[1, 2])))
+    command = [
+        sys.executable,
+        "-m",
+        "training",
+        "ablate",
+        str(tmp_path / "a.yaml"),
+        "--out",
+        str(tmp_path / "r"),
+    ]
+    for _ in range(2):  # the second call finds everything done
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+    results = {path.parent.name: path for path in (tmp_path / "r").glob("*/result.json")}
+    assert set(results) == {"labels_s1", "kl_s1", "labels_s2", "kl_s2"}
+    assert "compare" in done.stdout
+    table = subprocess.run(
+        [sys.executable, "-m", "distill_perception.cli", "compare", str(tmp_path / "r"), "--ablation"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert table.returncode == 0, table.stderr
+    values = [json.loads(results[f"kl_s{seed}"].read_text())["metrics"]["miou/blocks"] for seed in (1, 2)]
+    assert f"| kl | {sum(values) / 2:.4f}" in table.stdout

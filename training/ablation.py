@@ -1,0 +1,77 @@
+"""Trains one recipe with many lists of distillation losses, over several seeds, to see what each is worth.
+
+recipe: {name: ablation, ..., teacher: {run: runs/camvid_teacher}}
+arms:
+  kl: [{name: kl}]
+  kl_cwd: [{name: kl}, {name: cwd, weight: 3.0}]
+seeds: [1, 2]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from distill_perception.strict import StrictModel
+from training.distillation.spec import LossEntries
+from training.hardware import Hardware
+from training.recipe import Recipe
+from training.train import ONE_PROCESS, train
+
+LABELS = "labels"
+
+
+class Ablation(StrictModel):
+    """See the module. The recipe's own losses on labels and its budget hold for every arm."""
+
+    recipe: Recipe
+    arms: dict[str, LossEntries] = Field(
+        min_length=1, description="losses that are tried, by a name of yours"
+    )
+    seeds: list[int] = Field([1, 2], min_length=1)
+
+    @model_validator(mode="after")
+    def _baseline_is_added(self) -> Ablation:
+        if self.recipe.teacher is None:
+            raise ValueError("recipe: it needs a teacher section")
+        if LABELS in self.arms:
+            raise ValueError(f"arms: '{LABELS}' is the baseline without a teacher, which is always trained")
+        return self
+
+    def recipes(self) -> list[Recipe]:
+        """Every run, all arms of a seed before the next seed; the baseline is first."""
+        runs = []
+        for seed in self.seeds:
+            for name, losses in {LABELS: [], **self.arms}.items():
+                teacher = self.recipe.teacher if losses else None
+                changes = {
+                    "name": f"{name}_s{seed}",
+                    "seed": seed,
+                    "teacher": teacher,
+                    "distillation": losses,
+                }
+                runs.append(self.recipe.model_copy(update=changes))
+        return runs
+
+
+def ablate(
+    ablation: Ablation,
+    folder: Path,
+    tell: Callable[[str], None],
+    hardware: Hardware = ONE_PROCESS,
+) -> list[Path]:
+    """Train every run into a folder of its own; what was finished before stays, what was cut off goes on.
+
+    Args:
+        tell: is given a line of progress before each run.
+
+    Raises:
+        TrainingError: as `train`.
+    """
+    recipes = ablation.recipes()
+    for number, recipe in enumerate(recipes, 1):
+        tell(f"{number}/{len(recipes)}: {recipe.name}")
+        train(recipe, folder / recipe.name, resume=True, hardware=hardware)
+    return [folder / recipe.name for recipe in recipes]
