@@ -123,13 +123,14 @@ class SampleDataModule(L.LightningDataModule):
         sampler = EpochSampler(len(frames), self.batch, self.seed, rank, world)
         # Workers fetch ahead before Lightning tells a resumed run's sampler its epoch.
         sampler.set_epoch(self.first_epoch)
+        # Workers are forks: they would wait for OpenCV's threads, which a fork lacks, for ever.
+        cv2.setNumThreads(1)
         return DataLoader(
             frames,
             self.batch // world,
             sampler=sampler,
             collate_fn=collate,
             num_workers=self.spec.workers,
-            worker_init_fn=_one_thread,
             persistent_workers=self.spec.workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
@@ -143,8 +144,3 @@ class SampleDataModule(L.LightningDataModule):
             self.setup("fit")
         assert self.train is not None
         return self.train
-
-
-def _one_thread(_: int) -> None:
-    """Workers are parallel already; OpenCV's own threads would only fight over the cores."""
-    cv2.setNumThreads(1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +206,18 @@ def test_batches_that_cannot_be_filled_or_shared_out_are_refused(folder: Path) -
     data.trainer = Three()  # type: ignore[assignment]
     with pytest.raises(TrainingError, match="a batch of 4 cannot be shared out to 3 processes"):
         data.train_dataloader()
+
+
+def test_workers_start_where_opencv_has_used_its_threads(folder: Path) -> None:
+    code = f"""
+import cv2, numpy as np
+from pathlib import Path
+from tests.training.data.test_module import epochs, module
+cv2.setNumThreads(4)
+cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (9, 9), 0)
+print(len(epochs(module(Path({str(folder)!r}), size=(960, 1280), workers=2), 1)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, start_new_session=True
+    )
+    assert done.stdout == "2\n", done.stderr
