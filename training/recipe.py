@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from distill_perception.strict import StrictModel, describe_validation_error
 from training.data.spec import DataSpec
-from training.distillation.spec import LossEntries
+from training.distillation.spec import LossEntries, refuse_teacher_maps
 from training.errors import TrainingError
 from training.models.spec import ModelSpec
 from training.stages import StageSpec, plain_recipes
@@ -83,12 +83,14 @@ class Recipe(StrictModel):
             return self
         if self.distillation and self.teacher is None:
             raise ValueError("distillation lists losses, but there is no teacher section")
-        if self.teacher is not None and self.teacher.cache is not None:
-            raise ValueError(
-                "teacher.cache serves pseudo-labels (python -m training.teachers), not training, where the "
-                "teacher answers to each augmented frame anew: remove it from this recipe"
-            )
+        if self.recalls_teacher:
+            refuse_teacher_maps(self.distillation)
         return self
+
+    @property
+    def recalls_teacher(self) -> bool:
+        """Whether the losses get the teacher's answers from its cache."""
+        return bool(self.distillation) and self.teacher is not None and self.teacher.cache is not None
 
     def plain_stages(self, folder: Path) -> list[tuple[str, Recipe]]:
         """Each stage's name and recipe, for a run in `folder`; none without stages.

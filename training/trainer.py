@@ -24,6 +24,10 @@ from training.progress import StageBar
 from training.recipe import Recipe
 from training.run_folder import CHECKPOINTS, LAST, RESULT, read_json, start_run
 from training.run_log import keep_rows, new_logger
+from training.teachers.base import Teacher
+from training.teachers.cache.data_module import TaughtDataModule
+from training.teachers.cache.recall import Recall
+from training.teachers.cache.teacher import CachedTeacher
 from training.teachers.open import open_teacher
 
 PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -46,15 +50,18 @@ def train_plain(
         return stored_metrics(folder)
     hardware.check(recipe.optimizer.batch)
     L.seed_everything(recipe.seed, workers=True, verbose=False)
-    data = SampleDataModule(recipe.data, recipe.optimizer.batch, recipe.seed)
+    kind = TaughtDataModule if recipe.recalls_teacher else SampleDataModule
+    data = kind(recipe.data, recipe.optimizer.batch, recipe.seed)
     data.setup("fit")
     data.first_epoch = finished_epochs(checkpoint)
     steps_an_epoch = math.ceil(data.steps_per_epoch / recipe.optimizer.accumulate)
     steps = steps_an_epoch * recipe.optimizer.epochs
     model = start_model(recipe, data.class_set)
-    teacher = None
+    teacher: Teacher | Recall | None = None
     if recipe.teacher is not None:
         teacher = open_teacher(recipe.teacher, data.class_set, model.stride)
+        if isinstance(data, TaughtDataModule) and isinstance(teacher, CachedTeacher):
+            teacher = data.learn_from(teacher, model.stride)
     module = DistillationModule(
         recipe,
         data.class_set,

@@ -61,6 +61,29 @@ def test_bad_values_are_named_with_their_place(
         load_recipe(written(tmp_path, {**MINIMAL, **change}))
 
 
+CACHED = {"run": "r", "cache": "caches"}
+INSIDE = {"student": "decoder", "teacher": "model.decoder"}
+
+
+def test_losses_that_look_into_a_cached_teacher_are_refused_together(tmp_path: Path) -> None:
+    losses = [{"name": "kl"}, {"name": "hint", **INSIDE}, {"name": "cwd"}, {"name": "cwd", **INSIDE}]
+    change = {"teacher": CACHED, "distillation": losses}
+    with pytest.raises(TrainingError) as caught:
+        load_recipe(written(tmp_path, {**MINIMAL, **change}))
+    message = str(caught.value)
+    assert "distillation.1 (hint), distillation.3 (cwd) compare its feature maps" in message
+    assert "remove teacher.cache" in message
+    assert "or use losses on outputs (pseudo_labels, soft_cross_entropy, kl," in message
+
+
+def test_a_cached_teacher_serves_losses_on_outputs(tmp_path: Path) -> None:
+    names = ("kl", "mse", "dkd", "dist", "jaccard", "pseudo_labels", "cwd", "heatmap", "localization")
+    change = {"teacher": CACHED, "distillation": [{"name": name} for name in names]}
+    assert load_recipe(written(tmp_path, {**MINIMAL, **change})).recalls_teacher
+    del change["distillation"]
+    assert not load_recipe(written(tmp_path, {**MINIMAL, **change})).recalls_teacher
+
+
 def test_missing_and_malformed_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="cannot read recipe"):
         load_recipe(tmp_path / "none.yaml")

@@ -14,12 +14,15 @@ import numpy as np
 
 from distill_perception.vision.geometry import PAD_VALUE
 from training.data.class_set import ClassSet
-from training.data.copy_paste import CopyPaste, visible_share
+from training.data.copy_paste import CopyPaste
 from training.data.fog import Fog
 from training.data.sample import Sample
 from training.data.spec import AugmentSpec, CutoutSpec
+from training.data.trace import Trace
+from training.data.visible import visible_share
 
 Donors = Callable[[np.random.Generator], Sample]
+CAME_FROM = "came_from"
 
 
 class Augmenter:
@@ -39,7 +42,9 @@ class Augmenter:
             min_height=spec.min_box,
             check_each_transform=False,  # once, at the end: faster, and only the crop can hide anything
         )
-        self._changes = A.Compose(_transforms(spec, class_set.void_id), bbox_params=boxes)
+        self._changes = A.Compose(
+            _transforms(spec, class_set.void_id), bbox_params=boxes, additional_targets={CAME_FROM: "mask"}
+        )
         self._holes = None if spec.cutout is None else _holes(spec.cutout)
         self._paste = None if spec.copy_paste is None else CopyPaste(spec.copy_paste, class_set)
 
@@ -55,16 +60,20 @@ class Augmenter:
         state = random.Random(int(rng.integers(2**63)))
         # One shared state: seeding each transform alike would tie their random choices together.
         self._changes.set_random_state(rng, state)
-        rows = np.arange(len(sample.boxes), dtype=np.float32)[:, None]
-        out = self._changes(image=sample.image, mask=sample.mask, bboxes=np.hstack([sample.boxes, rows]))
-        boxes = np.asarray(out["bboxes"], np.float32)
-        kept = boxes[:, 4].astype(int) if len(boxes) else np.zeros(0, int)
+        boxes, more = sample.boxes, {}
+        if sample.trace is not None:
+            boxes = np.vstack([boxes, sample.trace.boxes])
+            more = {CAME_FROM: sample.trace.came_from}
+        rows = np.arange(len(boxes), dtype=np.float32)[:, None]
+        out = self._changes(image=sample.image, mask=sample.mask, bboxes=np.hstack([boxes, rows]), **more)
+        found = np.asarray(out["bboxes"], np.float32).reshape(-1, 5)
+        boxes, kept = np.ascontiguousarray(found[:, :4]), found[:, 4].astype(int)
+        own = kept < len(sample.labels)
+        if sample.trace is not None:
+            others = sample.trace.rows[kept[~own] - len(sample.labels)]
+            sample = dataclasses.replace(sample, trace=Trace(out[CAME_FROM], boxes[~own], others))
         sample = dataclasses.replace(
-            sample,
-            image=out["image"],
-            mask=out["mask"],
-            boxes=np.ascontiguousarray(boxes[:, :4]),
-            labels=sample.labels[kept],
+            sample, image=out["image"], mask=out["mask"], boxes=boxes[own], labels=sample.labels[kept[own]]
         )
         return sample if self._holes is None else self._cut_out(sample, rng, state)
 
@@ -75,8 +84,14 @@ class Augmenter:
         covered = out["mask"] > 0
         mask = np.where(covered, np.uint8(self.void_id), sample.mask)
         kept = visible_share(sample.boxes, covered) >= self.spec.min_visible
+        trace = None if sample.trace is None else sample.trace.without(covered, self.spec.min_visible)
         return dataclasses.replace(
-            sample, image=out["image"], mask=mask, boxes=sample.boxes[kept], labels=sample.labels[kept]
+            sample,
+            image=out["image"],
+            mask=mask,
+            boxes=sample.boxes[kept],
+            labels=sample.labels[kept],
+            trace=trace,
         )
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from training.data.class_set import ClassSet
 from training.data.sample import Sample
 from training.data.spec import CopyPasteSpec
+from training.data.visible import visible_share
 
 SIDEWAYS = 0.25  # largest shift over the picture's width
 
@@ -70,7 +71,7 @@ class CopyPaste:
 
     def _paste(self, sample: Sample, chosen: list[Piece], min_visible: float) -> Sample:
         image, mask = sample.image.copy(), sample.mask.copy()
-        boxes, labels = sample.boxes, sample.labels
+        boxes, labels, trace = sample.boxes, sample.labels, sample.trace
         for piece in chosen:
             if piece.shape.sum() < self.spec.min_pixels:  # moved out of the picture
                 continue
@@ -78,15 +79,18 @@ class CopyPaste:
             window = np.s_[piece.top : piece.top + height, piece.left : piece.left + width]
             image[window][piece.shape] = piece.pixels[piece.shape]
             mask[window][piece.shape] = piece.class_id
+            if not sample.has_boxes and trace is None:
+                continue
+            covered = np.zeros(mask.shape, np.bool_)
+            covered[window] = piece.shape
+            trace = None if trace is None else trace.without(covered, min_visible)
             if sample.has_boxes:
-                covered = np.zeros(mask.shape, np.bool_)
-                covered[window] = piece.shape
                 kept = visible_share(boxes, covered) >= min_visible
                 boxes, labels = boxes[kept], labels[kept]
                 if piece.class_id in self.things:
                     boxes = np.vstack([boxes, _box(piece)])
                     labels = np.append(labels, np.int64(piece.class_id))
-        return dataclasses.replace(sample, image=image, mask=mask, boxes=boxes, labels=labels)
+        return dataclasses.replace(sample, image=image, mask=mask, boxes=boxes, labels=labels, trace=trace)
 
 
 def pieces(donor: Sample, class_ids: list[int], min_pixels: int) -> list[Piece]:
@@ -129,13 +133,3 @@ def _box(piece: Piece) -> NDArray[np.float32]:
     rows, columns = np.flatnonzero(piece.shape.any(1)), np.flatnonzero(piece.shape.any(0))
     x, y = piece.left, piece.top
     return np.array([x + columns[0], y + rows[0], x + columns[-1] + 1, y + rows[-1] + 1], np.float32)
-
-
-def visible_share(boxes: NDArray[np.float32], covered: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Share of each box float32 [K,4] that `covered` bool [H,W] leaves free, float64 [K], by whole pixels."""
-    sums = cv2.integral(covered.astype(np.uint8))
-    low = np.floor(boxes[:, :2]).astype(int).clip(min=0)
-    high = np.ceil(boxes[:, 2:]).astype(int)
-    (x1, y1), (x2, y2) = low.T, np.minimum(high, [covered.shape[1], covered.shape[0]]).T
-    hidden = sums[y2, x2] - sums[y1, x2] - sums[y2, x1] + sums[y1, x1]
-    return np.asarray(1 - hidden / np.maximum((x2 - x1) * (y2 - y1), 1), np.float64)

@@ -23,8 +23,12 @@ class TrainingFrames(Dataset[Sample]):
         return len(self.source)
 
     def __getitem__(self, draw: Draw) -> Sample:
+        return self.augment(self.source[draw.index], draw)
+
+    def augment(self, sample: Sample, draw: Draw) -> Sample:
+        """`sample` changed as this draw of the source's frame is."""
         rng = generator(self.seed, draw.epoch, draw.position)
-        return self.augmenter(self.source[draw.index], rng, self._any_frame)
+        return self.augmenter(sample, rng, self._any_frame)
 
     def _any_frame(self, rng: np.random.Generator) -> Sample:
         return self.source[int(rng.integers(len(self.source)))]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import cv2
 import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from training.data.augment import Augmenter
 from training.data.cache import DiskCache, MemoryCache
@@ -125,15 +127,20 @@ class SampleDataModule(L.LightningDataModule):
         sampler.set_epoch(self.first_epoch)
         # Workers are forks: they would wait for OpenCV's threads, which a fork lacks, for ever.
         cv2.setNumThreads(1)
+        samples, together = self._reading(frames)
         return DataLoader(
-            frames,
+            samples,
             self.batch // world,
             sampler=sampler,
-            collate_fn=collate,
+            collate_fn=together,
             num_workers=self.spec.workers,
             persistent_workers=self.spec.workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
+
+    def _reading(self, frames: TrainingFrames) -> tuple[Dataset[Any], Callable[[Any], Batch]]:
+        """What the loader's workers read, and how that becomes a batch; subclasses may add to both."""
+        return frames, collate
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
         """Whole frames in order, one loader for each validation source."""

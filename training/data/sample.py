@@ -10,6 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.data.answers import Answers
+from training.data.trace import Trace
+
 
 def no_boxes() -> NDArray[np.float32]:
     """Float32 [0,4]."""
@@ -31,6 +34,7 @@ class Sample:
         boxes: float32 [K,4], x1, y1, x2, y2 in pixels; empty if there are none or they are not known.
         labels: int64 [K], class ids of the boxes, things all.
         has_boxes: false: what objects there are is not known, so neither train nor score detection on it.
+        trace: where its pixels come from, while somebody's answer follows it through augmentation.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Sample:
     labels: NDArray[np.int64] = field(default_factory=no_labels)
     has_mask: bool = True
     has_boxes: bool = False
+    trace: Trace | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -59,6 +64,7 @@ class Batch:
         labels: N times int64 [K], class ids.
         has_mask, has_boxes: bool [N], as in `Sample`.
         names: N names of the samples.
+        answers: a teacher's, where they come from its cache.
     """
 
     images: Tensor
@@ -68,6 +74,7 @@ class Batch:
     has_mask: Tensor
     has_boxes: Tensor
     names: list[str] = field(default_factory=list)
+    answers: Answers | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -89,6 +96,7 @@ class Batch:
             change(self.has_mask),
             change(self.has_boxes),
             list(self.names),
+            None if self.answers is None else self.answers.map(change),
         )
 
 

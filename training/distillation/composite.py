@@ -15,6 +15,7 @@ from training.distillation.inputs import DistillInputs
 from training.distillation.losses.base import LOGITS, FeatureSpec, Site, Term, TermSpec
 from training.distillation.losses.registry import TERMS
 from training.errors import TrainingError
+from training.models.outputs import Outputs
 
 
 class DistillationLoss(nn.Module):
@@ -28,11 +29,14 @@ class DistillationLoss(nn.Module):
         self,
         specs: Sequence[TermSpec],
         student: nn.Module,
-        teacher: nn.Module,
+        teacher: nn.Module | Outputs,
         classes: int,
         size: tuple[int, int],
     ) -> None:
         """Build the losses from one pass of a grey frame of `size` (height, width) through both networks.
+
+        Args:
+            teacher: the network; or an example of its outputs, where they come from elsewhere.
 
         Raises:
             TrainingError: a network lacks a module or a task that a loss needs; the entry is named.
@@ -41,7 +45,10 @@ class DistillationLoss(nn.Module):
         self._captures = _watch(specs, student, teacher)
         self.terms = nn.ModuleDict()
         try:
-            seen = [dry_run(m, c, size) for m, c in zip((student, teacher), self._captures, strict=True)]
+            seen = [
+                Seen.of(network) if isinstance(network, Outputs) else dry_run(network, capture, size)
+                for network, capture in zip((student, teacher), self._captures, strict=True)
+            ]
             for index, spec in enumerate(specs):
                 self.terms[self._label(spec.name)] = _build(index, spec, classes, *seen)
         except BaseException:
@@ -84,14 +91,17 @@ class DistillationLoss(nn.Module):
             capture.close()
 
 
-def _watch(specs: Sequence[TermSpec], student: nn.Module, teacher: nn.Module) -> list[FeatureCapture]:
+def _watch(
+    specs: Sequence[TermSpec], student: nn.Module, teacher: nn.Module | Outputs
+) -> list[FeatureCapture]:
     """Captures of all maps that the losses name: the student's, the teacher's."""
     pairs = [(spec.student, spec.teacher) for spec in specs if isinstance(spec, FeatureSpec)]
     captures: list[FeatureCapture] = []
     try:
         for side, (model, whose) in enumerate(((student, "student"), (teacher, "teacher"))):
             paths = [pair[side] for pair in pairs if pair[side] != LOGITS]
-            captures.append(FeatureCapture(model, paths, whose))
+            network = nn.Identity() if isinstance(model, Outputs) else model
+            captures.append(FeatureCapture(network, paths, whose))
     except TrainingError:
         for capture in captures:
             capture.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,12 @@ class Seen:
     outputs: Outputs
     maps: dict[str, Tensor]
 
+    @staticmethod
+    def of(outputs: Outputs, maps: Mapping[str, Tensor] = MappingProxyType({})) -> Seen:
+        """With the logits, if there are any, among the maps."""
+        logits = {} if outputs.logits is None else {LOGITS: outputs.logits}
+        return Seen(outputs, {**maps, **logits})
+
 
 @torch.no_grad()
 def dry_run(model: nn.Module, capture: FeatureCapture, size: tuple[int, int]) -> Seen:
@@ -31,7 +39,4 @@ def dry_run(model: nn.Module, capture: FeatureCapture, size: tuple[int, int]) ->
     finally:
         for module, training in modes:
             module.training = training
-    maps = capture.take()
-    if outputs.logits is not None:
-        maps[LOGITS] = outputs.logits
-    return Seen(outputs, maps)
+    return Seen.of(outputs, capture.take())

@@ -16,6 +16,7 @@ from training.distillation.composite import DistillationLoss
 from training.distillation.inputs import DistillInputs
 from training.distillation.label_losses import label_losses
 from training.distillation.losses import enet_class_weights
+from training.distillation.maps import nearest
 from training.distillation.processes import process_weight, shard_teacher
 from training.errors import TrainingError
 from training.evaluation.evaluator import Evaluator
@@ -25,6 +26,7 @@ from training.models.outputs import Outputs
 from training.recipe import Recipe
 from training.run_folder import build_model, load_model
 from training.teachers.base import Teacher
+from training.teachers.cache.recall import Recall
 
 
 def start_model(recipe: Recipe, class_set: ClassSet) -> MultiTaskNet:
@@ -54,7 +56,7 @@ def start_model(recipe: Recipe, class_set: ClassSet) -> MultiTaskNet:
 class Aside:
     """Holds a network that is no part of its holder: not trained, averaged, saved, nor copied with it."""
 
-    def __init__(self, network: Teacher | None) -> None:
+    def __init__(self, network: Teacher | Recall | None) -> None:
         self.network = network
 
     def __deepcopy__(self, _: dict[int, object]) -> Aside:
@@ -72,6 +74,7 @@ class DistillationModule(L.LightningModule):
         model: what is trained, see `start_model`.
         frequencies: float [C], share of each class among the labelled pixels.
         total_steps: optimizer steps of the whole training.
+        teacher: asked in every step; or what finds its answers in the batch.
         shards_teacher: share out the teacher's weights among the processes.
     """
 
@@ -82,7 +85,7 @@ class DistillationModule(L.LightningModule):
         model: MultiTaskNet,
         frequencies: Tensor,
         total_steps: int,
-        teacher: Teacher | None,
+        teacher: Teacher | Recall | None,
         shards_teacher: bool = False,
     ) -> None:
         super().__init__()
@@ -98,16 +101,17 @@ class DistillationModule(L.LightningModule):
         self._teacher, self._shards_teacher = Aside(teacher), shards_teacher
         self.distillation: DistillationLoss | None = None
         if teacher is not None and recipe.distillation:
+            seen = teacher.example() if isinstance(teacher, Recall) else teacher
             self.distillation = DistillationLoss(
-                recipe.distillation, self.model, teacher, len(class_set.classes), recipe.data.augment.crop
+                recipe.distillation, self.model, seen, len(class_set.classes), recipe.data.augment.crop
             )
         self._evaluators: list[Evaluator] = []
 
     def on_fit_start(self) -> None:
         teacher = self._teacher.network
-        if teacher is not None and self._shards_teacher:
+        if isinstance(teacher, Teacher) and self._shards_teacher:
             shard_teacher(teacher, self.device)
-        elif teacher is not None:
+        elif isinstance(teacher, Teacher):
             teacher.to(self.device)
 
     def on_train_epoch_start(self) -> None:
@@ -145,13 +149,18 @@ class DistillationModule(L.LightningModule):
     def _inputs(self, images: Tensor, out: Outputs, batch: Batch) -> DistillInputs:
         teacher = self._teacher.network
         assert teacher is not None
-        with torch.no_grad():
-            hints = teacher(images)
         # Void within a labelled frame is mostly padding; a frame without labels is valid everywhere.
         valid = (batch.masks != self.class_set.void_id) | ~batch.has_mask[:, None, None]
         if teacher.known is not None:  # whatever it says of a class that it never learnt is wrong
             known = F.pad(teacher.known.to(valid.device), (0, 256 - len(teacher.known)), value=True)
             valid &= known[batch.masks]
+        if isinstance(teacher, Recall):
+            assert batch.answers is not None
+            hints = teacher.outputs(batch.answers, *images.shape[-2:])
+            valid &= nearest(batch.answers.answered, (images.shape[-2], images.shape[-1]))
+        else:
+            with torch.no_grad():
+                hints = teacher(images)
         return DistillInputs(
             student=out,
             teacher=hints,

@@ -8,10 +8,12 @@ distillation:
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from typing import Annotated, Any, Union
 
 from pydantic import BeforeValidator, Field
 
+from training.distillation.losses.base import LOGITS, FeatureSpec, TermSpec
 from training.distillation.losses.registry import TERMS
 
 
@@ -32,3 +34,23 @@ LossEntry = Annotated[
     BeforeValidator(_name_is_known),
 ]
 LossEntries = Annotated[list[LossEntry], Field(description="losses that compare student and teacher")]
+
+
+def refuse_teacher_maps(entries: Sequence[TermSpec]) -> None:
+    """Refuse what a teacher's cache cannot serve.
+
+    Raises:
+        ValueError: entries that look into the teacher; its cache holds what comes out of it.
+    """
+    inside = [
+        f"distillation.{index} ({entry.name})"
+        for index, entry in enumerate(entries)
+        if isinstance(entry, FeatureSpec) and entry.teacher != LOGITS
+    ]
+    if inside:
+        outputs = ", ".join(name for name, term in TERMS.items() if not term.needs_features)
+        raise ValueError(
+            f"teacher.cache holds the teacher's outputs, but {', '.join(inside)} compare its feature maps: "
+            f"remove teacher.cache, so that the teacher runs in every step, or use losses on outputs "
+            f"({outputs}, or `teacher: logits`)"
+        )

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from training.errors import TrainingError
+from training.teachers.progress import frame_bar
 
 app = typer.Typer(
     help="Ask a teacher ahead of training.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -22,26 +22,15 @@ RecipeFile = Annotated[Path, typer.Argument(help="Recipe with `teacher` and `dat
 BatchSize = Annotated[int, typer.Option(min=1, help="Frames that the teacher sees at once.")]
 
 
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console)
-
-
 @app.command("fill")
 def fill_command(recipe: RecipeFile, batch: BatchSize = 4) -> None:
     """Ask the teacher about every training frame that its cache lacks; stop and resume at will."""
-    from training.teachers.cache.fill import FillCount, fill_cache
+    from training.teachers.cache.fill import fill_frames
     from training.teachers.sections import open_cached_teacher, read_sections, training_frames
 
     sections = read_sections(recipe)
     cached = open_cached_teacher(sections)
-    frames = training_frames(sections)
-    count = FillCount(0, 0)
-    with _progress() as progress:
-        task = progress.add_task("Asking the teacher", total=len(frames))
-        images = (frames[index].image for index in range(len(frames)))
-        for count in fill_cache(cached, images, batch, len(frames)):
-            progress.update(task, completed=count.asked + count.found)
+    count = fill_frames(cached, training_frames(sections), console, batch)
     typer.echo(f"{count.asked} frames asked, {count.found} were there, {cached.store.size() / 1e6:.1f} MB")
     typer.echo(f"cache: {cached.store.folder}")
 
@@ -73,7 +62,7 @@ def label_command(
     source = frames_to_label(data, format_)
     teacher = open_plain_teacher(sections)
     about = {"command": "python -m training.teachers " + shlex.join(sys.argv[1:]), **sections.about()}
-    with _progress() as progress:
+    with frame_bar(console) as progress:
         task = progress.add_task("Labelling", total=len(source))
         pseudo_label(
             teacher,

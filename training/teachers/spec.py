@@ -42,9 +42,13 @@ class AugmentationSpec(StrictModel):
 
 
 class CacheSpec(StrictModel):
-    """Where a teacher's answers are kept, so that each frame costs it one pass."""
+    """Where a teacher's answers are kept, so that each frame costs it one pass.
 
-    folder: Path
+    Training with it takes the answers to whole, unchanged frames and moves them as it moves the frames; see
+    `training.teachers.cache`.
+    """
+
+    folder: Path = Field(description="shared by all machines of a training")
     limit_gb: float = Field(20.0, gt=0, description="above it the oldest answers are dropped, in 1e9 bytes")
 
 

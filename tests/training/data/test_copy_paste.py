@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.data.class_sets import class_set
-from training.data.copy_paste import CopyPaste, pieces, visible_share
+from training.data.copy_paste import CopyPaste, pieces
 from training.data.sample import Sample
 from training.data.spec import CopyPasteSpec
+from training.data.visible import visible_share
 
 CAMVID = class_set("camvid")
 ROAD, POLE, CAR, PEDESTRIAN = 3, 2, 8, 9

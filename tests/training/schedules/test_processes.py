@@ -56,6 +56,30 @@ def test_two_processes_compute_what_one_does(
     assert_same_run(tmp_path / "one", tmp_path / "two", atol=1e-4)
 
 
+def test_two_processes_fill_a_teachers_cache_and_train_from_it_as_one_does(
+    folders: tuple[Path, Path], trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    plain = distilled(folders, trained)
+    short = plain.optimizer.model_copy(update={"epochs": 1})
+    changes = {"distillation": [{"name": "kl", "temperature": 2.0}], "optimizer": short}
+    recipes = {
+        name: plain.model_copy(
+            update={**changes, "teacher": {"run": trained[0], "cache": tmp_path / name / "cache"}}
+        )
+        for name in ("one", "two")
+    }
+    one, two = (Recipe.model_validate(item.model_dump(mode="json")) for item in recipes.values())
+    train(one, tmp_path / "one" / "run")
+    options = ("--devices", 2, "--accelerator", "cpu", "--threads", 1)
+    done = run("train", save(two, tmp_path / "r.yaml"), "--out", tmp_path / "two" / "run", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr.count("Asking the teacher") == 1
+    entries = [sorted(path.name for path in (tmp_path / name / "cache").rglob("*.npz")) for name in recipes]
+    assert entries[0] == entries[1]
+    assert len(entries[0]) == 8
+    assert_same_run(tmp_path / "one" / "run", tmp_path / "two" / "run", atol=1e-4)
+
+
 def test_a_batch_that_cannot_be_shared_out_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
     recipe = save(small(folders, 1), tmp_path / "r.yaml")
     done = run("train", recipe, "--out", tmp_path / "out", "--devices", 3, "--accelerator", "cpu")

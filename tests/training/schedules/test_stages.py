@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pydantic import ValidationError
 
 from training.errors import TrainingError
 from training.recipe import Recipe, load_recipe
@@ -108,8 +107,3 @@ def test_mistakes_name_the_stage(tmp_path: Path, stages: list[dict[str, object]]
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(TrainingError, match=message):
         load_recipe(tmp_path / "r.yaml")
-
-
-def test_a_cache_of_the_teacher_is_refused_as_training_does_not_look_into_it() -> None:
-    with pytest.raises(ValidationError, match=r"teacher\.cache serves pseudo-labels"):
-        recipe(teacher={"run": "runs/big", "cache": "caches"})

@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.errors import TrainingError
 from training.teachers.base import ScoredBoxes, TeacherOutputs
 from training.teachers.cache.codes import encode_log_probs
-from training.teachers.cache.geometry import sample_codes
 from training.teachers.cache.store import Arrays
 from training.teachers.detection_maps import clip, decode_maps
 
@@ -32,18 +30,6 @@ class Answer:
     codes: NDArray[np.uint8] | None
     boxes: NDArray[np.float32] | None
     scores: NDArray[np.float16] | None
-
-    def follow(
-        self, came_from: NDArray[np.uint16], frame: tuple[int, int], size: tuple[int, int]
-    ) -> NDArray[np.uint8]:
-        """Codes of the augmented frame, uint8 [C+1,*size]; see `sample_codes`.
-
-        Raises:
-            TrainingError: the teacher does not segment.
-        """
-        if self.codes is None:
-            raise TrainingError("the teacher does not segment: its answer has no codes")
-        return sample_codes(self.codes, came_from, frame, size)
 
     def arrays(self) -> Arrays:
         """As the store keeps it; codes as differences along the row, which compress better."""

@@ -6,8 +6,13 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from training.teachers.cache.answer import Image
+from rich.console import Console
+
+from training.data.sources import Source
+from training.errors import TrainingError
+from training.teachers.cache.answer import Image, image_key
 from training.teachers.cache.teacher import CachedTeacher
+from training.teachers.progress import frame_bar
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +23,33 @@ class FillCount:
 
     asked: int
     found: int
+
+
+def fill_frames(cached: CachedTeacher, source: Source, console: Console, batch: int = 4) -> FillCount:
+    """`fill_cache` with a source's frames and a progress bar.
+
+    Raises:
+        TrainingError: the cache cannot be written, or its limit is too small to keep all frames' answers.
+    """
+    keys: set[str] = set()
+
+    def images() -> Iterator[Image]:
+        for index in range(len(source)):
+            image = source[index].image
+            keys.add(image_key(image))
+            yield image
+
+    count = FillCount(0, 0)
+    with frame_bar(console) as bar:
+        task = bar.add_task("Asking the teacher", total=len(source))
+        for count in fill_cache(cached, images(), batch, len(source)):
+            bar.update(task, completed=count.asked + count.found)
+    if dropped := sum(key not in cached.store for key in keys):
+        raise TrainingError(
+            f"teacher.cache: {cached.store.folder} cannot hold {len(keys)} frames' answers, {dropped} were "
+            f"dropped again: raise teacher.cache.limit_gb, which is {cached.store.limit / 1e9:g}"
+        )
+    return count
 
 
 def fill_cache(

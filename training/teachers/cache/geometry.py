@@ -8,40 +8,46 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-# Rows and columns begin here, so that no void id that a mask is padded with looks like a pixel.
-_FIRST = 256
+from training.data.trace import FIRST
 
 
-def coordinates(height: int, width: int) -> NDArray[np.uint16]:
-    """Row and column of each pixel of a frame, plus 256: uint16 [H,W,2], to be augmented as a mask is.
+def answered_cells(came_from: NDArray[np.uint16], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells of an augmented frame hold what the teacher saw around their centre, bool [*size].
 
-    Two channels are transformed in a twentieth of the time that a teacher's classes would take.
+    Args:
+        came_from: uint16 [H',W',2], see `training.data.trace`.
+        size: height, width of the result in cells.
     """
-    rows, columns = np.indices((height, width), np.uint16)
-    return np.stack([rows + np.uint16(_FIRST), columns + np.uint16(_FIRST)], -1)
+    seen: NDArray[np.bool_] = (_around_centres(came_from, size) >= FIRST).all((0, -1))
+    return seen
 
 
 def sample_codes(
     codes: NDArray[np.uint8], came_from: NDArray[np.uint16], frame: tuple[int, int], size: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """Codes of an augmented frame, uint8 [C+1,*size]: at each cell's centre; 0 where that is padding.
+    """Codes of an augmented frame, uint8 [C+1,*size]: at each cell's centre; 0 where it was not answered.
 
     Args:
         codes: uint8 [C+1,h,w] of the whole frame.
-        came_from: `coordinates` after augmentation, uint16 [H',W',2].
+        came_from: uint16 [H',W',2], see `training.data.trace`.
         frame: height, width of the whole frame in pixels.
         size: height, width of the result; that of the student's logits is the cheapest that loses nothing.
     """
-    rows, columns = (_around(new, old) for new, old in zip(size, came_from.shape, strict=False))
-    near = np.stack([came_from[r[:, None], c] for r in rows for c in columns])  # [4,h',w',2]
-    position = torch.from_numpy(near.astype(np.float32).mean(0)) - _FIRST + 0.5
+    near = _around_centres(came_from, size)
+    position = torch.from_numpy(near.astype(np.float32).mean(0)) - FIRST + 0.5
     # -1 and 1 are the outer borders of the frame, as grid_sample has it.
     grid = (position / torch.tensor(frame) * 2 - 1).flip(-1)
     values = torch.from_numpy(codes)[None].float()
     found: Tensor = F.grid_sample(values, grid[None], "bilinear", "border", align_corners=False)[0]
-    inside = torch.from_numpy((near >= _FIRST).all((0, -1)))
+    inside = torch.from_numpy(answered_cells(came_from, size))
     sampled: NDArray[np.uint8] = (found.round() * inside).to(torch.uint8).numpy()
     return sampled
+
+
+def _around_centres(came_from: NDArray[np.uint16], size: tuple[int, int]) -> NDArray[np.uint16]:
+    """The four pixels around each cell's centre, uint16 [4,*size,2]."""
+    rows, columns = (_around(new, old) for new, old in zip(size, came_from.shape, strict=False))
+    return np.stack([came_from[r[:, None], c] for r in rows for c in columns])
 
 
 def _around(cells: int, pixels: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

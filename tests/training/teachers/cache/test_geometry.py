@@ -6,26 +6,27 @@ import numpy as np
 import torch
 
 from training.data.class_sets import CLASS_SETS
-from training.teachers.cache.answer import Answer
+from training.data.trace import coordinates
 from training.teachers.cache.codes import decode_codes, encode_log_probs
-from training.teachers.cache.geometry import coordinates
+from training.teachers.cache.geometry import answered_cells, sample_codes
 from training.teachers.log_probs import resize
 
 VOID = CLASS_SETS["camvid"].void_id
 
 
 def decoded(
-    answer: Answer, came_from: np.ndarray, size: tuple[int, int]
+    codes: np.ndarray, came_from: np.ndarray, size: tuple[int, int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    codes = answer.follow(came_from, (60, 80), size)
-    return decode_codes(torch.from_numpy(codes)[None])
+    found, valid = decode_codes(torch.from_numpy(sample_codes(codes, came_from, (60, 80), size))[None])
+    np.testing.assert_array_equal(answered_cells(came_from, size), valid[0].numpy())
+    return found, valid
 
 
 def test_without_augmentation_it_is_the_answer_resized_as_logits_are() -> None:
     torch.manual_seed(0)
     coarse = torch.randn(1, 11, 4, 5) * 2
     exact = torch.nn.functional.interpolate(coarse, (15, 20), mode="bicubic").log_softmax(1)
-    answer = Answer(encode_log_probs(exact)[0].numpy(), None, None)
+    answer = encode_log_probs(exact)[0].numpy()
     same, _ = decoded(answer, coordinates(60, 80), (15, 20))
     assert (same.exp() - exact.exp()).abs().max() < 0.02
     fine, valid = decoded(answer, coordinates(60, 80), (60, 80))
@@ -38,7 +39,7 @@ def test_it_stays_in_step_with_the_mask_and_padding_is_not_valid() -> None:
     rng = np.random.default_rng(0)
     mask = cv2.resize(rng.integers(0, 11, (3, 4)).astype(np.uint8), (80, 60), interpolation=cv2.INTER_NEAREST)
     sure = torch.nn.functional.one_hot(torch.from_numpy(mask).long(), 11).permute(2, 0, 1)[None]
-    answer = Answer(encode_log_probs((sure * 10.0).log_softmax(1))[0].numpy(), None, None)
+    answer = encode_log_probs((sure * 10.0).log_softmax(1))[0].numpy()
     image = np.repeat(mask[..., None] * 20, 3, 2)
     for void_id in (VOID, 255):
         changes = A.Compose(
