@@ -79,7 +79,7 @@ def run(
     ] = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = "auto",
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
     max_age_ms: Annotated[
         float, typer.Option(min=0, help="Drop frames older than this; 0 keeps all.")
@@ -190,7 +190,7 @@ def verify(
 
 
 @engine_app.command("list")
-def list_engines(device: DeviceOption = "cpu") -> None:
+def list_engines(device: DeviceOption = "auto") -> None:
     """List the engines, best first, and why one cannot be used here."""
     from .bundle_view import print_engines
 
