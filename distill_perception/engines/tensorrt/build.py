@@ -73,14 +73,22 @@ class BuildRequest:
 
 
 def build_engine(
-    request: BuildRequest, key: EngineKey, library: Library, store: EngineStore, progress: Progress
+    request: BuildRequest,
+    key: EngineKey,
+    library: Library,
+    store: EngineStore,
+    progress: Progress,
+    must_keep: bool = False,
 ) -> bytes:
-    """Build an engine and try to keep it in the store.
+    """Build an engine and keep it in the store, where that can be written.
 
     Args:
-        request: what to build; key: its key.
+        request: what to build.
+        key: the request's key.
+        library: what builds it.
         store: where the engine goes, and where measured timings of earlier builds come from.
         progress: told the percentage.
+        must_keep: raise OSError if the store cannot be written.
 
     Raises:
         EngineError: TensorRT cannot parse or build the graph; names the operators that it lacks.
@@ -118,6 +126,8 @@ def build_engine(
     try:
         store.write(key, content, request.bundle.manifest.name)
     except OSError as error:
+        if must_keep:
+            raise
         _log.warning("the engine cannot be kept, so the next start builds it again: %s", error)
     del parser  # the network's weights are the parser's memory until here
     return content

@@ -55,7 +55,7 @@ class EngineKey:
     def id(self) -> str:
         """File name of the entry."""
         text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def serves(self, wanted: EngineKey, targets: tuple[str, ...]) -> bool:
         """Whether an engine of this key may be used for `wanted`, on a GPU of these targets."""
