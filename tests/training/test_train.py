@@ -137,7 +137,7 @@ def test_exported_bundle_says_what_the_torch_student_says(bundle: Bundle, studen
     frames = np.stack([source[index].image for index in range(len(source))])
     with torch.inference_mode():
         mask, confidence = DeployedNet(model)(torch.from_numpy(frames))
-    engine = open_engine(bundle, "onnxruntime", EngineSettings())
+    engine = open_engine(bundle, "onnxruntime", EngineSettings(max_batch=len(frames)))
     found = engine.infer(frames)
     assert (found["mask"] == mask.numpy()).mean() > 0.999
     assert np.abs(found["confidence"].astype(int) - confidence.numpy()).max() <= 1

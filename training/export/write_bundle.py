@@ -24,6 +24,7 @@ from distill_perception.bundle import (
     write_manifest,
 )
 from distill_perception.engines import available_engines
+from training.compression.half import write_half
 from training.compression.quantize import quantize_onnx
 from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
@@ -41,6 +42,7 @@ from training.run_folder import PROVENANCE, RESULT, load_model, read_json
 from training.teachers.spec import title
 
 ONNX_NAME = "student.onnx"
+FP16_NAME = "student_fp16.onnx"
 INT8_NAME = "student_int8.onnx"
 PARITY_FRAMES = 8
 CALIBRATION_FRAMES = 64
@@ -57,8 +59,8 @@ class ExportRequest:
         version, license: as the manifest says them.
         compare: other finished runs whose result is recorded too (teacher, labels only).
         command: the command line, recorded with every metric.
-        int8: also write an INT8 form.
-        max_drop: what the INT8 form may lose in mIoU and mAP50 against fp32, on the first validation source.
+        int8, fp16: also write this form.
+        max_drop: what each of these may lose in mIoU and mAP50 against fp32, on the first validation source.
     """
 
     run: Path
@@ -69,13 +71,15 @@ class ExportRequest:
     command: str
     int8: bool = False
     max_drop: float = 0.01
+    fp16: bool = False
 
 
 def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     """Export, check and score a run.
 
     Raises:
-        TrainingError: the run is not finished, the engines do not agree with torch, or INT8 loses too much.
+        TrainingError: the run is not finished, the engines do not agree with torch, or a reduced precision
+            loses too much.
     """
     recipe, model = load_model(request.run)
     read_json(request.run, RESULT)  # a run that did not end is not shipped
@@ -87,6 +91,9 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
         folder.mkdir()
         files = {"fp32": folder / ONNX_NAME}
         write_onnx(net, classes.names, recipe.data.size, files["fp32"])
+        if request.fp16:
+            files["fp16"] = folder / FP16_NAME
+            write_half(files["fp32"], files["fp16"])
         if request.int8:
             files["int8"] = folder / INT8_NAME
             calibration = _frames(recipe, classes, recipe.data.train, CALIBRATION_FRAMES)

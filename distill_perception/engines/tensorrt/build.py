@@ -119,6 +119,7 @@ def build_engine(
         raise KeyboardInterrupt
     if built is None:
         raise EngineError(f"{library} cannot build {file}: {_reason(logger.errors)}")
+    progress(WORK, 100, 100)
     content = bytes(built)
     if timings is not None:
         timings.keep()

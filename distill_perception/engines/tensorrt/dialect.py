@@ -73,7 +73,8 @@ class _Graph:
         for node in [item for item in self._proto.node if item.op_type == "DequantizeLinear"]:
             stored = self._constants.get(node.input[0])
             if stored is not None and stored.dtype == np.int32:
-                self._add_constant(node.output[0], stored * self._constants[node.input[1]])
+                scale = self._constants[node.input[1]]
+                self._add_constant(node.output[0], (stored * scale.astype(np.float64)).astype(scale.dtype))
                 self._proto.node.remove(node)
 
     def make_activations_symmetric(self) -> None:
