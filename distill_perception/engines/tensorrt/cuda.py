@@ -136,7 +136,9 @@ class Stream:
         try:
             work()
         except EngineError:
-            cudart.cudaStreamEndCapture(self._stream)
+            error, partial = cudart.cudaStreamEndCapture(self._stream)
+            if error == cudart.cudaError_t.cudaSuccess and int(partial):
+                cudart.cudaGraphDestroy(partial)
             raise
         graph = check(cudart.cudaStreamEndCapture(self._stream))
         try:
