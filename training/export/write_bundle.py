@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from distill_perception.bundle import (
@@ -24,6 +25,7 @@ from distill_perception.bundle import (
     write_manifest,
 )
 from distill_perception.engines import available_engines
+from distill_perception.engines.tensorrt.dialect import to_tensorrt
 from training.compression.half import write_half
 from training.compression.quantize import quantize_onnx
 from training.data.class_set import ClassSet
@@ -31,7 +33,7 @@ from training.data.class_sets import class_set
 from training.data.module import prepare_source
 from training.data.source_spec import AnySource
 from training.data.sources import open_source
-from training.data.sources.base import Mapped
+from training.data.sources.base import Mapped, Source
 from training.errors import TrainingError
 from training.export.evaluate import evaluate_bundle
 from training.export.graph import DeployedNet, write_onnx
@@ -150,7 +152,22 @@ def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe, classes: Cla
                 note(name, found[name], f"{data}, {precision} on {engine}")
                 if spec is recipe.data.val[0]:
                     _require_budget(f"{precision} on {engine}", name, full.values[name], found[name], request)
+        if "int8" in reduced:
+            found = _score_for_tensorrt(bundle, source, spec.name)
+            for name in (name for name in MAIN_SCORES if name in full.values):
+                note(name, found[name], f"{data}, int8 as TensorRT rounds it")
+                if spec is recipe.data.val[0]:
+                    _require_budget("int8 on TensorRT", name, full.values[name], found[name], request)
     return metrics
+
+
+def _score_for_tensorrt(bundle: Bundle, source: Source, name: str) -> dict[str, float]:
+    """Scores of the INT8 graph as TensorRT gets it, with its symmetric activations, by ONNX Runtime."""
+    file = bundle.model_path("int8")
+    with tempfile.TemporaryDirectory() as folder:
+        onnx.save(to_tensorrt(onnx.load(str(file))), str(Path(folder) / file.name))
+        translated = Bundle(Path(folder), bundle.manifest)
+        return evaluate_bundle(translated, source, name, "onnxruntime", "int8").values
 
 
 def _require_budget(what: str, name: str, full: float, found: float, request: ExportRequest) -> None:

@@ -171,6 +171,9 @@ class TensorRtEngine(Engine):
         batch = _Batch(context, self._tensors[GRAPH_INPUT].host[:count], outputs)
         self._enqueue(batch)  # TensorRT finishes its set-up in the first run, which must not be recorded
         self._stream.wait()
+        if self._library.is_rtx and not context.is_stream_capturable(self._stream.handle):
+            _log.info("batches of %d run without a CUDA graph: %s cannot record them", count, self._library)
+            return batch
         try:
             batch.graph = self._stream.record(lambda: self._enqueue(batch), self._resources)
         except EngineError as error:
