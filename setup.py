@@ -45,6 +45,12 @@ TRAINING = [
     "torchmetrics>=1.6",
     "transformers>=5",
 ]
+# TensorRT itself comes from apt or JetPack on many vehicles, and is preferred to RTX where it is found.
+TENSORRT = [
+    "cuda-bindings>=12.6; sys_platform == 'linux'",
+    "onnx>=1.17",
+    "tensorrt-rtx-cu13>=1.4; sys_platform == 'linux' and platform_machine == 'x86_64'",
+]
 TEST = [
     "hypothesis>=6.100",
     "mypy>=1.14",
@@ -93,7 +99,7 @@ setup(
     extras_require={
         "ros": ROS,
         "training": TRAINING,
-        "tensorrt": ["tensorrt-rtx-cu13"],
+        "tensorrt": TENSORRT,
         "test": TEST,
     },
     entry_points={

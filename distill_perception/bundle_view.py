@@ -1,4 +1,4 @@
-"""Bundles and engines as a person in a terminal wants to see them."""
+"""Bundles as a person in a terminal wants to see them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .bundle import load_bundle
-from .engines import EngineSettings, engine_problems, open_engine
+from .engines import EngineSettings, open_engine
 from .terminal import OUT, facts
 
 
@@ -64,16 +64,3 @@ def verify_bundle(name: str, engine: str = "auto") -> None:
             OUT.print(f"[green]ok[/]  {precision}: graph keeps the contract, runs on {opened.description}")
         finally:
             opened.close()
-
-
-def print_engines(device: str) -> None:
-    """Print every engine and whether it can serve the device."""
-    table = Table("engine", f"on {device}", box=None, header_style="dim", pad_edge=False)
-    chosen = False
-    for name, problem in engine_problems(device).items():
-        if problem is None:
-            table.add_row(name, Text("ready" if chosen else "ready, chosen by auto", "green"))
-            chosen = True
-        else:
-            table.add_row(name, Text(problem, "yellow"))
-    OUT.print(table)

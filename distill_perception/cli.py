@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__
+from .cli_engine import engine_app
 from .cli_options import BundleOption, DeviceOption, EngineOption, ParamOption, PrecisionOption, ThreadsOption
 from .cli_replay import replay_command
 from .compare.cli import compare_command
@@ -40,7 +41,6 @@ app = typer.Typer(
     help="Distilled perception students on ROS 2 camera topics: run them, measure them on recorded drives.",
 )
 bundle_app = typer.Typer(no_args_is_help=True, help="Look into model bundles.")
-engine_app = typer.Typer(no_args_is_help=True, help="Look at the inference engines of this machine.")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(engine_app, name="engine")
 
@@ -79,7 +79,7 @@ def run(
     ] = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = "auto",
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
     max_age_ms: Annotated[
         float, typer.Option(min=0, help="Drop frames older than this; 0 keeps all.")
@@ -187,14 +187,6 @@ def verify(
     from .bundle_view import verify_bundle
 
     verify_bundle(bundle, engine)
-
-
-@engine_app.command("list")
-def list_engines(device: DeviceOption = "cpu") -> None:
-    """List the engines, best first, and why one cannot be used here."""
-    from .bundle_view import print_engines
-
-    print_engines(device)
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ def replay_command(
     ] = False,
     engine: EngineOption = "auto",
     precision: PrecisionOption = "auto",
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
     params: ParamOption = None,
     domain_id: Annotated[

@@ -13,4 +13,4 @@ lock() { # OUTPUT  INPUT...
 
 lock constraints.txt --all-extras setup.py interfaces/requirements.txt
 # apt's ROS 2 on Ubuntu 22.04 and 24.04 is compiled against NumPy 1, and its messages need that NumPy.
-lock constraints-numpy1.txt --extra training --extra test --constraint <(echo "numpy<2") setup.py
+lock constraints-numpy1.txt --extra training --extra tensorrt --extra test --constraint <(echo "numpy<2") setup.py

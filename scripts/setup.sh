@@ -8,7 +8,7 @@ source scripts/machine.sh
 profile=${1:-demo}
 case $profile in
   demo) extras="" ;;
-  test) extras="training,test" ;;
+  test) extras="training,tensorrt,test" ;;
   *) fail "unknown set-up '$profile'; choose demo or test" ;;
 esac
 

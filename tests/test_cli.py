@@ -138,6 +138,25 @@ def test_engines_are_listed_with_the_one_that_auto_takes() -> None:
     assert "onnxruntime" in done.stdout
 
 
+def test_tensorrt_engines_are_built_ahead_listed_and_cleared(tiny: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="LOUD: engine build NOT TESTED: pip install tensorrt-rtx-cu13")
+    cache = ("--cache", tmp_path / "cache")
+
+    done = command("engine", "build", tiny, "--target", "sm86", "--target", "ampere+", *cache)
+    assert done.returncode == 0, done.stderr
+    assert "fp32 for sm86" in done.stdout
+    listed = command("engine", "list", *cache).stdout
+    assert "sm86" in listed
+    assert "ampere+" in listed
+
+    refused = command("engine", "build", tiny, "--target", "sm12", *cache)
+    assert refused.returncode == 2
+    assert "target 'sm12'" in refused.stderr
+
+    assert "4 file(s) removed" in command("engine", "clear", *cache).stdout
+    assert "sm86" not in command("engine", "list", *cache).stdout
+
+
 def test_class_names_of_a_bag_can_come_from_a_bundle(tiny: Path, tmp_path: Path) -> None:
     from distill_perception.replay.bag_reader import open_bag
 

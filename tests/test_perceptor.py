@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from distill_perception.bundle import load_bundle
-from distill_perception.engines import available_engines, open_engine
+from distill_perception.engines import EngineSettings, available_engines, open_engine
 from distill_perception.errors import ConfigError, EngineError, ImageError
 from distill_perception.perceptor import Detection, Frame, Perceptor
 from distill_perception.vision.geometry import Letterbox
@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 def make(folder: Path, tasks: tuple[str, ...] = BOTH, engine: str = "auto", **options: Any) -> Perceptor:
     bundle = load_bundle(write_tiny_bundle(folder, tasks, **options))
-    return Perceptor(bundle, open_engine(bundle, engine))
+    return Perceptor(bundle, open_engine(bundle, engine, EngineSettings(max_batch=4)))
 
 
 @pytest.fixture(params=available_engines())

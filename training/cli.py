@@ -145,10 +145,12 @@ def export_command(
     int8: Annotated[
         bool, typer.Option("--int8", help="Also write an INT8 form, calibrated on training frames.")
     ] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Also write an FP16 form, for GPUs.")] = False,
     max_drop: Annotated[
         float,
         typer.Option(
-            min=0, help="What INT8 may lose in mIoU and mAP50 before the export stops; 0.01 is a point."
+            min=0,
+            help="What INT8 and FP16 may lose in mIoU and mAP50 before the export stops; 0.01 is a point.",
         ),
     ] = 0.01,
 ) -> None:
@@ -156,7 +158,7 @@ def export_command(
     from training.export.write_bundle import ExportRequest, write_bundle
 
     command = "python -m training " + shlex.join(sys.argv[1:])
-    request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, int8, max_drop)
+    request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, int8, max_drop, fp16)
     bundle, parity = write_bundle(request)
     for result in parity:
         if result.mask_agreement is not None:

@@ -1,8 +1,8 @@
 """What every engine is, and the checks they share: inputs and graphs are checked here, once."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,11 @@ from ..bundle import GRAPH_INPUT, TASK_OUTPUTS, Bundle
 from ..errors import EngineError
 
 Outputs = dict[str, NDArray[Any]]
+Progress = Callable[[str, int, int], None]
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -22,15 +27,21 @@ class EngineSettings:
         precision: one of the bundle's precisions, e.g. `fp32`, or `auto` for the fastest on the device.
         device: `cpu`, or an accelerator as the engine understands it (`gpu`, `cuda`, `cuda:1`).
         threads: CPU threads for one inference; 0 lets the engine decide.
+        max_batch: most frames in one call; engines that allocate memory ahead take it for so many.
+        progress: told what takes long while the engine opens: name, done, of how much.
     """
 
     precision: str = "auto"
     device: str = "cpu"
     threads: int = 0
+    max_batch: int = 1
+    progress: Progress = field(default=_silent, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.threads < 0:
             raise EngineError(f"setting threads={self.threads} is not valid; use 0 (engine decides) or more")
+        if self.max_batch < 1:
+            raise EngineError(f"setting max_batch={self.max_batch} is not valid; use 1 or more")
 
 
 class Engine(ABC):
@@ -41,12 +52,14 @@ class Engine(ABC):
         precision: the bundle's precision that is loaded.
         description: engine, version, device and precision, for people and diagnostics.
         input_size: (height, width) of the model's input.
+        max_batch: most frames in one call.
     """
 
     name: str
     description: str
 
     def __init__(self, bundle: Bundle, settings: EngineSettings) -> None:
+        self.max_batch = settings.max_batch
         self.precision = bundle.resolve_precision(settings.precision, settings.device)
         spec = bundle.manifest.input
         self.input_size: tuple[int, int] = (spec.height, spec.width)
@@ -58,7 +71,7 @@ class Engine(ABC):
         """Run the model on a batch.
 
         Args:
-            frames: uint8 [N,H,W,3] in the model's size and channel order, N >= 1.
+            frames: uint8 [N,H,W,3] in the model's size and channel order, 1 <= N <= max_batch.
 
         Returns:
             The bundle's outputs by name (see `distill_perception.bundle`). The arrays may be the engine's own
@@ -75,6 +88,12 @@ class Engine(ABC):
             raise EngineError(
                 f"engine {self.name}: '{GRAPH_INPUT}' must have shape [N,{height},{width},3], "
                 f"found {list(frames.shape)}"
+            )
+        if frames.shape[0] > self.max_batch:
+            raise EngineError(
+                f"engine {self.name}: was opened for {self.max_batch} frame(s) at once, "
+                f"found {frames.shape[0]}; "
+                "open it with a larger EngineSettings.max_batch"
             )
         return self._run(np.ascontiguousarray(frames))
 

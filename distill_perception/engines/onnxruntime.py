@@ -1,5 +1,6 @@
-"""ONNX Runtime: runs everywhere, on the CPU or (with the onnxruntime-gpu package) on CUDA."""
+"""ONNX Runtime: runs everywhere, on the CPU or (with the onnxruntime-gpu package) on TensorRT and CUDA."""
 
+import ctypes.util
 import os
 
 import numpy as np
@@ -17,6 +18,7 @@ except ImportError:  # reported by problem(), with the remedy
     ort = None
 
 _DTYPES = {"float": "float32", "float16": "float16", "double": "float64"}
+_CPU, _CUDA, _TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _LOG_ERRORS = 3  # warnings about graph clean-up are not for the vehicle's log
 
 
@@ -29,7 +31,7 @@ def problem(device: str) -> str | None:
         return None
     if kind not in ("cuda", "gpu") or not (index.isdigit() or not index):
         return f"it knows no device '{device}'; use cpu, cuda or cuda:N"
-    if "CUDAExecutionProvider" not in ort.get_available_providers():
+    if _CUDA not in ort.get_available_providers():
         return f"device '{device}' needs its CUDA build; pip install onnxruntime-gpu in place of onnxruntime"
     return None
 
@@ -59,12 +61,10 @@ class OnnxRuntimeEngine(Engine):
             )
         except Exception as error:  # onnxruntime's own share no base class
             raise EngineError(f"onnxruntime cannot load {file}: {_first_line(error)}") from error
-        wanted = _provider(settings.device)
-        if (
-            wanted not in self._session.get_providers()
-        ):  # it falls back to the CPU with no more than a log line
+        provider = self._session.get_providers()[0]
+        if provider == _CPU and settings.device != "cpu":  # it falls back with no more than a log line
             raise EngineError(
-                f"onnxruntime could not start {wanted} and would run on the CPU; "
+                f"onnxruntime could not start {_CUDA} and would run on the CPU; "
                 "check that its driver and libraries are installed, or use device 'cpu'"
             )
         meta = self._session.get_modelmeta()
@@ -74,7 +74,8 @@ class OnnxRuntimeEngine(Engine):
             [_spec(item) for item in self._session.get_outputs()],
             meta.custom_metadata_map,
         )
-        self.description = f"onnxruntime {ort.__version__}, {settings.device}, {self.precision}"
+        on = "" if provider == _CPU else f" {provider.removesuffix('ExecutionProvider')}"
+        self.description = f"onnxruntime {ort.__version__}{on}, {settings.device}, {self.precision}"
 
     def _run(self, frames: NDArray[np.uint8]) -> Outputs:
         if self._session is None:
@@ -89,15 +90,16 @@ class OnnxRuntimeEngine(Engine):
         self._session = None
 
 
-def _provider(device: str) -> str:
-    return "CPUExecutionProvider" if device == "cpu" else "CUDAExecutionProvider"
-
-
 def _providers(device: str) -> list[object]:
+    """On a GPU: TensorRT if its library is installed (its Python package need not be), CUDA for the rest.
+
+    TensorRT's provider keeps no engines here, as it would load them unverified: each start builds anew.
+    """
     if device == "cpu":
-        return [_provider(device)]
-    index = device.partition(":")[2] or "0"
-    return [(_provider(device), {"device_id": index}), "CPUExecutionProvider"]
+        return [_CPU]
+    options = {"device_id": device.partition(":")[2] or "0"}
+    tensorrt = _TENSORRT in ort.get_available_providers() and ctypes.util.find_library("nvinfer")
+    return [*([(_TENSORRT, options)] if tensorrt else []), (_CUDA, options), _CPU]
 
 
 def _spec(item: "ort.NodeArg") -> TensorSpec:

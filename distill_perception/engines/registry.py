@@ -3,6 +3,7 @@
 import importlib
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol, cast
 
 from ..bundle import Bundle
@@ -11,12 +12,14 @@ from .base import Engine, EngineSettings
 
 _log = logging.getLogger(__name__)
 
-# Name -> module, in the order in which `auto` tries them: measured fastest first. A new engine is one file
+# Name -> module, in the order in which `auto` tries them: fastest first. A new engine is one file
 # with `problem` and `open_model`, and one line here.
 ENGINES: Mapping[str, str] = {
+    "tensorrt": "distill_perception.engines.tensorrt",
     "openvino": "distill_perception.engines.openvino",
     "onnxruntime": "distill_perception.engines.onnxruntime",
 }
+DEVICES = ("cuda", "cpu")  # what device `auto` stands for, in this order
 
 
 class _EngineModule(Protocol):
@@ -42,35 +45,52 @@ def open_engine(bundle: Bundle, name: str = "auto", settings: EngineSettings | N
 
     Args:
         bundle: the bundle.
-        name: one of `ENGINES`, or `auto` for the best one that is available for `settings.device`.
-        settings: precision, device, threads.
+        name: one of `ENGINES`, or `auto` for the first that is available and can load the model.
+        settings: precision, device (`auto`: a GPU where an engine can use it, else the CPU), threads, ...
 
     Raises:
         EngineError: unknown or unavailable engine (with the remedy), or it cannot load the model.
         BundleError: the bundle has no such precision, or its graph does not keep the contract.
     """
     settings = settings or EngineSettings()
-    if name == "auto":
-        name = _best(settings.device)
-    if name not in ENGINES:
+    if name not in ("auto", *ENGINES):
         raise EngineError(f"engine '{name}' is not known; choose auto, {', '.join(ENGINES)}")
-    problem = _module(name).problem(settings.device)
-    if problem is not None:
-        raise EngineError(f"engine '{name}' is not available: {problem}")
-    engine = _module(name).open_model(bundle, settings)
-    _log.info("bundle '%s' runs on %s", bundle.manifest.name, engine.description)
-    return engine
+    choices = _choices(name, settings.device)
+    for number, (engine_name, device) in enumerate(choices, start=1):
+        try:
+            engine = _module(engine_name).open_model(bundle, replace(settings, device=device))
+        except EngineError as error:
+            if number == len(choices):
+                raise
+            _log.warning("engine %s: '%s' cannot serve it, trying the next: %s", name, engine_name, error)
+            continue
+        _log.info("bundle '%s' runs on %s", bundle.manifest.name, engine.description)
+        return engine
+    raise AssertionError("unreachable: there is always a choice")
 
 
-def _best(device: str) -> str:
-    problems = engine_problems(device)
-    for name, problem in problems.items():
-        if problem is None:
-            _log.info("engine auto: chose '%s', the first available one of %s", name, ", ".join(problems))
-            return name
-        _log.info("engine auto: passed over '%s': %s", name, problem)
-    reasons = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
-    raise EngineError(f"no engine is available for device '{device}' ({reasons})")
+def _choices(name: str, device: str) -> list[tuple[str, str]]:
+    """The engines to try and the device of each, best first; never empty."""
+    names = tuple(ENGINES) if name == "auto" else (name,)
+    choices: list[tuple[str, str]] = []
+    reasons: dict[str, str] = {}
+    for place in DEVICES if device == "auto" else (device,):
+        for engine_name in names:
+            problem = _module(engine_name).problem(place)
+            if problem is None:
+                choices.append((engine_name, place))
+            else:
+                reasons[f"{engine_name} on {place}"] = problem
+    if not choices and name != "auto":
+        raise EngineError(f"engine '{name}' is not available: {'; '.join(reasons.values())}")
+    if not choices:
+        told = "; ".join(f"{what}: {problem}" for what, problem in reasons.items())
+        raise EngineError(f"no engine is available for device '{device}' ({told})")
+    if name == "auto":
+        for what, problem in reasons.items():
+            _log.info("engine auto: passed over %s: %s", what, problem)
+        _log.info("engine auto: chose '%s' on %s, the first available one", *choices[0])
+    return choices
 
 
 def _module(name: str) -> _EngineModule:

@@ -24,7 +24,7 @@ class NodeOptions:
     cameras: tuple[str, ...]
     engine: str = "auto"
     precision: str = "auto"
-    device: str = "cpu"
+    device: str = "auto"
     threads: int = 0
     extra: tuple[str, ...] = ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -62,8 +62,6 @@ def replay(options: ReplayOptions, progress: Progress = lambda what, done, total
         BundleError, EngineError: the bundle cannot be loaded or run.
     """
     bundle = load_bundle(options.bundle)
-    precision = bundle.resolve_precision(options.settings.precision, options.settings.device)
-    options = replace(options, settings=replace(options.settings, precision=precision))
     bag = open_bag(options.bag, options.topics)
     check_classes(bag, bundle.manifest)
     _make_folder(options.out)
@@ -128,7 +126,9 @@ def _write_results(
 
         evaluation = evaluate(bag, recording, manifest, visit)
     mode, rate = _mode(options)
-    info = run_info(bag.path, bag.topics, bundle, options.settings.precision, recording.engine, mode, rate)
+    said = recording.engine.rpartition(", ")[2]  # an engine's description ends with what it runs
+    precision = said if said in manifest.precisions else options.settings.precision
+    info = run_info(bag.path, bag.topics, bundle, precision, recording.engine, mode, rate)
     metrics, report = out / "metrics.json", out / "report.html"
     content = {**evaluation.metrics(), **info.as_dict()}
     metrics.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")

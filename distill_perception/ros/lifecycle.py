@@ -39,6 +39,8 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
         self._configured: Configured | None = None
         self._active: Active | None = None
         self._problem = ""
+        self._progress = ""
+        self._told_ns = 0
         self._warned: dict[str, tuple[str, int]] = {}
         self._bad_parameters = parameters.declare(self)
         self._settings = Settings(**{spec.name: spec.default for spec in parameters.PARAMETERS})  # type: ignore[arg-type]
@@ -82,12 +84,23 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
         cameras = [self._absolute(camera) for camera in settings.cameras]
         check_cameras(cameras)
         self.get_logger().info(f"loading bundle '{settings.bundle}' ...")
-        self._settings = settings
-        self._configured = Configured(self, settings, cameras)
-        self._problem = ""
+        self._settings, self._problem = settings, ""
+        try:
+            self._configured = Configured(self, settings, cameras, self._on_progress)
+        finally:
+            self._progress = ""
         manifest = self._configured.bundle.manifest
         engine = self._configured.perceptor.engine.description
         self.get_logger().info(f"configured: bundle {manifest.name} {manifest.version} on {engine}")
+
+    def _on_progress(self, what: str, done: int, total: int) -> None:
+        """While it configures no timer fires, so that this tells log and diagnostics once a second."""
+        now_ns = self._steady.now().nanoseconds
+        if now_ns - self._told_ns >= _DIAGNOSTICS_PERIOD_S * 1e9:
+            self._told_ns = now_ns
+            self._progress = f"{what}: {100 * done // max(total, 1)} %"
+            self.get_logger().info(self._progress)
+            self._publish_diagnostics()
 
     def _absolute(self, camera: str) -> str:
         try:
@@ -179,7 +192,8 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
             }
         problem = "" if self._configured is not None else self._problem
         values["cameras"] = len(cameras)
-        status = status_message(ERROR if problem else OK, "perception: node", problem or state, "", values)
+        text = problem or (f"{state}, {self._progress}" if self._progress else state)
+        status = status_message(ERROR if problem else OK, "perception: node", text, "", values)
         message = DiagnosticArray(status=[status, *cameras])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)

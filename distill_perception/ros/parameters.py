@@ -76,7 +76,11 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "auto",
         "which of the bundle's model files to run, e.g. fp32 or int8; auto takes the fastest on the device",
     ),
-    ParameterSpec("device", "cpu", "device of the engine, e.g. cpu or cuda:0"),
+    ParameterSpec(
+        "device",
+        "auto",
+        "device of the engine, e.g. cpu or cuda:0; auto takes a GPU where an engine can use it, else the CPU",
+    ),
     ParameterSpec("threads", 0, "CPU threads of the engine; 0 lets the engine choose", limits=(0, 256)),
     ParameterSpec(
         "cameras",

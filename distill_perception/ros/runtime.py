@@ -10,7 +10,7 @@ from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Header
 
 from ..bundle import Bundle, load_bundle
-from ..engines import EngineSettings, open_engine
+from ..engines import EngineSettings, Progress, open_engine
 from ..latest import LatestSlots
 from ..perceptor import Perceptor
 from .camera import CameraInput
@@ -21,14 +21,19 @@ from .results import CameraResults
 from .worker import Arrival, Camera, Worker
 
 
-def open_perceptor(settings: Settings, cameras: int) -> Perceptor:
+def open_perceptor(settings: Settings, cameras: int, progress: Progress) -> Perceptor:
     """Load bundle and engine as the settings say, and warm up every batch size that the cameras can make.
+
+    Args:
+        settings: the node's parameters.
+        cameras: how many there are.
+        progress: told what takes long: name, done, of how much.
 
     Raises:
         PerceptionError: the bundle or the engine cannot be used; says why.
     """
     bundle = load_bundle(settings.bundle)
-    engine_settings = EngineSettings(settings.precision, settings.device, settings.threads)
+    engine_settings = EngineSettings(settings.precision, settings.device, settings.threads, cameras, progress)
     engine = open_engine(bundle, settings.engine, engine_settings)
     perceptor = Perceptor(bundle, engine)
     apply_settings(perceptor, settings)
@@ -45,8 +50,10 @@ def apply_settings(perceptor: Perceptor, settings: Settings) -> None:
 class Configured:
     """Model loaded, topics advertised; nothing is received yet."""
 
-    def __init__(self, node: LifecycleNode, settings: Settings, cameras: Sequence[str]) -> None:
-        self.perceptor = open_perceptor(settings, len(cameras))
+    def __init__(
+        self, node: LifecycleNode, settings: Settings, cameras: Sequence[str], progress: Progress
+    ) -> None:
+        self.perceptor = open_perceptor(settings, len(cameras), progress)
         self.bundle: Bundle = self.perceptor.bundle
         self.results = {camera: CameraResults(node, camera, self.bundle) for camera in cameras}
 

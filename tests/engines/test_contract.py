@@ -16,13 +16,24 @@ from tests.support.tiny_bundle import LABELS, SCORES, box_pixels, tiny_model, wr
 HEIGHT, WIDTH = 48, 64
 
 
-@pytest.fixture(params=list(ENGINES))
-def engine_name(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.gpu] if name == "tensorrt" else []) for name in ENGINES]
+)
+def engine_name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     name: str = request.param
-    problem = engine_problems()[name]
+    problem = engine_problems(device_of(name))[name]
     if problem is not None:
-        pytest.skip(f"{name}: {problem}")
+        pytest.skip(f"LOUD: {name} NOT TESTED: {problem}")
+    monkeypatch.setenv("DISTILL_PERCEPTION_CACHE", str(tmp_path / "cache"))
     return name
+
+
+def device_of(engine_name: str) -> str:
+    return "cuda" if engine_name == "tensorrt" else "cpu"
+
+
+def settings_for(engine_name: str, **settings: Any) -> EngineSettings:
+    return EngineSettings(**{"device": device_of(engine_name), **settings})
 
 
 @pytest.fixture
@@ -32,7 +43,7 @@ def bundle(tmp_path: Path) -> Bundle:
 
 @pytest.fixture
 def engine(engine_name: str, bundle: Bundle) -> Engine:
-    return open_engine(bundle, engine_name, EngineSettings(threads=1))
+    return open_engine(bundle, engine_name, settings_for(engine_name, threads=1, max_batch=3))
 
 
 def random_frames(count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -78,7 +89,8 @@ def test_frames_that_are_read_only_are_read_right(engine: Engine) -> None:
 
 def test_a_bundle_of_one_task_yields_its_outputs_only(engine_name: str, tmp_path: Path) -> None:
     folder = write_tiny_bundle(tmp_path / "boxes", ("detection",), HEIGHT, WIDTH)
-    outputs = open_engine(load_bundle(folder), engine_name).infer(random_frames(1))
+    opened = open_engine(load_bundle(folder), engine_name, settings_for(engine_name))
+    outputs = opened.infer(random_frames(1))
     assert list(outputs) == ["boxes", "scores", "labels"]
 
 
@@ -86,7 +98,7 @@ def test_it_says_what_it_is(engine: Engine, engine_name: str) -> None:
     assert engine.name == engine_name
     assert engine.input_size == (HEIGHT, WIDTH)
     assert engine.description.startswith(engine_name)
-    assert engine.description.endswith("cpu, fp32")
+    assert engine.description.endswith(f"{device_of(engine_name)}, fp32")
 
 
 def test_warming_up_leaves_it_usable(engine: Engine) -> None:
@@ -111,6 +123,11 @@ def test_wrong_input_is_refused_alike(engine: Engine, engine_name: str, frames: 
     assert str(caught.value) == f"engine {engine_name}: 'images' {expected}"
 
 
+def test_more_frames_than_it_was_opened_for_are_refused(engine: Engine) -> None:
+    with pytest.raises(EngineError, match=r"opened for 3 frame.s. at once, found 4.*max_batch"):
+        engine.infer(random_frames(4))
+
+
 def test_a_closed_engine_says_so_and_may_be_closed_again(engine: Engine) -> None:
     engine.close()
     engine.close()
@@ -124,7 +141,7 @@ def test_a_corrupt_model_file_is_an_engine_error_naming_it(
 ) -> None:
     bundle.model_path().write_bytes(content)
     with pytest.raises(EngineError) as caught:
-        open_engine(bundle, engine_name)
+        open_engine(bundle, engine_name, settings_for(engine_name))
     assert f"{engine_name} cannot " in str(caught.value)
     assert str(bundle.model_path()) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -134,24 +151,24 @@ def test_a_truncated_model_file_is_refused(engine_name: str, bundle: Bundle) -> 
     content = bundle.model_path().read_bytes()
     bundle.model_path().write_bytes(content[: len(content) // 2])
     with pytest.raises((EngineError, BundleError)):
-        open_engine(bundle, engine_name)
+        open_engine(bundle, engine_name, settings_for(engine_name))
 
 
 def test_class_names_in_the_graph_are_compared(engine_name: str, tmp_path: Path) -> None:
     folder = write_tiny_bundle(tmp_path / "other", metadata_classes=("cat", "dog", "cow"))
     with pytest.raises(BundleError, match=r"classes do not match the graph's.*'cat', 'dog', 'cow'"):
-        open_engine(load_bundle(folder), engine_name)
+        open_engine(load_bundle(folder), engine_name, settings_for(engine_name))
 
 
 def test_a_graph_without_class_names_is_accepted(engine_name: str, tmp_path: Path) -> None:
     folder = write_tiny_bundle(tmp_path / "plain", metadata_classes=None)
-    assert open_engine(load_bundle(folder), engine_name).name == engine_name
+    assert open_engine(load_bundle(folder), engine_name, settings_for(engine_name)).name == engine_name
 
 
 def test_a_graph_of_another_input_size_is_refused(engine_name: str, bundle: Bundle) -> None:
     onnx.save(tiny_model(("segmentation", "detection"), 24, 32), str(bundle.model_path()))
     with pytest.raises(BundleError, match=r"must be uint8 \[\?,48,64,3\]; .* has uint8 \[.*,24,32,3\]"):
-        open_engine(bundle, engine_name)
+        open_engine(bundle, engine_name, settings_for(engine_name))
 
 
 def test_a_graph_with_a_float_mask_is_refused(engine_name: str, tmp_path: Path) -> None:
@@ -166,12 +183,12 @@ def test_a_graph_with_a_float_mask_is_refused(engine_name: str, tmp_path: Path) 
     graph.output[-1].name = "mask"
     onnx.save(model, str(loaded.model_path()))
     with pytest.raises(BundleError, match=r"'mask' must be uint8 .*; the graph has float32"):
-        open_engine(loaded, engine_name)
+        open_engine(loaded, engine_name, settings_for(engine_name))
 
 
 def test_an_unknown_precision_is_refused(engine_name: str, bundle: Bundle) -> None:
     with pytest.raises(BundleError, match="no precision 'int8'"):
-        open_engine(bundle, engine_name, EngineSettings(precision="int8"))
+        open_engine(bundle, engine_name, settings_for(engine_name, precision="int8"))
 
 
 def test_an_unknown_device_is_refused(engine_name: str, bundle: Bundle) -> None:

@@ -8,8 +8,15 @@ import pytest
 
 import distill_perception.engines.onnxruntime as onnxruntime_module
 import distill_perception.engines.openvino as openvino_module
+import distill_perception.engines.tensorrt as tensorrt_module
 from distill_perception.bundle import Bundle, load_bundle
-from distill_perception.engines import EngineSettings, available_engines, engine_problems, open_engine
+from distill_perception.engines import (
+    Engine,
+    EngineSettings,
+    available_engines,
+    engine_problems,
+    open_engine,
+)
 from distill_perception.errors import EngineError
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -33,7 +40,7 @@ def test_auto_passes_over_what_is_missing_and_logs_the_reason(
     monkeypatch.setattr(openvino_module, "ov", None)
     with caplog.at_level(logging.INFO):
         assert open_engine(bundle, "auto").name == "onnxruntime"
-    assert "passed over 'openvino': the openvino package is missing" in caplog.text
+    assert "passed over openvino on cpu: the openvino package is missing" in caplog.text
 
 
 def test_a_missing_engine_is_refused_with_the_remedy(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,12 +53,16 @@ def test_a_missing_engine_is_refused_with_the_remedy(bundle: Bundle, monkeypatch
 def test_no_engine_at_all_tells_every_reason(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime_module, "ort", None)
     monkeypatch.setattr(openvino_module, "ov", None)
-    with pytest.raises(EngineError, match=r"no engine is available .*openvino: .*onnxruntime: "):
+    with pytest.raises(
+        EngineError, match=r"no engine is available .*openvino on cpu: .*onnxruntime on cpu: "
+    ):
         open_engine(bundle)
 
 
 def test_an_unknown_engine_lists_the_known_ones(bundle: Bundle) -> None:
-    with pytest.raises(EngineError, match="engine 'abacus' is not known; choose auto, openvino, onnxruntime"):
+    with pytest.raises(
+        EngineError, match="'abacus' is not known; choose auto, tensorrt, openvino, onnxruntime"
+    ):
         open_engine(bundle, "abacus")
 
 
@@ -60,6 +71,34 @@ def test_a_gpu_without_the_gpu_build_names_the_package() -> None:
     if problem is None:
         pytest.skip("this machine has a CUDA build of onnxruntime")
     assert "pip install onnxruntime-gpu" in problem
+
+
+def test_device_auto_is_the_gpu_where_an_engine_can_use_it(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tensorrt_module, "problem", lambda device: None if device == "cuda" else "no")
+    asked = []
+
+    def open_model(bundle: Bundle, settings: EngineSettings) -> Engine:
+        asked.append((settings.device, settings.precision))
+        raise EngineError("the driver is too old")
+
+    monkeypatch.setattr(tensorrt_module, "open_model", open_model)
+    with caplog.at_level(logging.INFO):
+        opened = open_engine(bundle, "auto", EngineSettings(device="auto"))
+    assert asked == [("cuda", "auto")]
+    assert "chose 'tensorrt' on cuda" in caplog.text
+    # What `auto` chose did not open: the vehicle drives on with the next, and says so.
+    assert opened.name == "openvino"
+    assert "'tensorrt' cannot serve it, trying the next: the driver is too old" in caplog.text
+    with pytest.raises(EngineError, match="the driver is too old"):
+        open_engine(bundle, "tensorrt", EngineSettings(device="cuda"))
+
+
+def test_device_auto_is_the_cpu_where_there_is_no_gpu(bundle: Bundle) -> None:
+    if available_engines("cuda"):
+        pytest.skip("this machine has a GPU")
+    assert open_engine(bundle, "auto", EngineSettings(device="auto")).description.endswith("cpu, fp32")
 
 
 def test_negative_threads_are_refused() -> None:

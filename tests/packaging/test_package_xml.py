@@ -17,7 +17,8 @@ KEYS = {
     "typer": "python3-typer",
     "yaml": "python3-yaml",
 }
-OPTIONAL = {"matplotlib", "openvino", "tensorrt", "tensorrt_rtx"}  # asked for only where used, with a remedy
+# Asked for only where used, with a remedy.
+OPTIONAL = {"cuda", "matplotlib", "onnx", "openvino", "tensorrt", "tensorrt_rtx"}
 
 
 def imported():

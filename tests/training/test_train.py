@@ -137,7 +137,7 @@ def test_exported_bundle_says_what_the_torch_student_says(bundle: Bundle, studen
     frames = np.stack([source[index].image for index in range(len(source))])
     with torch.inference_mode():
         mask, confidence = DeployedNet(model)(torch.from_numpy(frames))
-    engine = open_engine(bundle, "onnxruntime", EngineSettings())
+    engine = open_engine(bundle, "onnxruntime", EngineSettings(max_batch=len(frames)))
     found = engine.infer(frames)
     assert (found["mask"] == mask.numpy()).mean() > 0.999
     assert np.abs(found["confidence"].astype(int) - confidence.numpy()).max() <= 1
@@ -153,6 +153,19 @@ def test_manifest_tells_where_the_bundle_comes_from(bundle: Bundle) -> None:
     assert len(miou) == 1
     assert "export" in miou[0].command
     assert sum(m.name == "miou/torch" for m in manifest.metrics) == 2  # the run itself and the one beside it
+
+
+def test_reduced_precisions_are_written_and_scored_beside_fp32(student: Path, tmp_path: Path) -> None:
+    done = command("export", student, "--out", tmp_path / "b", "--fp16", "--int8", "--max-drop", 1)
+    assert done.returncode == 0, done.stderr
+    manifest = load_bundle(tmp_path / "b").manifest
+    assert list(manifest.precisions) == ["fp32", "fp16", "int8"]
+    scored = {
+        metric.data.split(", ")[-1]: metric.value for metric in manifest.metrics if metric.name == "miou"
+    }
+    assert {"fp32 on onnxruntime", "fp16 on onnxruntime", "int8 on onnxruntime"} <= set(scored)
+    assert abs(scored["fp16 on onnxruntime"] - scored["fp32 on onnxruntime"]) < 0.01
+    assert abs(scored["int8 as TensorRT rounds it"] - scored["int8 on onnxruntime"]) < 0.1
 
 
 def test_engines_that_say_something_else_stop_the_export(bundle: Bundle, student: Path) -> None:

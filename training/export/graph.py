@@ -23,8 +23,8 @@ class DeployedNet(nn.Module):
     """`forward(images uint8 [N,H,W,3] RGB)` -> the bundle contract's outputs, in its order.
 
     Segmentation: mask uint8 [N,H,W], confidence uint8 [N,H/s,W/s], the largest softmax probability x 255 at
-    the head's own resolution. Detection: boxes float32 [N,K,4], scores float32 [N,K], labels int64 [N,K]. The
-    cast comes before the transpose, as TensorRT refuses a uint8 transpose.
+    the head's own resolution. Detection: boxes float32 [N,K,4], scores float32 [N,K], labels int64 [N,K].
+    TensorRT has uint8 only at the very ends of a graph: casts come first and last.
     """
 
     def __init__(self, model: MultiTaskNet, max_detections: int = 100) -> None:
@@ -53,7 +53,7 @@ class DeployedNet(nn.Module):
         if out.logits is not None:
             # Rows of pixels side by side: OpenVINO's argmax is ten times as fast on this layout (FP32).
             full = upsample(out.logits, height, width).flatten(2)
-            mask = full.argmax(1).to(torch.uint8).reshape(-1, height, width)
+            mask = full.argmax(1).reshape(-1, height, width).to(torch.uint8)
             confidence = (out.logits.softmax(1).amax(1) * 255).round().to(torch.uint8)
             results += (mask, confidence)
         if out.detection is not None:

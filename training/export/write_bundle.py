@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from distill_perception.bundle import (
@@ -24,13 +25,15 @@ from distill_perception.bundle import (
     write_manifest,
 )
 from distill_perception.engines import available_engines
+from distill_perception.engines.tensorrt.dialect import to_tensorrt
+from training.compression.half import write_half
 from training.compression.quantize import quantize_onnx
 from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
 from training.data.module import prepare_source
 from training.data.source_spec import AnySource
 from training.data.sources import open_source
-from training.data.sources.base import Mapped
+from training.data.sources.base import Mapped, Source
 from training.errors import TrainingError
 from training.export.evaluate import evaluate_bundle
 from training.export.graph import DeployedNet, write_onnx
@@ -41,6 +44,7 @@ from training.run_folder import PROVENANCE, RESULT, load_model, read_json
 from training.teachers.spec import title
 
 ONNX_NAME = "student.onnx"
+FP16_NAME = "student_fp16.onnx"
 INT8_NAME = "student_int8.onnx"
 PARITY_FRAMES = 8
 CALIBRATION_FRAMES = 64
@@ -57,8 +61,8 @@ class ExportRequest:
         version, license: as the manifest says them.
         compare: other finished runs whose result is recorded too (teacher, labels only).
         command: the command line, recorded with every metric.
-        int8: also write an INT8 form.
-        max_drop: what the INT8 form may lose in mIoU and mAP50 against fp32, on the first validation source.
+        int8, fp16: also write this form.
+        max_drop: what each of these may lose in mIoU and mAP50 against fp32, on the first validation source.
     """
 
     run: Path
@@ -69,13 +73,15 @@ class ExportRequest:
     command: str
     int8: bool = False
     max_drop: float = 0.01
+    fp16: bool = False
 
 
 def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     """Export, check and score a run.
 
     Raises:
-        TrainingError: the run is not finished, the engines do not agree with torch, or INT8 loses too much.
+        TrainingError: the run is not finished, the engines do not agree with torch, or a reduced precision
+            loses too much.
     """
     recipe, model = load_model(request.run)
     read_json(request.run, RESULT)  # a run that did not end is not shipped
@@ -87,6 +93,9 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
         folder.mkdir()
         files = {"fp32": folder / ONNX_NAME}
         write_onnx(net, classes.names, recipe.data.size, files["fp32"])
+        if request.fp16:
+            files["fp16"] = folder / FP16_NAME
+            write_half(files["fp32"], files["fp16"])
         if request.int8:
             files["int8"] = folder / INT8_NAME
             calibration = _frames(recipe, classes, recipe.data.train, CALIBRATION_FRAMES)
@@ -143,7 +152,22 @@ def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe, classes: Cla
                 note(name, found[name], f"{data}, {precision} on {engine}")
                 if spec is recipe.data.val[0]:
                     _require_budget(f"{precision} on {engine}", name, full.values[name], found[name], request)
+        if "int8" in reduced:
+            found = _score_for_tensorrt(bundle, source, spec.name)
+            for name in (name for name in MAIN_SCORES if name in full.values):
+                note(name, found[name], f"{data}, int8 as TensorRT rounds it")
+                if spec is recipe.data.val[0]:
+                    _require_budget("int8 on TensorRT", name, full.values[name], found[name], request)
     return metrics
+
+
+def _score_for_tensorrt(bundle: Bundle, source: Source, name: str) -> dict[str, float]:
+    """Scores of the INT8 graph as TensorRT gets it, with its symmetric activations, by ONNX Runtime."""
+    file = bundle.model_path("int8")
+    with tempfile.TemporaryDirectory() as folder:
+        onnx.save(to_tensorrt(onnx.load(str(file))), str(Path(folder) / file.name))
+        translated = Bundle(Path(folder), bundle.manifest)
+        return evaluate_bundle(translated, source, name, "onnxruntime", "int8").values
 
 
 def _require_budget(what: str, name: str, full: float, found: float, request: ExportRequest) -> None:

@@ -1,0 +1,90 @@
+"""The commands `distill-perception engine ...`: which engines work here, and TensorRT's built ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .cli_options import DeviceOption
+
+engine_app = typer.Typer(
+    no_args_is_help=True, help="Inference engines of this machine; TensorRT's built ones."
+)
+
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Folder of built engines. Default: $DISTILL_PERCEPTION_CACHE, or "
+        "distill_perception/engines in the user's cache folder.",
+        show_default=False,
+    ),
+]
+
+
+@engine_app.command("list")
+def list_command(device: DeviceOption = "auto", cache: CacheOption = None) -> None:
+    """List the engines, best first, and why one cannot be used here; then TensorRT's built engines."""
+    from .engine_view import engines_table, stored_table
+    from .engines.tensorrt.store import EngineStore
+    from .terminal import OUT
+
+    OUT.print(engines_table(device))
+    store = EngineStore(cache)
+    stored = stored_table(store)
+    if stored is not None:
+        OUT.print(f"\nTensorRT engines in {store.folder}:", stored)
+
+
+@engine_app.command("build")
+def build_command(
+    bundle: Annotated[str, typer.Argument(help="A bundle's folder or a shipped one's name.")],
+    precisions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--precision", metavar="NAME", help="fp32, fp16, int8; may be repeated. Default: all it has."
+        ),
+    ] = None,
+    targets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target",
+            metavar="GPU",
+            help="this-gpu (fastest), ampere+ (every GPU from Ampere on), or one compute capability such as "
+            "sm86; may be repeated. Default: this-gpu, or ampere+ where there is none.",
+        ),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Most frames at once: the number of cameras.")] = 1,
+    version_compatible: Annotated[
+        bool,
+        typer.Option(
+            "--version-compatible", help="Newer TensorRT versions can use it too (not TensorRT-RTX)."
+        ),
+    ] = False,
+    device: Annotated[str, typer.Option(help="The GPU that this-gpu means: cuda, cuda:1, ...")] = "cuda",
+    cache: CacheOption = None,
+) -> None:
+    """Build TensorRT engines of a bundle ahead of time, so that the node's first start need not.
+
+    TensorRT-RTX builds without a GPU: build anywhere with --cache FOLDER, copy the folder to the vehicle and
+    let DISTILL_PERCEPTION_CACHE name it there. TensorRT builds on the GPU that it builds for.
+    """
+    from .bundle import load_bundle
+    from .engine_view import build_engines
+    from .engines.tensorrt.store import EngineStore
+
+    build_engines(
+        load_bundle(bundle), EngineStore(cache), precisions, targets, batch, version_compatible, device
+    )
+
+
+@engine_app.command("clear")
+def clear_command(cache: CacheOption = None) -> None:
+    """Remove built TensorRT engines and what speeds up building; the node builds anew what it needs."""
+    from .engines.tensorrt.store import EngineStore
+    from .terminal import OUT
+
+    store = EngineStore(cache)
+    OUT.print(f"{store.folder}: {store.clear()} file(s) removed")

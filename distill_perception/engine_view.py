@@ -1,0 +1,81 @@
+"""Engines as a person in a terminal wants to see them: which work here, and what TensorRT has built."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from .bundle import Bundle
+from .engines import DEVICES, engine_problems
+from .engines.tensorrt.build import BuildRequest, build_engine
+from .engines.tensorrt.cuda import Gpu, find_gpu
+from .engines.tensorrt.library import find_library
+from .engines.tensorrt.store import EngineStore
+from .engines.tensorrt.targets import AMPERE_PLUS, THIS_GPU
+from .errors import EngineError
+from .terminal import OUT, progress_bars
+
+
+def engines_table(device: str) -> Table:
+    """Every engine and whether it can serve the device; `auto` stands for a GPU, then the CPU."""
+    table = Table("engine", "device", "", box=None, header_style="dim", pad_edge=False)
+    chosen = False
+    for place in DEVICES if device == "auto" else (device,):
+        for name, problem in engine_problems(place).items():
+            if problem is None:
+                table.add_row(name, place, Text("ready" if chosen else "ready, chosen by auto", "green"))
+                chosen = True
+            else:
+                table.add_row(name, place, Text(problem, "yellow"))
+    return table
+
+
+def stored_table(store: EngineStore) -> Table | None:
+    """The built engines; None if there are none."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for title in ("bundle", "precision", "for", "batch", "library", "MB", "file"):
+        table.add_column(title)
+    for entry in store.entries():
+        key = entry.key
+        library = f"{key.library} {key.version}{' or newer' if key.version_compatible else ''}"
+        size = f"{entry.bytes / 1e6:.1f}"
+        table.add_row(
+            entry.bundle, key.precision, key.target, str(key.max_batch), library, size, entry.path.name
+        )
+    return table if table.row_count else None
+
+
+def build_engines(
+    bundle: Bundle,
+    store: EngineStore,
+    precisions: Sequence[str] | None = None,
+    targets: Sequence[str] | None = None,
+    max_batch: int = 1,
+    version_compatible: bool = False,
+    device: str = "cuda",
+) -> None:
+    """Build an engine for every precision and target, with progress, and print where each is.
+
+    Raises:
+        EngineError: no TensorRT, a target that it cannot build here, or a graph that it does not take.
+        BundleError: the bundle has no such precision.
+    """
+    library = find_library()
+    gpu: Gpu | None = None
+    try:
+        gpu = find_gpu(device)
+    except EngineError:
+        if THIS_GPU in (targets or ()):
+            raise
+    for precision in precisions or bundle.manifest.precisions:
+        for target in targets or [AMPERE_PLUS if gpu is None else THIS_GPU]:
+            request = BuildRequest(bundle, precision, max_batch, target, version_compatible)
+            key = request.key(library, gpu)
+            started = time.monotonic()
+            with progress_bars() as report:
+                build_engine(request, key, library, store, report, must_keep=True)
+            took = f"{time.monotonic() - started:.1f} s"
+            OUT.print(f"{precision} for {key.target}: {store.folder / key.id}.engine ({took})", markup=False)

@@ -1,0 +1,237 @@
+"""Building with the real tensorrt_rtx, which needs no GPU for it."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from distill_perception.bundle import Bundle, ModelFile, load_bundle, sha256_of
+from distill_perception.engines.tensorrt.build import BuildProgress, BuildRequest, build_engine
+from distill_perception.engines.tensorrt.cuda import Gpu
+from distill_perception.engines.tensorrt.engine import load_engine
+from distill_perception.engines.tensorrt.library import Library, find_library
+from distill_perception.engines.tensorrt.store import EngineStore
+from distill_perception.errors import BundleError, EngineError
+from tests.support.tiny_bundle import tiny_model, write_tiny_bundle
+from training.compression.half import write_half
+
+MODELS = sorted(Path(__file__).parents[3].joinpath("models").glob("*/manifest.yaml"))
+GPU = Gpu(0, "NVIDIA GeForce RTX 3090", 86, "13.0")
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    pytest.importorskip(
+        "tensorrt_rtx",
+        reason="LOUD: TensorRT builds NOT TESTED: pip install tensorrt-rtx-cu13 (x86-64 Linux, Windows)",
+    )
+    import tensorrt_rtx
+
+    return Library("tensorrt_rtx", str(tensorrt_rtx.__version__), tensorrt_rtx)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> EngineStore:
+    return EngineStore(tmp_path / "engines")
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return load_bundle(write_tiny_bundle(tmp_path / "b", ("segmentation", "detection")))
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    pass
+
+
+def build(request: BuildRequest, library: Library, store: EngineStore) -> bytes:
+    return build_engine(request, request.key(library, None), library, store, quiet, must_keep=True)
+
+
+def with_model(bundle: Bundle, model: onnx.ModelProto) -> Bundle:
+    onnx.save(model, str(bundle.model_path()))
+    return bundle
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("manifest", MODELS, ids=lambda path: path.parent.name)
+def test_every_shipped_bundle_builds(
+    manifest: Path, precision: str, library: Library, store: EngineStore, tmp_path: Path
+) -> None:
+    bundle = load_bundle(manifest)
+    if precision == "fp16" and "fp16" not in bundle.manifest.precisions:
+        write_half(bundle.model_path("fp32"), tmp_path / "half.onnx")
+        half = ModelFile(file="half.onnx", sha256=sha256_of(tmp_path / "half.onnx"))
+        bundle = Bundle(tmp_path, bundle.manifest.model_copy(update={"precisions": {"fp16": half}}))
+    if precision not in bundle.manifest.precisions:
+        pytest.skip(f"LOUD: {bundle.manifest.name} ships no {precision}")
+    content = build(BuildRequest(bundle, precision, target="ampere+"), library, store)
+    (entry,) = store.entries()
+    assert store.read(entry) == content
+    assert len(content) > 1_000_000  # the weights are in it
+
+
+@pytest.mark.parametrize("target", ["ampere+", "sm75", "sm86", "sm120"])
+def test_engines_are_built_ahead_for_other_gpus(
+    target: str, bundle: Bundle, library: Library, store: EngineStore
+) -> None:
+    build(BuildRequest(bundle, "fp32", max_batch=4, target=target), library, store)
+    (entry,) = store.entries()
+    assert (entry.key.target, entry.key.max_batch) == (target, 4)
+
+
+def test_progress_rises_to_the_end(bundle: Bundle, library: Library, store: EngineStore) -> None:
+    request = BuildRequest(bundle, "fp32", target="ampere+")
+    seen: list[int] = []
+    key = request.key(library, None)
+    build_engine(request, key, library, store, lambda what, done, total: seen.append(100 * done // total))
+    assert seen == sorted(seen)
+    assert seen[-1] == 100
+
+
+def test_ctrl_c_in_the_middle_of_a_build_ends_it(
+    bundle: Bundle, library: Library, store: EngineStore
+) -> None:
+    def interrupted(what: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    request = BuildRequest(bundle, "fp32", target="ampere+")
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(request, request.key(library, None), library, store, interrupted)
+    assert list(store.entries()) == []
+
+
+def test_an_operator_that_tensorrt_lacks_is_named(
+    bundle: Bundle, library: Library, store: EngineStore
+) -> None:
+    model = tiny_model(("segmentation", "detection"))
+    model.graph.initializer.append(numpy_helper.from_array(np.eye(2, dtype=np.float32), "square"))
+    model.graph.node.append(helper.make_node("Det", ["square"], ["one"], name="determinant"))
+    model.graph.output.append(helper.make_tensor_value_info("one", TensorProto.FLOAT, []))
+    with pytest.raises(EngineError) as caught:
+        build(BuildRequest(with_model(bundle, model), "fp32", target="ampere+"), library, store)
+    assert "operator Det (node 'determinant')" in str(caught.value)
+    assert str(bundle.model_path()) in str(caught.value)
+
+
+def test_a_use_of_an_operator_that_tensorrt_refuses_is_named(
+    bundle: Bundle, library: Library, store: EngineStore
+) -> None:
+    model = tiny_model(("segmentation", "detection"))
+    (pool,) = [node for node in model.graph.node if node.op_type == "MaxPool"]
+    pool.name = "pooling"
+    pool.output.append("indices")
+    with pytest.raises(EngineError, match=r"operator MaxPool \(node 'pooling'\); use another engine: "):
+        build(BuildRequest(with_model(bundle, model), "fp32", target="ampere+"), library, store)
+
+
+def test_a_damaged_file_is_named(bundle: Bundle, library: Library, store: EngineStore) -> None:
+    bundle.model_path().write_bytes(b"not an onnx file")
+    with pytest.raises(EngineError, match=r"tensorrt cannot read .*student\.onnx"):
+        build(BuildRequest(bundle, "fp32", target="ampere+"), library, store)
+
+
+def test_the_contract_is_checked_before_building(
+    bundle: Bundle, library: Library, store: EngineStore
+) -> None:
+    model = tiny_model(("segmentation", "detection"), 24, 32)
+    with pytest.raises(BundleError, match=r"must be uint8 \[\?,48,64,3\]; .* has uint8 \[.*,24,32,3\]"):
+        build(BuildRequest(with_model(bundle, model), "fp32", target="ampere+"), library, store)
+    model = tiny_model(("segmentation", "detection"), metadata_classes=("cat", "dog", "cow"))
+    with pytest.raises(BundleError, match="classes do not match"):
+        build(BuildRequest(with_model(bundle, model), "fp32", target="ampere+"), library, store)
+
+
+@pytest.mark.parametrize(
+    ("request_options", "expected"),
+    [
+        ({"target": "this-gpu"}, "has no NVIDIA GPU"),
+        ({"target": "turing"}, "target 'turing' is not known; use this-gpu"),
+        ({"target": "sm90"}, "knows sm75, sm80, sm86"),
+        ({"target": "ampere+", "version_compatible": True}, "no version-compatible engines"),
+    ],
+)
+def test_what_rtx_cannot_build_is_refused(
+    request_options: dict[str, object], expected: str, bundle: Bundle, library: Library
+) -> None:
+    with pytest.raises(EngineError, match=expected):
+        BuildRequest(bundle, "fp32", **request_options).key(library, None)
+
+
+def test_a_second_start_loads_and_does_not_build(
+    bundle: Bundle, library: Library, store: EngineStore
+) -> None:
+    request, told = BuildRequest(bundle, "fp32"), []
+
+    def start() -> bytes:
+        return load_engine(request, library, GPU, store, lambda content, host_code: content, tell)
+
+    def tell(what: str, done: int, total: int) -> None:
+        told.append(what)
+
+    first = start()
+    assert set(told) == {"building engine"}
+    told.clear()
+    assert start() == first
+    assert told == []
+
+
+def test_an_engine_that_the_library_refuses_is_built_again(
+    bundle: Bundle, library: Library, store: EngineStore
+) -> None:
+    request = BuildRequest(bundle, "fp32")
+    store.write(request.key(library, GPU), b"of another driver", "tiny")
+
+    def deserialize(content: bytes, host_code: bool) -> bytes | None:
+        return None if content == b"of another driver" else content
+
+    assert load_engine(request, library, GPU, store, deserialize, quiet)
+    (entry,) = store.entries()
+    assert store.read(entry) != b"of another driver"
+
+
+def test_an_engine_that_was_tampered_with_never_reaches_the_library(
+    bundle: Bundle, library: Library, store: EngineStore
+) -> None:
+    request = BuildRequest(bundle, "fp32")
+    store.write(request.key(library, GPU), b"engine", "tiny").write_bytes(b"malice")
+    reached = []
+    load_engine(request, library, GPU, store, lambda content, host_code: reached.append(content) or 1, quiet)
+    assert len(reached) == 1
+    assert reached[0] != b"malice"
+
+
+def test_without_any_place_to_keep_it_the_engine_is_used_all_the_same(
+    bundle: Bundle, library: Library, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    store = EngineStore(tmp_path / "file" / "engines")
+    request = BuildRequest(bundle, "fp32")
+    assert load_engine(request, library, GPU, store, lambda content, host_code: content, quiet)
+    assert "cannot be kept" in caplog.text
+
+
+def test_progress_of_nested_phases_is_a_share_of_the_whole() -> None:
+    progress = BuildProgress()
+    progress.start("all", None, 2)
+    assert progress.percent == 0
+    progress.step("all", 0)
+    assert progress.percent == 50
+    progress.start("timing", "all", 4)
+    progress.step("timing", 1)  # two of four, in the second half
+    assert progress.percent == 75
+    progress.finish("timing")
+    assert progress.percent == 75  # never back
+    progress.step("all", 1)
+    assert progress.percent == 100
+
+
+def test_without_tensorrt_the_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
+    with pytest.raises(EngineError, match="pip install tensorrt-rtx-cu13"):
+        find_library()
