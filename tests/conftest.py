@@ -18,11 +18,6 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Training first: its loaders fork, which is safe only before engines and middleware have threads."""
-    items.sort(key=lambda item: "training" not in item.path.relative_to(ROOT).parts)
-
-
 @pytest.fixture(scope="session")
 def camvid_val() -> Path:
     """The CamVid validation drive: 101 labelled frames. Not part of the project, so perhaps absent."""

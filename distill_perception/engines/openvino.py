@@ -1,6 +1,7 @@
 """OpenVINO: the fastest of the CPU engines on Intel and AMD (and ARM) machines; Intel GPUs too."""
 
 import sys
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def problem(device: str) -> str | None:
     wanted = _device(device)
     if wanted == "CPU":
         return None
-    found: list[str] = ov.Core().available_devices
+    found: list[str] = _core().available_devices
     if wanted in found or any(item.startswith(f"{wanted}.") for item in found):
         return None
     return f"it finds no device '{device}' (it has: {', '.join(found).lower()}); install its driver"
@@ -45,7 +46,7 @@ class OpenVinoEngine(Engine):
     def __init__(self, bundle: Bundle, settings: EngineSettings) -> None:
         super().__init__(bundle, settings)
         file = bundle.model_path(self.precision)
-        core = ov.Core()
+        core = _core()
         try:
             model = core.read_model(file)
         except RuntimeError as error:
@@ -80,6 +81,17 @@ class OpenVinoEngine(Engine):
     def close(self) -> None:
         self._request = None
         self._ports = {}
+
+
+@cache
+def _core() -> "ov.Core":
+    """One for the process, never closed.
+
+    A Core gives the thread a signal stack of its own and takes it back when it ends. Where two overlap, the
+    second restores the first one's, freed by then, and the next signal that Python handles is a segmentation
+    fault (OpenVINO 2026.4).
+    """
+    return ov.Core()
 
 
 def _device(device: str) -> str:

@@ -119,3 +119,25 @@ def test_opening_engines_leaves_no_telemetry_in_the_home_folder(tmp_path: Path) 
     words = [sys.executable, "-c", code, str(bundle)]
     subprocess.run(words, env={**environ, "HOME": str(home)}, check=True, timeout=60)
     assert [str(path) for path in home.rglob("*") if path.is_file()] == []
+
+
+def test_signals_are_handled_after_engines_whose_lives_overlapped(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "b")
+    code = """
+import os, signal, sys
+from distill_perception.bundle import load_bundle
+from distill_perception.engines import available_engines, open_engine
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+for name in available_engines():
+    first, second = (open_engine(load_bundle(sys.argv[1]), name) for _ in range(2))
+    for engine in (first, second):
+        engine.warm_up()
+        engine.close()
+    del engine, first
+    del second
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(bundle)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
