@@ -9,7 +9,7 @@ from training.errors import TrainingError
 from training.recipe import load_recipe
 
 FOLDER = Path(__file__).parents[2] / "training" / "recipes"
-RECIPES = sorted(path for path in FOLDER.glob("*.yaml") if path.stem != "ablation")
+RECIPES = sorted(path for path in FOLDER.glob("*.yaml") if path.stem not in ("ablation", "camvid_students"))
 MINIMAL = {
     "name": "x",
     "data": {"train": [{"name": "a", "path": "t"}], "val": [{"name": "a", "path": "v"}]},
