@@ -37,6 +37,15 @@ class AcceleratorName(str, Enum):
     gpu = "gpu"
 
 
+class CalibratorName(str, Enum):
+    """Keys of training.compression.calibration.CALIBRATORS."""
+
+    max = "max"
+    percentile = "percentile"
+    entropy = "entropy"
+    mse = "mse"
+
+
 @app.command("train")
 def train_command(
     recipe: Annotated[
@@ -89,6 +98,7 @@ def table_command(
 ) -> None:
     """Parameters and multiply-accumulates of networks."""
     from training.data.class_sets import class_set
+    from training.models.shapes import read_shapes
     from training.models.table import family, model_row, model_rows, render
     from training.recipe import load_recipe
     from training.run_folder import RECIPE
@@ -101,7 +111,9 @@ def table_command(
     for path in recipes or ():
         recipe = load_recipe(path / RECIPE if path.is_dir() else path)
         classes = class_set(recipe.data.class_set)
-        rows.append(model_row(recipe.name, recipe.model, len(classes.classes), len(classes.things), pixels))
+        shapes = read_shapes(path) if path.is_dir() else None
+        counts = (len(classes.classes), len(classes.things))
+        rows.append(model_row(recipe.name, recipe.model, *counts, pixels, shapes))
     Console().print(render(rows, pixels))
 
 
@@ -120,6 +132,9 @@ def export_command(
     int8: Annotated[
         bool, typer.Option("--int8", help="Also write an INT8 form, calibrated on training frames.")
     ] = False,
+    calibrator: Annotated[
+        CalibratorName, typer.Option(help="How INT8 ranges follow from the calibration frames.")
+    ] = CalibratorName.max,
     max_drop: Annotated[
         float,
         typer.Option(
@@ -128,10 +143,12 @@ def export_command(
     ] = 0.01,
 ) -> None:
     """Write a run as a bundle: ONNX with pre- and post-processing, parity gate, scores, manifest."""
+    from training.compression.spec import QuantizeSpec
     from training.export.write_bundle import ExportRequest, write_bundle
 
     command = "python -m training " + shlex.join(sys.argv[1:])
-    request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, int8, max_drop)
+    form = QuantizeSpec(calibrator=calibrator.value) if int8 else None
+    request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, form, max_drop)
     bundle, parity = write_bundle(request)
     for result in parity:
         if result.mask_agreement is not None:

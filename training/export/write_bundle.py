@@ -24,7 +24,9 @@ from distill_perception.bundle import (
     write_manifest,
 )
 from distill_perception.engines import available_engines
+from training.compression.fake_quant import take_fake_quant
 from training.compression.quantize import quantize_onnx
+from training.compression.spec import QuantizeSpec
 from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
 from training.data.module import prepare_source
@@ -43,7 +45,6 @@ from training.teachers.spec import title
 ONNX_NAME = "student.onnx"
 INT8_NAME = "student_int8.onnx"
 PARITY_FRAMES = 8
-CALIBRATION_FRAMES = 64
 MAIN_SCORES = ("miou", "map50")  # the gate looks at these; scores by class are recorded beside them
 
 
@@ -57,7 +58,7 @@ class ExportRequest:
         version, license: as the manifest says them.
         compare: other finished runs whose result is recorded too (teacher, labels only).
         command: the command line, recorded with every metric.
-        int8: also write an INT8 form.
+        int8: also write an INT8 form, calibrated like this.
         max_drop: what the INT8 form may lose in mIoU and mAP50 against fp32, on the first validation source.
     """
 
@@ -67,7 +68,7 @@ class ExportRequest:
     license: str
     compare: tuple[Path, ...]
     command: str
-    int8: bool = False
+    int8: QuantizeSpec | None = None
     max_drop: float = 0.01
 
 
@@ -80,6 +81,7 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     recipe, model = load_model(request.run)
     read_json(request.run, RESULT)  # a run that did not end is not shipped
     classes = class_set(recipe.data.class_set)
+    trained_ranges = take_fake_quant(model)
     net = DeployedNet(model, recipe.model.detection.max_detections)
     request.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=request.out.parent, prefix=".export-") as scratch:
@@ -87,10 +89,11 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
         folder.mkdir()
         files = {"fp32": folder / ONNX_NAME}
         write_onnx(net, classes.names, recipe.data.size, files["fp32"])
-        if request.int8:
+        if request.int8 is not None:
             files["int8"] = folder / INT8_NAME
-            calibration = _frames(recipe, classes, recipe.data.train, CALIBRATION_FRAMES)
-            quantize_onnx(files["fp32"], files["int8"], calibration)
+            sources = recipe.data.train if request.int8.source is None else [request.int8.source]
+            calibration = _frames(recipe, classes, sources, request.int8.frames)
+            quantize_onnx(files["fp32"], files["int8"], calibration, request.int8, trained_ranges)
         write_manifest(folder, _manifest(request, recipe, net, classes, files, ()))
         draft = load_bundle(folder)
         frames = np.stack(list(_frames(recipe, classes, recipe.data.val[:1], PARITY_FRAMES)))

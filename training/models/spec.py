@@ -85,6 +85,12 @@ class ModelSpec(StrictModel):
         True, description="start the encoder from ImageNet weights, or from this .pth or .safetensors file"
     )
     init: Path | None = Field(None, description="start the whole network from this finished run's weights")
+    keep_zeros: bool = Field(
+        False, description="weights that init holds as zero stay zero (a sparse network)"
+    )
+    qat: Literal["asymmetric", "symmetric"] | None = Field(
+        None, description="train with INT8 simulated: activations with a zero point, or without"
+    )
     decoder: DecoderSpec | None = Field(
         None, description="decoder by name with its options; fpn of the three decoder_* keys if left out"
     )
