@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from distill_perception.bundle import (
     Bundle,
@@ -20,32 +19,25 @@ from distill_perception.bundle import (
     ModelFile,
     Provenance,
     load_bundle,
-    sha256_of,
     write_manifest,
 )
 from distill_perception.engines import available_engines
-from training.compression.fake_quant import take_fake_quant
-from training.compression.quantize import quantize_onnx
 from training.compression.spec import QuantizeSpec
 from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
-from training.data.module import prepare_source
-from training.data.source_spec import AnySource
 from training.data.sources import open_source
 from training.data.sources.base import Mapped
 from training.errors import TrainingError
+from training.export.draft import MAIN_SCORES, draft_bundle, frames_of
 from training.export.evaluate import evaluate_bundle
-from training.export.graph import DeployedNet, write_onnx
+from training.export.graph import DeployedNet
 from training.export.parity import Parity, measure_parity, require_parity
 from training.models.multi_task import MultiTaskNet, count_parameters
 from training.recipe import Recipe
 from training.run_folder import PROVENANCE, RESULT, load_model, read_json
 from training.teachers.spec import title
 
-ONNX_NAME = "student.onnx"
-INT8_NAME = "student_int8.onnx"
 PARITY_FRAMES = 8
-MAIN_SCORES = ("miou", "map50")  # the gate looks at these; scores by class are recorded beside them
 
 
 @dataclass(frozen=True)
@@ -81,22 +73,13 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     recipe, model = load_model(request.run)
     read_json(request.run, RESULT)  # a run that did not end is not shipped
     classes = class_set(recipe.data.class_set)
-    trained_ranges = take_fake_quant(model)
-    net = DeployedNet(model, recipe.model.detection.max_detections)
     request.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=request.out.parent, prefix=".export-") as scratch:
         folder = Path(scratch) / request.out.name
-        folder.mkdir()
-        files = {"fp32": folder / ONNX_NAME}
-        write_onnx(net, classes.names, recipe.data.size, files["fp32"])
-        if request.int8 is not None:
-            files["int8"] = folder / INT8_NAME
-            sources = recipe.data.train if request.int8.source is None else [request.int8.source]
-            calibration = _frames(recipe, classes, sources, request.int8.frames)
-            quantize_onnx(files["fp32"], files["int8"], calibration, request.int8, trained_ranges)
-        write_manifest(folder, _manifest(request, recipe, net, classes, files, ()))
-        draft = load_bundle(folder)
-        frames = np.stack(list(_frames(recipe, classes, recipe.data.val[:1], PARITY_FRAMES)))
+        draft = draft_bundle(model, recipe, folder, request.int8, request.max_drop)
+        net = DeployedNet(model, recipe.model.detection.max_detections)
+        files = draft.manifest.precisions
+        frames = np.stack(list(frames_of(recipe, recipe.data.val[:1], PARITY_FRAMES)))
         parity = measure_parity(net, draft, frames)
         require_parity(parity)
         metrics = (
@@ -110,16 +93,6 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
             shutil.rmtree(request.out)
         shutil.move(str(folder), request.out)
     return load_bundle(request.out), parity
-
-
-def _frames(
-    recipe: Recipe, classes: ClassSet, sources: Sequence[AnySource], count: int
-) -> Iterator[NDArray[np.uint8]]:
-    """About `count` frames spread evenly over sources, uint8 [H,W,3] RGB of the recipe's size."""
-    opened = [prepare_source(source, recipe.data, classes) for source in sources]
-    step = max(1, sum(map(len, opened)) // count)
-    places = [(source, index) for source in opened for index in range(len(source))]
-    return (source[index].image for source, index in places[::step])
 
 
 def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe, classes: ClassSet) -> list[Metric]:
@@ -190,7 +163,7 @@ def _manifest(
     recipe: Recipe,
     net: DeployedNet,
     classes: ClassSet,
-    files: Mapping[str, Path],
+    files: Mapping[str, ModelFile],
     metrics: Sequence[Metric],
 ) -> Manifest:
     provenance = read_json(request.run, PROVENANCE)
@@ -205,9 +178,7 @@ def _manifest(
             input=InputSpec(
                 height=recipe.data.size[0], width=recipe.data.size[1], channel_order="rgb", resize="letterbox"
             ),
-            precisions={
-                name: ModelFile(file=file.name, sha256=sha256_of(file)) for name, file in files.items()
-            },
+            precisions=dict(files),
             provenance=Provenance(
                 data=", ".join(source.name for source in recipe.data.train),
                 recipe=recipe.name,
