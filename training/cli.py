@@ -1,4 +1,4 @@
-"""`python -m training` / `distill-perception-train`: train a recipe, export a run as a bundle."""
+"""`python -m training` / `distill-perception-train`: train, compress and export a recipe."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from distill_perception.errors import PerceptionError
+from training.cli_compression import archive_app, compress_command
 
 app = typer.Typer(
     help="Offline half of distill_perception: train teachers, distil students, export bundles.",
@@ -158,6 +159,10 @@ def export_command(
     for metric in bundle.manifest.metrics:
         typer.echo(f"{metric.name:26s} {metric.value:<8g} {metric.data}")
     typer.echo(f"bundle: {bundle.path}")
+
+
+app.command("compress")(compress_command)
+app.add_typer(archive_app, name="archive")
 
 
 def main() -> None:
