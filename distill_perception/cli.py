@@ -123,7 +123,7 @@ def run(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 )
 def compress(context: typer.Context) -> None:
-    """Make a trained run smaller (needs the training extra; `compress --help` is that of `python -m training`)."""
+    """Make a trained run smaller: `python -m training compress`, which needs the training extra."""
     from .training_half import hand_over
 
     raise typer.Exit(hand_over("compress", context.args))

@@ -1,4 +1,4 @@
-"""The commands that make finished runs smaller: `compress`, `archive`."""
+"""The commands that make finished runs smaller: `compress`, `archive`, `fusion`."""
 
 from __future__ import annotations
 
@@ -43,6 +43,17 @@ def compress_command(
     command = "python -m training " + shlex.join(sys.argv[1:])
     bundle = compress(spec, folder, resume, command, typer.echo)
     typer.echo(f"report: {folder / 'report.md'}\nbundle: {bundle.path}")
+
+
+def fusion_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+) -> None:
+    """Count the nodes of a run's graph as traced, as exported, and as each engine fuses it."""
+    from rich.console import Console
+
+    from training.export.fusion import fusion_of, render
+
+    Console().print(render(fusion_of(run)))
 
 
 @archive_app.command("pack")

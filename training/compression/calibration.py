@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from distill_perception.bundle import GRAPH_INPUT
 from training.compression.uniform import Range
+from training.export.layers import show_tensors
 
 BINS = 2048
 LEVELS = 255
@@ -59,9 +60,7 @@ def _values(
 ) -> Iterator[dict[str, NDArray[np.float32]]]:
     """All the tensors of one frame after the other."""
     model = onnx.load(path)
-    del model.graph.output[:]
-    for name in tensors:
-        model.graph.output.append(onnx.ValueInfoProto(name=name))
+    show_tensors(model, tensors)
     with tempfile.TemporaryDirectory() as scratch:
         open_graph = Path(scratch) / "open.onnx"
         onnx.save(model, str(open_graph))

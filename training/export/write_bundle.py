@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from training.export.draft import MAIN_SCORES, draft_bundle, frames_of
 from training.export.evaluate import evaluate_bundle
 from training.export.graph import DeployedNet
 from training.export.parity import Parity, measure_parity, require_parity
+from training.export.parting import parting_layer
 from training.models.multi_task import MultiTaskNet, count_parameters
 from training.recipe import Recipe
 from training.run_folder import PROVENANCE, RESULT, load_model, read_json
@@ -81,7 +83,7 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
         files = draft.manifest.precisions
         frames = np.stack(list(frames_of(recipe, recipe.data.val[:1], PARITY_FRAMES)))
         parity = measure_parity(net, draft, frames)
-        require_parity(parity)
+        require_parity(parity, partial(parting_layer, net, draft.model_path("fp32"), frames[0]))
         metrics = (
             *_scores(request, draft, recipe, classes),
             *_compared(request),
