@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from training.models.multi_task import MultiTaskNet
 from training.models.outputs import Outputs
 
-Widths = dict[str, int]  # name of a group's first layer -> its output channels
+Widths = dict[str, int]  # a layer of each group -> output channels of all of them
 Importance = Callable[[object], Tensor | None]
 
 
