@@ -63,12 +63,15 @@ def compress(
         name = f"{number:02d}_{step.do}"
         place = folder / STEPS / name
         sparse = any(isinstance(earlier, SparsityStep) for earlier in spec.steps[:number])
+        fresh = read_point(place) is None
         work = partial(do, step, run, place, recipe, spec.engine, sparse)
         outcomes[name] = outcome(step, run, place)
         points.append(_point(spec, folder, name, outcomes[name], recipe, work))
         run = outcomes[name].next
-        say(table(_measure(spec, folder, points)) + "\n")
-    return _finish(spec, folder, _measure(spec, folder, points), outcomes, command)
+        if fresh or number == len(spec.steps):
+            measured = _measure(spec, folder, points)
+            say(table(measured) + "\n")
+    return _finish(spec, folder, measured, outcomes, command)
 
 
 def _checked(spec: CompressRecipe) -> Recipe:
