@@ -136,6 +136,9 @@ def export_command(
     calibrator: Annotated[
         CalibratorName, typer.Option(help="How INT8 ranges follow from the calibration frames.")
     ] = CalibratorName.max,
+    symmetric: Annotated[
+        bool, typer.Option("--symmetric", help="INT8 activations without zero point, as TensorRT takes.")
+    ] = False,
     max_drop: Annotated[
         float,
         typer.Option(
@@ -148,7 +151,8 @@ def export_command(
     from training.export.write_bundle import ExportRequest, write_bundle
 
     command = "python -m training " + shlex.join(sys.argv[1:])
-    form = QuantizeSpec(calibrator=calibrator.value) if int8 else None
+    activations = "symmetric" if symmetric else "asymmetric"
+    form = QuantizeSpec(calibrator=calibrator.value, activations=activations) if int8 else None
     request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, form, max_drop)
     bundle, parity = write_bundle(request)
     for result in parity:

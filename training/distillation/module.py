@@ -41,9 +41,13 @@ def start_model(recipe: Recipe, class_set: ClassSet) -> MultiTaskNet:
     """
     if recipe.model.init is None:
         return build_model(recipe.model, class_set)
-    shapes = read_shapes(recipe.model.init)
-    model = build_model(recipe.model.model_copy(update={"pretrained": False}), class_set, shapes)
     earlier_recipe, earlier = load_model(recipe.model.init)
+    shapes = read_shapes(recipe.model.init)
+    if shapes is not None and (changed := recipe.model.other_network(earlier_recipe.model)):
+        raise TrainingError(
+            f"model.init: {recipe.model.init} is pruned, so {', '.join(changed)} must be as in its recipe"
+        )
+    model = build_model(recipe.model.model_copy(update={"pretrained": False}), class_set, shapes)
     heads = ("head", "detection_head")
     new = [f"{head}." for head in heads if getattr(earlier, head) is None and getattr(model, head)]
     start = {name: value for name, value in earlier.state_dict().items() if name in model.state_dict()}

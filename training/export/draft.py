@@ -73,6 +73,8 @@ def draft_bundle(
     if int8 is not None:
         sources = recipe.data.train if int8.source is None else [int8.source]
         frames = list(frames_of(recipe, sources, int8.frames))
+        if recipe.model.qat is not None:  # the form that training has seen
+            int8 = int8.model_copy(update={"activations": recipe.model.qat})
         quantizer = Quantizer(folder / ONNX_NAME, frames, int8, trained)
         _write_int8(folder, manifest, quantizer, ())
         if int8.max_float_layers:

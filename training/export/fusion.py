@@ -10,11 +10,14 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from rich.table import Table
 
+from distill_perception.bundle import GRAPH_INPUT
 from training.data.class_sets import class_set
 from training.export.graph import DeployedNet, write_onnx
 from training.run_folder import load_model
@@ -86,8 +89,8 @@ def _openvino(path: Path) -> Counter[str]:
     return Counter(kind for kind in kinds if kind not in ("Const", "Input", "Output"))
 
 
-def _difference(one: Path, other: Path, frame: np.ndarray) -> float:  # type: ignore[type-arg]
-    answers = [_session(path).run(None, {"images": frame}) for path in (one, other)]
+def _difference(one: Path, other: Path, frame: NDArray[np.uint8]) -> float:
+    answers = [_session(path).run(None, {GRAPH_INPUT: frame}) for path in (one, other)]
     pairs = list(zip(*answers, strict=True))
     return max(
         float((a != b).mean() if a.dtype == np.uint8 else np.abs(a.astype(float) - b.astype(float)).max())
@@ -95,7 +98,7 @@ def _difference(one: Path, other: Path, frame: np.ndarray) -> float:  # type: ig
     )
 
 
-def _session(path: Path, optimized: str = ""):  # type: ignore[no-untyped-def]
+def _session(path: Path, optimized: str = "") -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

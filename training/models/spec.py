@@ -115,6 +115,12 @@ class ModelSpec(StrictModel):
             raise ValueError("tasks: each task may be named once")
         return self
 
+    def other_network(self, other: ModelSpec) -> list[str]:
+        """Keys in which the network itself differs, not only how it is trained."""
+        training = {"pretrained", "init", "keep_zeros", "qat", "dropout", "freeze_norm"}
+        keys = [key for key in type(self).model_fields if key not in training]
+        return [key for key in keys if getattr(self, key) != getattr(other, key)]
+
     def _changed(self, key: str) -> bool:
         """Whether a key has another value than its default (a saved recipe names every key)."""
         return bool(getattr(self, key) != type(self).model_fields[key].default)

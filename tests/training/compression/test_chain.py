@@ -12,7 +12,6 @@ from tests.support.tiny_nets import BOTH
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
 from training.compression import chain
 from training.compression.pruning import run as pruning
-from training.compression.pruning.masks import zero_share
 from training.compression.spec import CompressRecipe
 from training.errors import TrainingError
 from training.models.multi_task import count_parameters
@@ -24,12 +23,10 @@ pytestmark = pytest.mark.slow
 
 STEPS = [
     {"do": "channels", "latency": 0.6, "importance": "taylor", "frames": 4},
-    {"do": "sparsify", "pattern": "2:4"},
-    {"do": "finetune", "epochs": 1},
     {"do": "qat", "epochs": 1, "quantize": {"calibrator": "mse", "frames": 4}},
     {"do": "cluster", "bits": 4},
 ]
-NAMES = ["00_start", "01_channels", "02_sparsify", "03_finetune", "04_qat", "05_cluster"]
+NAMES = ["00_start", "01_channels", "02_qat", "03_cluster"]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +46,7 @@ def recipe(student: Path, **changes: object) -> CompressRecipe:
         "rounds": 1,
         "threads": 1,
         "max_miou_drop": 100,
-        "teacher": {"run": student},  # in the loop of finetune, qat and the gradients of taylor
+        "teacher": {"run": student},  # in the loop of qat and of taylor's gradients
         "distillation": [{"name": "kl"}],
         "steps": STEPS,
     }
@@ -76,18 +73,13 @@ def test_every_step_leaves_a_run_that_loads_and_a_row_in_the_table(
     full = count_parameters(load_model(student)[1])
     models = {name: load_model(out / "steps" / name / "run")[1] for name in NAMES[1:]}
     assert all(count_parameters(model) <= 0.6 * full for model in models.values())
-    assert zero_share(models["01_channels"]) == 0
-    sparse = zero_share(models["02_sparsify"])
-    assert sparse > 0.4
-    assert all(zero_share(models[name]) == pytest.approx(sparse) for name in NAMES[3:])
 
 
-def test_trainings_after_pruning_have_the_teacher_in_the_loop(
+def test_training_after_pruning_has_the_teacher_in_the_loop(
     compressed: tuple[Path, Bundle, list[str]],
 ) -> None:
-    for name in ("03_finetune", "04_qat"):
-        log = next((compressed[0] / "steps" / name / "run" / "log").glob("*.csv")).read_text()
-        assert "loss/distill_kl" in log
+    log = next((compressed[0] / "steps" / "02_qat" / "run" / "log").glob("*.csv")).read_text()
+    assert "loss/distill_kl" in log
 
 
 def test_report_has_costs_scores_and_a_figure(compressed: tuple[Path, Bundle, list[str]]) -> None:
@@ -95,9 +87,9 @@ def test_report_has_costs_scores_and_a_figure(compressed: tuple[Path, Bundle, li
     report = json.loads((out / "report.json").read_text())
     points = {row["point"]["name"]: row for row in report["points"]}
     assert list(points) == NAMES
-    assert points["04_qat"]["point"]["precision"] == "int8"
+    assert points["02_qat"]["point"]["precision"] == "int8"
     sizes = {name: row["point"]["size_bytes"] for name, row in points.items()}
-    assert sizes["05_cluster"] < sizes["04_qat"] < sizes["03_finetune"] < sizes["00_start"]
+    assert sizes["03_cluster"] < sizes["02_qat"] < sizes["01_channels"] < sizes["00_start"]
     assert {"openvino", "onnxruntime"} <= points["00_start"]["latency_ms"].keys()
     assert points["00_start"]["point"]["scores"].keys() == {"miou", "map50"}
     assert (out / "pareto.png").stat().st_size > 1000

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -86,7 +87,9 @@ def _add_gradients(model: MultiTaskNet, recipe: Recipe, data: SampleDataModule, 
     add_gradients(module, islice(data.train_dataloader(), max(1, frames // recipe.optimizer.batch)))
 
 
-def _scorer(recipe: Recipe, data: SampleDataModule, frames: int):  # type: ignore[no-untyped-def]
+def _scorer(
+    recipe: Recipe, data: SampleDataModule, frames: int
+) -> Callable[[MultiTaskNet], Mapping[str, float]]:
     """Scores of the tasks on frames spread over the first validation source."""
     data.setup("validate")
     source, classes = data.val[0], data.class_set
@@ -99,6 +102,6 @@ def _scorer(recipe: Recipe, data: SampleDataModule, frames: int):  # type: ignor
             for batch in batches:
                 score_batch(evaluator, model.eval(), batch, recipe.model.detection.max_detections)
         found = evaluator.compute()
-        return {name: found[name] for name in SCORES if found.get(name, float("nan")) == found.get(name)}
+        return {name: found[name] for name in SCORES if not math.isnan(found.get(name, math.nan))}
 
     return scores_of
