@@ -103,17 +103,21 @@ def entropy_range(seen: Histogram) -> Range:
     """The candidate whose quantized distribution has the least KL divergence from what was seen.
 
     Migacz, "8-bit Inference with TensorRT" (GTC 2017): values outside go to the range's ends, the bins inside
-    are merged into levels, each level's count is spread over those of its bins that are not empty.
+    are merged into levels, each level's count is spread over those of its bins that are not empty. Zeros are
+    left out: a rectified tensor has very many, they are exact anyway, and spread out they would look lost.
     """
+    counts = seen.counts.copy()
+    zero = int(np.abs(seen.centres).argmin())
+    counts[zero] = np.mean([counts[place] for place in (zero - 1, zero + 1) if 0 <= place < BINS])
 
     def divergence(low: float, high: float) -> float:
         inside = (seen.centres >= low) & (seen.centres <= high)
-        kept = seen.counts[inside]
+        kept = counts[inside]
         if len(kept) < LEVELS:
             return np.inf
         reference = kept.copy()
-        reference[0] += seen.counts[seen.centres < low].sum()
-        reference[-1] += seen.counts[seen.centres > high].sum()
+        reference[0] += counts[seen.centres < low].sum()
+        reference[-1] += counts[seen.centres > high].sum()
         level = np.arange(len(kept)) * LEVELS // len(kept)
         filled = kept > 0
         share = np.bincount(level, kept) / np.maximum(np.bincount(level, filled), 1)

@@ -40,7 +40,8 @@ class QuantizeSpec(StrictModel):
         None, description="calibrate on this, a bag for example; train frames else"
     )
     activations: Literal["asymmetric", "symmetric"] = Field(
-        "asymmetric", description="uint8 with a zero point, or int8 without one, which is what TensorRT takes"
+        "asymmetric",
+        description="uint8 with a zero point, or int8 without one: what TensorRT takes, slow on ONNX Runtime",
     )
     max_float_layers: int = Field(
         0, ge=0, description="leave up to so many layers in FP32, the fewest that keep both tasks in budget"

@@ -64,6 +64,13 @@ def test_a_few_outliers_do_not_stretch_the_range(name: str) -> None:
     assert error(np.abs(BULK), low, high) < error(np.abs(BULK), 0, 41)
 
 
+@pytest.mark.parametrize("name", CALIBRATORS)
+def test_many_zeros_of_a_rectified_tensor_do_not_narrow_the_range(name: str) -> None:
+    values = np.clip(3 * BULK - 3, 0, 6)  # five of six are zero, some saturate
+    low, high = CALIBRATORS[name](seen(values))
+    assert error(values, low, high) < 2 * error(values, 0, values.max())
+
+
 def test_mse_has_the_least_error_of_all_shrunken_ranges() -> None:
     values = RNG.laplace(size=100_000)
     low, high = CALIBRATORS["mse"](seen(values))
