@@ -42,6 +42,7 @@ TRAINING = [
     "onnxscript>=0.5",
     "safetensors>=0.4",
     "torch>=2.9",
+    "torch-pruning>=1.6",
     "torchmetrics>=1.6",
     "transformers>=5",
 ]

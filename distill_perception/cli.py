@@ -119,6 +119,16 @@ def run(
         raise typer.Exit(code)
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def compress(context: typer.Context) -> None:
+    """Make a trained run smaller: `python -m training compress`, which needs the training extra."""
+    from .training_half import hand_over
+
+    raise typer.Exit(hand_over("compress", context.args))
+
+
 app.command("replay")(replay_command)
 app.command("compare")(compare_command)
 

@@ -1,4 +1,4 @@
-"""`python -m training` / `distill-perception-train`: train a recipe, export a run as a bundle."""
+"""`python -m training` / `distill-perception-train`: train, compress and export a recipe."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from distill_perception.errors import PerceptionError
+from training.cli_compression import archive_app, compress_command, fusion_command
 
 app = typer.Typer(
     help="Offline half of distill_perception: train teachers, distil students, export bundles.",
@@ -35,6 +36,15 @@ class AcceleratorName(str, Enum):
     auto = "auto"
     cpu = "cpu"
     gpu = "gpu"
+
+
+class CalibratorName(str, Enum):
+    """Keys of training.compression.calibration.CALIBRATORS."""
+
+    max = "max"
+    percentile = "percentile"
+    entropy = "entropy"
+    mse = "mse"
 
 
 @app.command("train")
@@ -114,6 +124,7 @@ def table_command(
 ) -> None:
     """Parameters and multiply-accumulates of networks."""
     from training.data.class_sets import class_set
+    from training.models.shapes import read_shapes
     from training.models.table import family, model_row, model_rows, render
     from training.recipe import load_recipe
     from training.run_folder import RECIPE
@@ -126,7 +137,9 @@ def table_command(
     for path in recipes or ():
         recipe = load_recipe(path / RECIPE if path.is_dir() else path)
         classes = class_set(recipe.data.class_set)
-        rows.append(model_row(recipe.name, recipe.model, len(classes.classes), len(classes.things), pixels))
+        shapes = read_shapes(path) if path.is_dir() else None
+        counts = (len(classes.classes), len(classes.things))
+        rows.append(model_row(recipe.name, recipe.model, *counts, pixels, shapes))
     Console().print(render(rows, pixels))
 
 
@@ -146,6 +159,12 @@ def export_command(
         bool, typer.Option("--int8", help="Also write an INT8 form, calibrated on training frames.")
     ] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="Also write an FP16 form, for GPUs.")] = False,
+    calibrator: Annotated[
+        CalibratorName, typer.Option(help="How INT8 ranges follow from the calibration frames.")
+    ] = CalibratorName.max,
+    symmetric: Annotated[
+        bool, typer.Option("--symmetric", help="INT8 activations without zero point, as TensorRT takes.")
+    ] = False,
     max_drop: Annotated[
         float,
         typer.Option(
@@ -155,10 +174,13 @@ def export_command(
     ] = 0.01,
 ) -> None:
     """Write a run as a bundle: ONNX with pre- and post-processing, parity gate, scores, manifest."""
+    from training.compression.spec import QuantizeSpec
     from training.export.write_bundle import ExportRequest, write_bundle
 
     command = "python -m training " + shlex.join(sys.argv[1:])
-    request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, int8, max_drop, fp16)
+    activations = "symmetric" if symmetric else "asymmetric"
+    form = QuantizeSpec(calibrator=calibrator.value, activations=activations) if int8 else None
+    request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, form, max_drop, fp16)
     bundle, parity = write_bundle(request)
     for result in parity:
         if result.mask_agreement is not None:
@@ -168,6 +190,11 @@ def export_command(
     for metric in bundle.manifest.metrics:
         typer.echo(f"{metric.name:26s} {metric.value:<8g} {metric.data}")
     typer.echo(f"bundle: {bundle.path}")
+
+
+app.command("compress")(compress_command)
+app.command("fusion")(fusion_command)
+app.add_typer(archive_app, name="archive")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The run folder: recipe, provenance, checkpoints, curves of one training."""
+"""The run folder: recipe, provenance, weights and curves of one training, or of one step of compression."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from typing import Any
 
 import torch
 import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
+from training.compression.fake_quant import add_fake_quant
 from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
 from training.errors import TrainingError
 from training.models.multi_task import MultiTaskNet
+from training.models.shapes import Shapes, cut_to, read_shapes, write_shapes
 from training.models.spec import ModelSpec
 from training.recipe import Recipe, load_recipe
 
@@ -25,6 +30,7 @@ PROVENANCE = "provenance.json"
 RESULT = "result.json"
 CHECKPOINTS = "checkpoints"
 LAST = "last.ckpt"
+WEIGHTS = "weights.safetensors"  # in place of a checkpoint, where nothing was trained
 
 
 def git_hash() -> str:
@@ -38,8 +44,10 @@ def git_hash() -> str:
 
 
 def start_run(folder: Path, recipe: Recipe) -> None:
-    """Create the folder and write recipe and provenance."""
+    """Create the folder and write recipe, provenance and, if it starts from a pruned run, shapes."""
     folder.mkdir(parents=True, exist_ok=True)
+    if recipe.model.init is not None and (shapes := read_shapes(recipe.model.init)) is not None:
+        write_shapes(folder, shapes)
     (folder / RECIPE).write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
     provenance = {
         "command": "python -m training " + " ".join(sys.argv[1:]),
@@ -67,31 +75,61 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     return loaded
 
 
-def build_model(spec: ModelSpec, classes: ClassSet) -> MultiTaskNet:
-    """The network of a recipe's model section for a class set."""
-    return MultiTaskNet(spec, len(classes.classes), [item.id for item in classes.things])
+def build_model(spec: ModelSpec, classes: ClassSet, shapes: Shapes | None = None) -> MultiTaskNet:
+    """The network of a recipe's model section for a class set.
+
+    Args:
+        shapes: of a pruned network, which it is cut to.
+    """
+    model = MultiTaskNet(spec, len(classes.classes), [item.id for item in classes.things])
+    if shapes is not None:
+        cut_to(model, shapes)
+    if spec.qat is not None:
+        add_fake_quant(model, symmetric=spec.qat == "symmetric")
+    return model
 
 
 def load_model(folder: Path) -> tuple[Recipe, MultiTaskNet]:
     """The trained network of a run (averaged weights of its last epoch), in eval mode.
 
     Raises:
-        TrainingError: no recipe or checkpoint there, or they do not fit each other.
+        TrainingError: no recipe or weights there, or they do not fit each other.
     """
     recipe = load_recipe(folder / RECIPE)
-    path = folder / CHECKPOINTS / LAST
-    if not path.is_file():
-        raise TrainingError(
-            f"{path} is missing: train first with `python -m training train RECIPE --out {folder}`"
-        )
-    model = build_model(
-        recipe.model.model_copy(update={"pretrained": False}), class_set(recipe.data.class_set)
-    )
-    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    path, state = _read_weights(folder)
+    spec = recipe.model.model_copy(update={"pretrained": False})
+    model = build_model(spec, class_set(recipe.data.class_set), read_shapes(folder))
     try:
-        model.load_state_dict(
-            {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
-        )
+        model.load_state_dict(state)
     except RuntimeError as error:
         raise TrainingError(f"{path} does not fit {folder / RECIPE}: {error}") from error
     return recipe, model.eval().to(memory_format=torch.channels_last)
+
+
+def _read_weights(folder: Path) -> tuple[Path, dict[str, Tensor]]:
+    path = folder / CHECKPOINTS / LAST
+    if path.is_file():
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        return path, {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
+    if not (folder / WEIGHTS).is_file():
+        raise TrainingError(
+            f"{path} is missing: train first with `python -m training train RECIPE --out {folder}`"
+        )
+    try:
+        return folder / WEIGHTS, load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise TrainingError(f"{folder / WEIGHTS} is not a safetensors file: {error}") from error
+
+
+def write_untrained(folder: Path, recipe: Recipe, model: MultiTaskNet, shapes: Shapes | None) -> None:
+    """Write a network that something else than training changed as a finished run of no epochs.
+
+    Args:
+        shapes: of a pruned network, None for one that is as large as the recipe says.
+    """
+    start_run(folder, recipe)
+    if shapes is not None:
+        write_shapes(folder, shapes)
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / WEIGHTS)
+    result = {"epochs": 0, "minutes": 0.0, "metrics": {}}
+    (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n")

@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from distill_perception.compare.model_cost import MODEL_COST_NAME
 from training.curves import plot_curves
 from training.hardware import Hardware
+from training.models.shapes import SHAPES
 from training.recipe import Recipe
 from training.run_folder import CHECKPOINTS, LAST, RESULT, read_json, start_run
 from training.run_log import joined, read_rows, write_rows
@@ -75,6 +76,8 @@ def _finish(folder: Path, names: list[str]) -> None:
     (folder / CHECKPOINTS).mkdir(exist_ok=True)
     _same_file(last / CHECKPOINTS / LAST, folder / CHECKPOINTS / LAST)
     shutil.copyfile(last / MODEL_COST_NAME, folder / MODEL_COST_NAME)
+    if (last / SHAPES).is_file():
+        shutil.copyfile(last / SHAPES, folder / SHAPES)
     results = [read_json(stage_folder(folder, name), RESULT) for name in names]
     result = {
         "epochs": sum(item["epochs"] for item in results),

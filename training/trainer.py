@@ -19,6 +19,7 @@ from training.data.module import SampleDataModule
 from training.distillation.module import DistillationModule, start_model
 from training.errors import TrainingError
 from training.hardware import Hardware
+from training.models.shapes import read_shapes
 from training.models.table import model_row
 from training.progress import StageBar
 from training.recipe import Recipe
@@ -160,6 +161,11 @@ def record_cost(folder: Path, recipe: Recipe, module: DistillationModule) -> Non
     """Write parameters and multiply-accumulates beside the run, for `distill-perception compare`."""
     size = recipe.data.size
     row = model_row(
-        recipe.name, recipe.model, len(module.class_set.classes), len(module.class_set.things), size
+        recipe.name,
+        recipe.model,
+        len(module.class_set.classes),
+        len(module.class_set.things),
+        size,
+        read_shapes(folder),
     )
     write_model_cost(folder, ModelCost(parameters=row.parameters, macs=row.macs, input=size))

@@ -1,76 +1,117 @@
-"""Post-training quantization of an exported graph to INT8, by ONNX Runtime's quantizer.
+"""Post-training quantization of an exported graph to INT8: explicit QuantizeLinear/DequantizeLinear pairs.
 
-Weights symmetric per output channel, activations asymmetric per tensor: q = clamp(round(x / scale) + zero
-point), x ~ scale * (q - zero point). Ranges are the least and greatest value seen on calibration frames
-(Nagel et al., "A White Paper on Neural Network Quantization", https://arxiv.org/abs/2106.08295, sections 2.2
-and 3.1). The result holds explicit QuantizeLinear/DequantizeLinear pairs, which the engines fuse into integer
-kernels.
+The formulas are in uniform.py. Ranges of activations come from calibration frames (calibration.py), or from
+training where it simulated INT8 (fake_quant.py). ONNX Runtime's quantizer places the pairs; the engines fuse
+them into integer kernels.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
+from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
+from onnxruntime.quantization.calibrate import TensorData, TensorsData
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from distill_perception.bundle import GRAPH_INPUT
+from training.compression.calibration import CALIBRATORS, collect
+from training.compression.spec import QuantizeSpec
+from training.compression.uniform import Range
 from training.errors import TrainingError
+from training.export.layers import conv_nodes
 
 # What runs in integers. Normalization, resizing and argmax stay in float.
 QUANTIZED_OPERATORS = ["Conv", "Add", "Clip"]
 
 
-def quantize_onnx(source: Path, target: Path, frames: Iterable[NDArray[np.uint8]]) -> None:
-    """Write the INT8 form of `source` to `target`.
+class Quantizer:
+    """Quantizes one graph, calibrated once, as often as one likes.
 
     Args:
         source: deployed graph, float32.
-        target: file to write.
         frames: calibration frames, uint8 [H,W,3] in the graph's size and channel order; some dozens that
             look like what the camera will see.
+        spec: calibrator and form of the activations.
+        trained: ranges of the inputs of convolutions that training has seen, by layer; others are calibrated.
 
     Raises:
         TrainingError: no calibration frame.
     """
-    reader = _Frames(frames)
-    if reader.empty:
-        raise TrainingError("INT8 quantization needs calibration frames and the training folder gave none")
-    with tempfile.TemporaryDirectory() as scratch:
-        prepared = Path(scratch) / "prepared.onnx"
-        quant_pre_process(source, prepared, skip_symbolic_shape=True)
-        quantize_static(
-            prepared,
-            target,
-            reader,
-            quant_format=QuantFormat.QDQ,
+
+    def __init__(
+        self,
+        source: Path,
+        frames: Iterable[NDArray[np.uint8]],
+        spec: QuantizeSpec,
+        trained: Mapping[str, Range] | None = None,
+    ) -> None:
+        self._symmetric = spec.activations == "symmetric"
+        seen = list(frames)
+        if not seen:
+            raise TrainingError("INT8 quantization needs calibration frames and the source gave none")
+        with tempfile.TemporaryDirectory() as scratch:
+            prepared = Path(scratch) / "prepared.onnx"
+            quant_pre_process(source, prepared, skip_symbolic_shape=True)
+            self._model = onnx.load(prepared)
+            histograms = collect(prepared, _activations(self._model.graph), seen)
+        self._nodes = {layer: node.name for layer, node in conv_nodes(self._model.graph).items()}
+        self._ranges = {name: CALIBRATORS[spec.calibrator](seen) for name, seen in histograms.items()}
+        inputs = {layer: node.input[0] for layer, node in conv_nodes(self._model.graph).items()}
+        self._ranges |= {inputs[layer]: ends for layer, ends in (trained or {}).items()}
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Convolutions, in the graph's order."""
+        return tuple(self._nodes)
+
+    def write(self, target: Path, float_layers: Collection[str] = ()) -> None:
+        """Write the INT8 form, with some convolutions left in FP32."""
+        data = {
+            name: TensorData(lowest=np.float32(low), highest=np.float32(high))
+            for name, (low, high) in self._ranges.items()
+        }
+        model = onnx.ModelProto()
+        model.CopyFrom(self._model)
+        quantizer = QDQQuantizer(
+            model,
             per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
+            reduce_range=False,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QInt8 if self._symmetric else QuantType.QUInt8,
+            tensors_range=TensorsData(CalibrationMethod.MinMax, data),
+            nodes_to_quantize=[],
+            nodes_to_exclude=[self._nodes[layer] for layer in float_layers],
             op_types_to_quantize=QUANTIZED_OPERATORS,
-            calibrate_method=CalibrationMethod.MinMax,
+            # TensorRT takes activations without zero point, and biases in float.
+            extra_options={"ActivationSymmetric": self._symmetric, "QuantizeBias": not self._symmetric},
         )
+        quantizer.quantize_model()
+        quantizer.model.save_model_to_file(str(target))
 
 
-class _Frames(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
-    """Feeds the calibrator one frame at a time."""
+def quantize_onnx(
+    source: Path,
+    target: Path,
+    frames: Iterable[NDArray[np.uint8]],
+    spec: QuantizeSpec | None = None,
+    trained: Mapping[str, Range] | None = None,
+) -> None:
+    """Write the INT8 form of `source` to `target`, all convolutions; arguments as `Quantizer`."""
+    Quantizer(source, frames, spec or QuantizeSpec(), trained).write(target)
 
-    def __init__(self, frames: Iterable[NDArray[np.uint8]]) -> None:
-        self._frames: Iterator[NDArray[np.uint8]] = iter(frames)
-        self._next = next(self._frames, None)
-        self.empty = self._next is None
 
-    def get_next(self) -> dict[str, Any] | None:
-        frame, self._next = self._next, next(self._frames, None)
-        return None if frame is None else {GRAPH_INPUT: np.ascontiguousarray(frame[None])}
+def _activations(graph: onnx.GraphProto) -> list[str]:
+    """Float tensors that the quantized operators read or write, constants left out."""
+    constants = {item.name for item in graph.initializer}
+    names = {
+        name: None
+        for node in graph.node
+        if node.op_type in QUANTIZED_OPERATORS
+        for name in (*node.input, *node.output)
+        if name and name not in constants
+    }
+    return list(names)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.compression.fake_quant import RANGE
+from training.compression.pruning.masks import keep_zeros
 from training.data.class_set import ClassSet
 from training.data.sample import Batch
 from training.distillation.composite import DistillationLoss
@@ -20,9 +22,10 @@ from training.distillation.maps import nearest
 from training.distillation.processes import process_weight, shard_teacher
 from training.errors import TrainingError
 from training.evaluation.evaluator import Evaluator
-from training.models.detection.decode import decode_detections
+from training.evaluation.score_batch import score_batch
 from training.models.multi_task import MultiTaskNet
 from training.models.outputs import Outputs
+from training.models.shapes import read_shapes
 from training.recipe import Recipe
 from training.run_folder import build_model, load_model
 from training.teachers.base import Teacher
@@ -32,24 +35,35 @@ from training.teachers.cache.recall import Recall
 def start_model(recipe: Recipe, class_set: ClassSet) -> MultiTaskNet:
     """The network as the recipe starts it: from ImageNet, from scratch, or from an earlier run.
 
-    A head that the earlier run lacks starts from scratch; everything else must fit.
+    A head that the earlier run lacks starts from scratch, and ranges of simulated INT8 do; everything else
+    must fit. From a pruned run it starts with the pruned shapes.
 
     Raises:
         TrainingError: the earlier run is not finished or has another shape.
     """
     if recipe.model.init is None:
         return build_model(recipe.model, class_set)
-    model = build_model(recipe.model.model_copy(update={"pretrained": False}), class_set)
-    earlier = load_model(recipe.model.init)[1]
+    earlier_recipe, earlier = load_model(recipe.model.init)
+    shapes = read_shapes(recipe.model.init)
+    if shapes is not None and (changed := recipe.model.other_network(earlier_recipe.model)):
+        raise TrainingError(
+            f"model.init: {recipe.model.init} is pruned, so {', '.join(changed)} must be as in its recipe"
+        )
+    model = build_model(recipe.model.model_copy(update={"pretrained": False}), class_set, shapes)
     heads = ("head", "detection_head")
     new = [f"{head}." for head in heads if getattr(earlier, head) is None and getattr(model, head)]
     start = {name: value for name, value in earlier.state_dict().items() if name in model.state_dict()}
-    start |= {name: value for name, value in model.state_dict().items() if name.startswith(tuple(new))}
+    fresh = model.state_dict().items()
+    start |= {name: value for name, value in fresh if name.startswith(tuple(new))}
+    if earlier_recipe.model.qat is None:
+        start |= {name: value for name, value in fresh if name.endswith(f".{RANGE}")}
     try:
         model.load_state_dict(start)
     except RuntimeError as error:
         text = f"model.init: {recipe.model.init} does not fit the recipe's model: {error}"
         raise TrainingError(text) from error
+    if recipe.model.keep_zeros:
+        keep_zeros(model)
     return model
 
 
@@ -129,6 +143,15 @@ class DistillationModule(L.LightningModule):
         return out
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
+        loss, terms = self.losses(batch)
+        several = self.trainer.world_size > 1
+        for name, value in terms.items():
+            self.log(f"loss/{name}", value.detach(), prog_bar=True, sync_dist=several, batch_size=len(batch))
+        self.log("loss/total", loss.detach(), sync_dist=several, batch_size=len(batch))
+        return loss
+
+    def losses(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """What is minimized, and each unweighted term by name."""
         images = batch.images.float().contiguous(memory_format=torch.channels_last)
         out = self.model(images)
         loss, terms = label_losses(
@@ -140,11 +163,7 @@ class DistillationModule(L.LightningModule):
             weight = process_weight(inputs.valid.sum(), 1)
             loss = loss + weight * distilled
             terms |= {f"distill_{name}": weight * value for name, value in more.items()}
-        several = self.trainer.world_size > 1
-        for name, value in terms.items():
-            self.log(f"loss/{name}", value.detach(), prog_bar=True, sync_dist=several, batch_size=len(batch))
-        self.log("loss/total", loss.detach(), sync_dist=several, batch_size=len(batch))
-        return loss
+        return loss, terms
 
     def _inputs(self, images: Tensor, out: Outputs, batch: Batch) -> DistillInputs:
         teacher = self._teacher.network
@@ -183,16 +202,8 @@ class DistillationModule(L.LightningModule):
         ]
 
     def validation_step(self, batch: Batch, _: int, dataloader_idx: int = 0) -> None:
-        out = self.model(batch.images.float().contiguous(memory_format=torch.channels_last))
-        evaluator = self._evaluators[dataloader_idx]
-        if out.logits is not None:
-            evaluator.update_masks(out.logits.float(), batch.masks, batch.has_mask)
-        if out.detection is not None:
-            height, width = batch.images.shape[-2:]
-            found = decode_detections(
-                out.detection, self.model.things, height, width, self.recipe.model.detection.max_detections
-            )
-            evaluator.update_boxes(list(zip(*found, strict=True)), batch.boxes, batch.labels, batch.has_boxes)
+        most = self.recipe.model.detection.max_detections
+        score_batch(self._evaluators[dataloader_idx], self.model, batch, most)
 
     def on_validation_epoch_end(self) -> None:
         several = self.trainer.world_size > 1  # then all have scored the same frames

@@ -61,13 +61,16 @@ class DeployedNet(nn.Module):
         return results
 
 
-def write_onnx(net: DeployedNet, classes: Sequence[str], size: tuple[int, int], path: Path) -> None:
+def write_onnx(
+    net: DeployedNet, classes: Sequence[str], size: tuple[int, int], path: Path, optimize: bool = True
+) -> None:
     """Write the deployed graph with a dynamic batch and the class names in its metadata.
 
     Args:
         net: trained network; set to eval mode and contiguous layout.
         classes: names in order of id.
         size: height, width of the graph's input.
+        optimize: fold batch norms into convolutions, constants into one, and drop what does nothing.
     """
     deployed = net.to(memory_format=torch.contiguous_format).eval()
     example = torch.zeros(2, *size, 3, dtype=torch.uint8)
@@ -76,6 +79,7 @@ def write_onnx(net: DeployedNet, classes: Sequence[str], size: tuple[int, int], 
         (example,),
         dynamo=True,
         opset_version=OPSET,
+        optimize=optimize,
         input_names=[GRAPH_INPUT],
         output_names=[name for task in net.tasks for name in TASK_OUTPUTS[task]],
         dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1, max=64)}},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,14 +97,18 @@ def _found_again(one: Answer, other: Answer) -> float:
     return float((near & same & close).any(1).mean())
 
 
-def require_parity(results: list[Parity]) -> None:
+def require_parity(results: list[Parity], where: Callable[[str], str] = lambda engine: "") -> None:
     """Stop an export whose engines do not agree with torch.
 
+    Args:
+        where: given an engine's name, says at which layer it parts from torch.
+
     Raises:
-        TrainingError: names the engine and by how much it parts from torch.
+        TrainingError: names the engine, by how much it parts from torch, and where.
     """
     if not results:
         raise TrainingError("parity: no engine is installed to compare with; pip install onnxruntime")
     for result in results:
         if result.problem is not None:
-            raise TrainingError(f"parity: {result.engine} {result.problem}; no bundle was written")
+            text = f"parity: {result.engine} {result.problem}; no bundle was written"
+            raise TrainingError("; ".join(filter(None, (text, where(result.engine)))))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from distill_perception.bundle import (
     Bundle,
@@ -21,34 +21,27 @@ from distill_perception.bundle import (
     ModelFile,
     Provenance,
     load_bundle,
-    sha256_of,
     write_manifest,
 )
 from distill_perception.engines import available_engines
 from distill_perception.engines.tensorrt.dialect import to_tensorrt
-from training.compression.half import write_half
-from training.compression.quantize import quantize_onnx
+from training.compression.spec import QuantizeSpec
 from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
-from training.data.module import prepare_source
-from training.data.source_spec import AnySource
 from training.data.sources import open_source
 from training.data.sources.base import Mapped, Source
 from training.errors import TrainingError
+from training.export.draft import MAIN_SCORES, draft_bundle, frames_of
 from training.export.evaluate import evaluate_bundle
-from training.export.graph import DeployedNet, write_onnx
+from training.export.graph import DeployedNet
 from training.export.parity import Parity, measure_parity, require_parity
+from training.export.parting import parting_layer
 from training.models.multi_task import MultiTaskNet, count_parameters
 from training.recipe import Recipe
 from training.run_folder import PROVENANCE, RESULT, load_model, read_json
 from training.teachers.spec import title
 
-ONNX_NAME = "student.onnx"
-FP16_NAME = "student_fp16.onnx"
-INT8_NAME = "student_int8.onnx"
 PARITY_FRAMES = 8
-CALIBRATION_FRAMES = 64
-MAIN_SCORES = ("miou", "map50")  # the gate looks at these; scores by class are recorded beside them
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,8 @@ class ExportRequest:
         version, license: as the manifest says them.
         compare: other finished runs whose result is recorded too (teacher, labels only).
         command: the command line, recorded with every metric.
-        int8, fp16: also write this form.
+        int8: also write an INT8 form, calibrated like this.
+        fp16: also write an FP16 form.
         max_drop: what each of these may lose in mIoU and mAP50 against fp32, on the first validation source.
     """
 
@@ -71,7 +65,7 @@ class ExportRequest:
     license: str
     compare: tuple[Path, ...]
     command: str
-    int8: bool = False
+    int8: QuantizeSpec | None = None
     max_drop: float = 0.01
     fp16: bool = False
 
@@ -86,25 +80,15 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     recipe, model = load_model(request.run)
     read_json(request.run, RESULT)  # a run that did not end is not shipped
     classes = class_set(recipe.data.class_set)
-    net = DeployedNet(model, recipe.model.detection.max_detections)
     request.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=request.out.parent, prefix=".export-") as scratch:
         folder = Path(scratch) / request.out.name
-        folder.mkdir()
-        files = {"fp32": folder / ONNX_NAME}
-        write_onnx(net, classes.names, recipe.data.size, files["fp32"])
-        if request.fp16:
-            files["fp16"] = folder / FP16_NAME
-            write_half(files["fp32"], files["fp16"])
-        if request.int8:
-            files["int8"] = folder / INT8_NAME
-            calibration = _frames(recipe, classes, recipe.data.train, CALIBRATION_FRAMES)
-            quantize_onnx(files["fp32"], files["int8"], calibration)
-        write_manifest(folder, _manifest(request, recipe, net, classes, files, ()))
-        draft = load_bundle(folder)
-        frames = np.stack(list(_frames(recipe, classes, recipe.data.val[:1], PARITY_FRAMES)))
+        draft = draft_bundle(model, recipe, folder, request.int8, request.max_drop, request.fp16)
+        net = DeployedNet(model, recipe.model.detection.max_detections)
+        files = draft.manifest.precisions
+        frames = np.stack(list(frames_of(recipe, recipe.data.val[:1], PARITY_FRAMES)))
         parity = measure_parity(net, draft, frames)
-        require_parity(parity)
+        require_parity(parity, partial(parting_layer, net, draft.model_path("fp32"), frames[0]))
         metrics = (
             *_scores(request, draft, recipe, classes),
             *_compared(request),
@@ -116,16 +100,6 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
             shutil.rmtree(request.out)
         shutil.move(str(folder), request.out)
     return load_bundle(request.out), parity
-
-
-def _frames(
-    recipe: Recipe, classes: ClassSet, sources: Sequence[AnySource], count: int
-) -> Iterator[NDArray[np.uint8]]:
-    """About `count` frames spread evenly over sources, uint8 [H,W,3] RGB of the recipe's size."""
-    opened = [prepare_source(source, recipe.data, classes) for source in sources]
-    step = max(1, sum(map(len, opened)) // count)
-    places = [(source, index) for source in opened for index in range(len(source))]
-    return (source[index].image for source, index in places[::step])
 
 
 def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe, classes: ClassSet) -> list[Metric]:
@@ -211,7 +185,7 @@ def _manifest(
     recipe: Recipe,
     net: DeployedNet,
     classes: ClassSet,
-    files: Mapping[str, Path],
+    files: Mapping[str, ModelFile],
     metrics: Sequence[Metric],
 ) -> Manifest:
     provenance = read_json(request.run, PROVENANCE)
@@ -226,9 +200,7 @@ def _manifest(
             input=InputSpec(
                 height=recipe.data.size[0], width=recipe.data.size[1], channel_order="rgb", resize="letterbox"
             ),
-            precisions={
-                name: ModelFile(file=file.name, sha256=sha256_of(file)) for name, file in files.items()
-            },
+            precisions=dict(files),
             provenance=Provenance(
                 data=", ".join(source.name for source in recipe.data.train),
                 recipe=recipe.name,

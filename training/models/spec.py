@@ -85,6 +85,12 @@ class ModelSpec(StrictModel):
         True, description="start the encoder from ImageNet weights, or from this .pth or .safetensors file"
     )
     init: Path | None = Field(None, description="start the whole network from this finished run's weights")
+    keep_zeros: bool = Field(
+        False, description="weights that init holds as zero stay zero (a sparse network)"
+    )
+    qat: Literal["asymmetric", "symmetric"] | None = Field(
+        None, description="train with INT8 simulated: activations with a zero point, or without"
+    )
     decoder: DecoderSpec | None = Field(
         None, description="decoder by name with its options; fpn of the three decoder_* keys if left out"
     )
@@ -108,6 +114,12 @@ class ModelSpec(StrictModel):
         if len(set(self.tasks)) < len(self.tasks):
             raise ValueError("tasks: each task may be named once")
         return self
+
+    def other_network(self, other: ModelSpec) -> list[str]:
+        """Keys in which the network itself differs, not only how it is trained."""
+        training = {"pretrained", "init", "keep_zeros", "qat", "dropout", "freeze_norm"}
+        keys = [key for key in type(self).model_fields if key not in training]
+        return [key for key in keys if getattr(self, key) != getattr(other, key)]
 
     def _changed(self, key: str) -> bool:
         """Whether a key has another value than its default (a saved recipe names every key)."""

@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from training.models.decoders import DECODERS
 from training.models.encoders import ENCODERS
 from training.models.multi_task import MultiTaskNet, count_parameters
+from training.models.shapes import Shapes, cut_to
 from training.models.spec import ModelSpec
 
 
@@ -55,12 +56,20 @@ def count_macs(module: nn.Module, *inputs: object) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def model_row(name: str, spec: ModelSpec, classes: int, things: int, size: tuple[int, int]) -> Row:
+def model_row(
+    name: str,
+    spec: ModelSpec,
+    classes: int,
+    things: int,
+    size: tuple[int, int],
+    shapes: Shapes | None = None,
+) -> Row:
     """Cost of the network that a recipe's model section describes; nothing is computed, no weights are read.
 
     Args:
         classes, things: number of classes and of thing classes among them.
         size: height, width of the frame in pixels.
+        shapes: of a pruned network.
 
     Raises:
         TrainingError: the section names what does not exist.
@@ -68,6 +77,8 @@ def model_row(name: str, spec: ModelSpec, classes: int, things: int, size: tuple
     bare = spec.model_copy(update={"pretrained": False})
     with torch.device("meta"):
         net = MultiTaskNet(bare, classes, range(things)).eval()
+        if shapes is not None:
+            cut_to(net, shapes)
         frame = torch.empty(1, 3, *size)
     with torch.inference_mode():
         features = net.encoder(frame)

@@ -1,0 +1,123 @@
+"""A whole compression of a tiny student, in process so that latency can be made certain."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from distill_perception.bundle import Bundle, load_bundle
+from tests.support.tiny_nets import BOTH
+from tests.support.tiny_training import tiny_recipe, write_color_blocks
+from training.compression import chain
+from training.compression.pruning import run as pruning
+from training.compression.spec import CompressRecipe
+from training.errors import TrainingError
+from training.models.multi_task import count_parameters
+from training.models.spec import ModelSpec
+from training.run_folder import load_model
+from training.train import train
+
+pytestmark = pytest.mark.slow
+
+STEPS = [
+    {"do": "channels", "latency": 0.6, "importance": "taylor", "frames": 4},
+    {"do": "qat", "epochs": 1, "quantize": {"calibrator": "mse", "frames": 4}},
+    {"do": "cluster", "bits": 4},
+]
+NAMES = ["00_start", "01_channels", "02_qat", "03_cluster"]
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("student")
+    folders = write_color_blocks(root / "t", 8, 1, True), write_color_blocks(root / "v", 4, 2, True)
+    model = ModelSpec(encoder="squeezenet1_1", pretrained=False, decoder_width=16, tasks=BOTH)
+    train(tiny_recipe(*folders, epochs=1, model=model), root / "run")
+    return root / "run"
+
+
+def recipe(student: Path, **changes: object) -> CompressRecipe:
+    values = {
+        "name": "tiny_small",
+        "run": student,
+        "engine": "onnxruntime",
+        "rounds": 1,
+        "threads": 1,
+        "max_miou_drop": 100,
+        "teacher": {"run": student},  # in the loop of qat and of taylor's gradients
+        "distillation": [{"name": "kl"}],
+        "steps": STEPS,
+    }
+    return CompressRecipe.model_validate(values | changes)
+
+
+@pytest.fixture(scope="module")
+def compressed(student: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Bundle, list[str]]:
+    out, said = tmp_path_factory.mktemp("out"), []
+    with pytest.MonkeyPatch.context() as patch:  # parameters stand for milliseconds
+        patch.setattr(pruning, "draft_bundle", lambda model, *_: count_parameters(model))
+        patch.setattr(pruning, "latencies_ms", lambda items, _: [float(item.bundle) for item in items])
+        bundle = chain.compress(recipe(student), out, say=said.append)
+    return out, bundle, said
+
+
+def test_every_step_leaves_a_run_that_loads_and_a_row_in_the_table(
+    compressed: tuple[Path, Bundle, list[str]], student: Path
+) -> None:
+    out, _, said = compressed
+    assert len(said) == len(STEPS)
+    rows = [line.split("|")[1].strip() for line in said[-1].splitlines()[2:] if line]
+    assert rows == NAMES
+    full = count_parameters(load_model(student)[1])
+    models = {name: load_model(out / "steps" / name / "run")[1] for name in NAMES[1:]}
+    assert all(count_parameters(model) <= 0.6 * full for model in models.values())
+
+
+def test_training_after_pruning_has_the_teacher_in_the_loop(
+    compressed: tuple[Path, Bundle, list[str]],
+) -> None:
+    log = next((compressed[0] / "steps" / "02_qat" / "run" / "log").glob("*.csv")).read_text()
+    assert "loss/distill_kl" in log
+
+
+def test_report_has_costs_scores_and_a_figure(compressed: tuple[Path, Bundle, list[str]]) -> None:
+    out, bundle, _ = compressed
+    report = json.loads((out / "report.json").read_text())
+    points = {row["point"]["name"]: row for row in report["points"]}
+    assert list(points) == NAMES
+    assert points["02_qat"]["point"]["precision"] == "int8"
+    sizes = {name: row["point"]["size_bytes"] for name, row in points.items()}
+    assert sizes["03_cluster"] < sizes["02_qat"] < sizes["01_channels"] < sizes["00_start"]
+    assert {"openvino", "onnxruntime"} <= points["00_start"]["latency_ms"].keys()
+    assert points["00_start"]["point"]["scores"].keys() == {"miou", "map50"}
+    assert (out / "pareto.png").stat().st_size > 1000
+    assert f"Taken: {report['chosen']}" in (out / "report.md").read_text()
+    assert bundle.path == out / "bundle" / "tiny_small"
+    assert any(metric.name == "mask_agreement_with_torch" for metric in bundle.manifest.metrics)  # the gate
+
+
+def test_resuming_does_no_step_again(
+    compressed: tuple[Path, Bundle, list[str]], student: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("a finished step was done again")
+
+    monkeypatch.setattr(chain, "do", never)
+    monkeypatch.setattr(chain, "write_bundle", lambda request: (load_bundle(request.out), []))
+    out = compressed[0]
+    assert chain.compress(recipe(student), out, resume=True, say=lambda _: None).path.is_dir()
+    with pytest.raises(TrainingError, match="--resume"):
+        chain.compress(recipe(student), out)
+    with pytest.raises(TrainingError, match="other steps"):
+        chain.compress(recipe(student, steps=STEPS[::-1]), out, resume=True)
+
+
+def test_mistakes_in_later_steps_stop_before_the_first(student: Path, tmp_path: Path) -> None:
+    steps = [*STEPS, {"do": "finetune", "epochs": 1, "optimizer": {"epoch": 3}}]
+    with pytest.raises(TrainingError, match="did you mean 'epochs'"):
+        chain.compress(recipe(student, steps=steps), tmp_path / "out")
+    with pytest.raises(TrainingError, match="'tensorflow' is not available"):
+        chain.compress(recipe(student, engine="tensorflow"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

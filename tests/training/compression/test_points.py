@@ -1,0 +1,53 @@
+"""Which point of a compression is taken, worked out by hand."""
+
+import pytest
+
+from training.compression.points import Measured, Point, choose, pareto
+from training.compression.report import table
+from training.errors import TrainingError
+
+
+def point(name: str, miou: float, map50: float, ms: float) -> Measured:
+    made = Point(name, "fp32", 4_000_000, 1_000_000, 0.0, 500_000_000, {"miou": miou, "map50": map50})
+    return Measured(made, {"openvino": ms, "onnxruntime": 2 * ms})
+
+
+POINTS = [
+    point("start", 0.700, 0.50, 20),
+    point("pruned", 0.650, 0.48, 12),
+    point("finetuned", 0.694, 0.495, 12.5),
+    point("int8", 0.692, 0.47, 7),  # mAP50 loses three points
+    point("qat", 0.691, 0.499, 7.5),
+]
+
+
+@pytest.mark.parametrize(
+    ("drop", "ms", "name"),
+    [
+        (1.0, None, "qat"),  # the fastest that loses no more than a point of either task
+        (5.0, None, "int8"),
+        (0.0, None, "start"),
+        (1.0, 13.0, "finetuned"),  # fast enough: the one that loses least
+        (1.0, 8.0, "qat"),
+    ],
+)
+def test_both_limits_hold(drop: float, ms: float | None, name: str) -> None:
+    assert choose(POINTS, "openvino", drop / 100, ms).point.name == name
+
+
+def test_no_point_within_the_limits_says_what_comes_nearest() -> None:
+    with pytest.raises(TrainingError, match=r"nearest is finetuned: 0\.60 points, 12\.5 ms"):
+        choose(POINTS[:3], "openvino", 0.005, 15.0)
+
+
+def test_pareto_front_leaves_out_what_another_beats_in_both() -> None:
+    front = pareto([*POINTS, point("worse", 0.69, 0.49, 14)], "openvino")
+    assert [item.point.name for item in front] == ["int8", "qat", "finetuned", "start"]
+
+
+def test_table_has_a_row_a_point_with_both_engines_and_tasks() -> None:
+    head, _, first, *_ = table(POINTS).splitlines()
+    assert head == (
+        "| step | file MB | parameters M | zeros | GMACs | openvino ms | onnxruntime ms | mIoU | mAP50 |"
+    )
+    assert first == "| start | 4.00 | 1.000 | 0% | 0.500 | 20.00 | 40.00 | 70.00 | 50.00 |"

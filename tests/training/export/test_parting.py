@@ -1,0 +1,47 @@
+"""A graph that was tampered with: the layer is named."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from distill_perception.engines import available_engines
+from tests.support.tiny_nets import SIZE, tiny_net
+from training.errors import TrainingError
+from training.export.graph import DeployedNet, write_onnx
+from training.export.parity import Parity, require_parity
+from training.export.parting import parting_layer
+
+LAYER = "encoder.features.3.squeeze"
+FRAME = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[DeployedNet, Path]:
+    net = DeployedNet(tiny_net(encoder="squeezenet1_1", width_multiplier=1.0, decoder_width=8))
+    path = tmp_path_factory.mktemp("graph") / "student.onnx"
+    write_onnx(net, [str(index) for index in range(11)], SIZE, path)
+    return net, path
+
+
+@pytest.mark.parametrize("engine", available_engines())
+def test_engine_parts_at_the_layer_whose_weights_were_changed(
+    exported: tuple[DeployedNet, Path], tmp_path: Path, engine: str
+) -> None:
+    net, path = exported
+    assert "all convolutions agree" in parting_layer(net, path, FRAME, engine)
+    model = onnx.load(path)
+    for item in model.graph.initializer:
+        if item.name == f"model.{LAYER}.weight":
+            item.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(item) * 1.1, item.name))
+    onnx.save(model, str(tmp_path / "changed.onnx"))
+    assert f"first layer that differs is {LAYER}," in parting_layer(
+        net, tmp_path / "changed.onnx", FRAME, engine
+    )
+
+
+def test_failing_gate_says_where() -> None:
+    with pytest.raises(TrainingError, match=r"openvino agrees with torch on 50.*; at layer x of openvino"):
+        require_parity([Parity("openvino", 1, 0.5)], lambda engine: f"at layer x of {engine}")

@@ -1,0 +1,63 @@
+"""Packs a run folder into an archive, and an archive into a run folder that loads like any other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from training.compression.archive.file import read_archive, write_archive
+from training.compression.archive.tensors import SharedTensor
+from training.data.class_sets import class_set
+from training.errors import TrainingError
+from training.models.shapes import read_shapes
+from training.recipe import Recipe
+from training.run_folder import build_model, load_model, write_untrained
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Bytes of the archive, and of the same network's values as FP32."""
+
+    archive_bytes: int
+    float_bytes: int
+
+    @property
+    def ratio(self) -> float:
+        """How many times smaller the archive is."""
+        return self.float_bytes / self.archive_bytes
+
+
+def pack(run: Path, path: Path, bits: int) -> Packed:
+    """Write the network of `run` with at most 2^bits different weights in each convolution, and zeros.
+
+    Raises:
+        TrainingError: `run` is not finished.
+    """
+    recipe, model = load_model(run)
+    convolutions = {f"{name}.weight" for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)}
+    state = {name: value.contiguous().numpy() for name, value in model.state_dict().items()}
+    shared = {name: SharedTensor.of(state[name], bits) for name in state if name in convolutions}
+    shapes = read_shapes(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_archive(path, state, shared, {"recipe": recipe.model_dump(mode="json"), "shapes": shapes})
+    floats = sum(value.size * 4 for value in state.values() if value.dtype.kind == "f")
+    return Packed(path.stat().st_size, floats)
+
+
+def unpack(path: Path, run: Path) -> None:
+    """Write the run folder `run` with the archive's network.
+
+    Raises:
+        TrainingError: not an archive, damaged, or `run` exists.
+    """
+    if run.exists():
+        raise TrainingError(f"{run} exists: choose another folder for the unpacked run")
+    tensors, header = read_archive(path)
+    recipe = Recipe.model_validate(header["recipe"])
+    spec = recipe.model.model_copy(update={"pretrained": False})
+    model = build_model(spec, class_set(recipe.data.class_set), header["shapes"])
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
+    write_untrained(run, recipe, model, header["shapes"])

@@ -1,0 +1,185 @@
+"""Runs a compress recipe: its steps one after the other, a table after each, the best point as a bundle."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from distill_perception.bundle import Bundle, load_bundle
+from distill_perception.engines import available_engines
+from distill_perception.strict import describe_validation_error
+from training.compression.latency import Candidate, latencies_ms
+from training.compression.points import MAIN_SCORES, Measured, Point, choose, read_point, write_point
+from training.compression.pruning.masks import zero_share
+from training.compression.report import table, write_report
+from training.compression.spec import CompressRecipe, FinetuneStep, SparsityStep
+from training.compression.steps import Outcome, base_recipe, do, outcome, training_recipe
+from training.data.class_sets import class_set
+from training.data.sources import open_source
+from training.data.sources.base import Mapped
+from training.errors import TrainingError
+from training.export.draft import draft_bundle
+from training.export.evaluate import evaluate_bundle
+from training.export.write_bundle import ExportRequest, write_bundle
+from training.models.shapes import read_shapes
+from training.models.table import model_row
+from training.recipe import Recipe
+from training.run_folder import load_model
+
+STEPS, BUNDLE, RECIPE = "steps", "bundle", "compress.yaml"
+START = "00_start"
+
+
+def compress(
+    spec: CompressRecipe,
+    folder: Path,
+    resume: bool = False,
+    command: str = "",
+    say: Callable[[str], None] = print,
+) -> Bundle:
+    """Run every step into `folder`/steps, then write the report and the chosen point's bundle.
+
+    A step that ended is not done again with `resume`; a training within one goes on from its last epoch.
+
+    Args:
+        command: recorded in the bundle's manifest. say: gets the table after every step.
+
+    Raises:
+        TrainingError: `folder` is taken, an engine is missing, a step cannot be done, no point keeps the
+            limits (the report is written), or the gate (parity with torch, INT8 in budget) stops the bundle.
+    """
+    recipe = _checked(spec)
+    _start(spec, folder, resume)
+    run = spec.run
+    outcomes, points = {START: Outcome(run, run)}, []
+    points.append(_point(spec, folder, START, outcomes[START], recipe, lambda: None))
+    for number, step in enumerate(spec.steps, 1):
+        name = f"{number:02d}_{step.do}"
+        place = folder / STEPS / name
+        sparse = any(isinstance(earlier, SparsityStep) for earlier in spec.steps[:number])
+        fresh = read_point(place) is None
+        work = partial(do, step, run, place, recipe, spec.engine, sparse)
+        outcomes[name] = outcome(step, run, place)
+        points.append(_point(spec, folder, name, outcomes[name], recipe, work))
+        run = outcomes[name].next
+        if fresh or number == len(spec.steps):
+            measured = _measure(spec, folder, points)
+            say(table(measured) + "\n")
+    return _finish(spec, folder, measured, outcomes, command)
+
+
+def _checked(spec: CompressRecipe) -> Recipe:
+    """The recipe to train on with; mistakes in later steps are found before the first one is done."""
+    if spec.engine not in available_engines():
+        known = ", ".join(available_engines())
+        raise TrainingError(f"engine: '{spec.engine}' is not available here; available: {known}")
+    recipe = base_recipe(spec)
+    for step in spec.steps:
+        if isinstance(step, FinetuneStep):
+            try:
+                training_recipe(step, spec.run, recipe, False)
+            except ValidationError as error:
+                raise TrainingError(f"step '{step.do}': {describe_validation_error(error)}") from error
+    return recipe
+
+
+def _start(spec: CompressRecipe, folder: Path, resume: bool) -> None:
+    values = spec.model_dump(mode="json")
+    path = folder / RECIPE
+    if path.is_file():
+        if not resume:
+            raise TrainingError(
+                f"{folder} already holds a compression: add --resume, or choose another --out"
+            )
+        before = yaml.safe_load(path.read_text())
+        same = all(before[key] == values[key] for key in ("run", "engine", "teacher", "distillation", "data"))
+        if not same or values["steps"][: len(before["steps"])] != before["steps"]:
+            raise TrainingError(f"{path} has other steps than the recipe: choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def _point(
+    spec: CompressRecipe,
+    folder: Path,
+    name: str,
+    made: Outcome,
+    recipe: Recipe,
+    work: Callable[[], None],
+) -> Point:
+    """The point of a step, done before or now."""
+    place = folder / STEPS / name
+    point = read_point(place)
+    if point is not None:
+        return point
+    place.mkdir(parents=True, exist_ok=True)
+    work()
+    own, model = load_model(made.run)
+    own = own.model_copy(update={"data": recipe.data})
+    classes = class_set(own.data.class_set)
+    zeros = zero_share(model)
+    bundle = draft_bundle(model, own, place / BUNDLE, made.int8, spec.max_miou_drop / 100)
+    precision = "fp32" if made.int8 is None else "int8"
+    counts = (len(classes.classes), len(classes.things))
+    row = model_row(name, own.model, *counts, own.data.size, read_shapes(made.run))
+    first = own.data.val[0]
+    source = Mapped(open_source(first), classes, first.classes)
+    values = evaluate_bundle(bundle, source, first.name, spec.engine, precision).values
+    point = Point(
+        name=name,
+        precision=precision,
+        size_bytes=(made.archive or bundle.model_path(precision)).stat().st_size,
+        parameters=row.parameters,
+        zeros=zeros,
+        macs=row.macs,
+        scores={key: values[key] for key in MAIN_SCORES if key in values},
+    )
+    write_point(place, point)
+    return point
+
+
+def _measure(spec: CompressRecipe, folder: Path, points: Sequence[Point]) -> list[Measured]:
+    """All points' latencies on every engine, in turns."""
+    bundles = [load_bundle(folder / STEPS / point.name / BUNDLE) for point in points]
+    candidates = [Candidate(bundle, point.precision) for bundle, point in zip(bundles, points, strict=True)]
+    found = {
+        engine: latencies_ms(candidates, engine, spec.rounds, spec.threads) for engine in available_engines()
+    }
+    return [
+        Measured(point, {engine: times[index] for engine, times in found.items()})
+        for index, point in enumerate(points)
+    ]
+
+
+def _finish(
+    spec: CompressRecipe,
+    folder: Path,
+    measured: Sequence[Measured],
+    outcomes: Mapping[str, Outcome],
+    command: str,
+) -> Bundle:
+    """Report, choice, gate."""
+    first = spec.data.val[0] if spec.data is not None else load_model(spec.run)[0].data.val[0]
+    about = [
+        f"Start: `{spec.run}`. Scores on {first.name} with {spec.engine}, latencies: median of {spec.rounds} "
+        f"single frames, all points in turns, {platform.processor() or platform.machine()}, "
+        f"{spec.threads or os.cpu_count()} threads.",
+    ]
+    max_drop = spec.max_miou_drop / 100
+    try:
+        chosen = choose(measured, spec.engine, max_drop, spec.latency_ms).point
+    except TrainingError as error:
+        write_report(folder, spec.name, about, measured, spec.engine, str(error))
+        raise
+    write_report(folder, spec.name, about, measured, spec.engine, chosen.name)
+    made = outcomes[chosen.name]
+    request = ExportRequest(
+        made.run, folder / BUNDLE / spec.name, "1.0.0", "Apache-2.0", (), command, made.int8, max_drop
+    )
+    return write_bundle(request)[0]

@@ -1,0 +1,56 @@
+"""Latency of several bundles on an engine of this machine, measured in turns.
+
+A machine's speed drifts (clock, temperature, neighbours); in turns, all bundles see the same drift, so their
+ratios hold even where the milliseconds do not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from distill_perception.bundle import Bundle
+from distill_perception.engines import EngineSettings, open_engine
+
+WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One precision of a bundle."""
+
+    bundle: Bundle
+    precision: str = "fp32"
+
+
+def latencies_ms(
+    candidates: Sequence[Candidate], engine: str, rounds: int = 20, threads: int = 0
+) -> list[float]:
+    """Median time of one frame through each candidate, in milliseconds.
+
+    Args:
+        rounds: frames each; threads: 0 leaves the engine's choice.
+
+    Raises:
+        EngineError: the engine is not there or cannot load a candidate.
+    """
+    engines = [
+        open_engine(item.bundle, engine, EngineSettings(precision=item.precision, threads=threads))
+        for item in candidates
+    ]
+    rng = np.random.default_rng(0)
+    inputs = [item.bundle.manifest.input for item in candidates]
+    frames = [rng.integers(0, 256, (1, size.height, size.width, 3), np.uint8) for size in inputs]
+    times: list[list[float]] = [[] for _ in candidates]
+    for turn in range(WARM_UP + rounds):
+        for one, frame, taken in zip(engines, frames, times, strict=True):
+            begin = time.perf_counter()
+            one.infer(frame)
+            if turn >= WARM_UP:
+                taken.append((time.perf_counter() - begin) * 1e3)
+    for one in engines:
+        one.close()
+    return [float(np.median(taken)) for taken in times]

@@ -1,0 +1,97 @@
+"""What a compression made, step by step: one point for each, its costs and scores, and which one to take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from training.errors import TrainingError
+
+POINT = "point.json"
+MAIN_SCORES = ("miou", "map50")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A network that can be deployed.
+
+    Attributes:
+        name: of the step's folder. precision: of the bundle in it.
+        size_bytes: of the file that would be shipped.
+        parameters: trainable values; zeros: share of zeros among the weights of convolutions.
+        macs: multiply-accumulates a frame.
+        scores: miou and map50, 0..1, on the engine that decides; what has no label is left out.
+    """
+
+    name: str
+    precision: str
+    size_bytes: int
+    parameters: int
+    zeros: float
+    macs: int
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A point and its latency in milliseconds by engine, measured in turns with all the others."""
+
+    point: Point
+    latency_ms: dict[str, float]
+
+
+def write_point(folder: Path, point: Point) -> None:
+    """Into a step's folder, as its last act: a step that has a point is done."""
+    (folder / POINT).write_text(json.dumps(asdict(point), indent=2) + "\n")
+
+
+def read_point(folder: Path) -> Point | None:
+    """The point of a finished step, None of one that is not."""
+    path = folder / POINT
+    return Point(**json.loads(path.read_text())) if path.is_file() else None
+
+
+def drop_of(full: Mapping[str, float], found: Mapping[str, float]) -> float:
+    """The larger of the two tasks' losses against the start, 0..1."""
+    return max((full[name] - found[name] for name in MAIN_SCORES if name in full), default=0.0)
+
+
+def choose(measured: Sequence[Measured], engine: str, max_drop: float, latency_ms: float | None) -> Measured:
+    """The best point within both limits: of least loss where a latency is wanted, else the fastest.
+
+    Args:
+        measured: the first one is the start, against which scores are lost.
+        max_drop: of mIoU and of mAP50, 0..1.
+
+    Raises:
+        TrainingError: no point keeps both limits; says which come nearest.
+    """
+    full = measured[0].point.scores
+    rows = [(drop_of(full, item.point.scores), item.latency_ms[engine], item) for item in measured]
+    within = [row for row in rows if row[0] <= max_drop and (latency_ms is None or row[1] <= latency_ms)]
+    if within:
+        if latency_ms is None:
+            return min(within, key=lambda row: row[1])[2]
+        return min(within, key=lambda row: row[:2])[2]
+    most = min(rows, key=lambda row: row[:2] if latency_ms is None or row[1] <= latency_ms else (1e9, row[1]))
+    raise TrainingError(
+        f"no step loses at most {max_drop * 100:g} points"
+        + ("" if latency_ms is None else f" and takes at most {latency_ms:g} ms on {engine}")
+        + f"; nearest is {most[2].point.name}: {most[0] * 100:.2f} points, {most[1]:.1f} ms. "
+        "Raise --max-miou-drop or --latency-ms, or add steps (finetune longer, prune less, qat)"
+    )
+
+
+def pareto(measured: Sequence[Measured], engine: str) -> list[Measured]:
+    """Points that no other beats in both latency and loss, the fastest first."""
+    full = measured[0].point.scores
+    front: list[Measured] = []
+    least = float("inf")
+    for item in sorted(measured, key=lambda m: (m.latency_ms[engine], drop_of(full, m.point.scores))):
+        drop = drop_of(full, item.point.scores)
+        if drop < least:
+            front.append(item)
+            least = drop
+    return front

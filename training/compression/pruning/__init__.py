@@ -1,0 +1,1 @@
+"""Pruning: what is cut (`channels`, `masks`), what matters (`importance`), how much (`plans`, `latency`)."""

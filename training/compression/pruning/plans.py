@@ -1,0 +1,72 @@
+"""How far each group of layers is cut: plans from mild to strong, of which measured latency picks one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from training.compression.pruning.channels import Widths, round_width
+from training.errors import TrainingError
+
+STEPS = 16
+
+
+def uniform_plans(widths: Widths, max_ratio: float, multiple: int) -> list[Widths]:
+    """The same share of channels from every group, 1/16 of `max_ratio` more from plan to plan."""
+    shares = [max_ratio * step / STEPS for step in range(1, STEPS + 1)]
+    return _distinct(
+        [
+            {name: round_width(width * (1 - share), width, multiple) for name, width in widths.items()}
+            for share in shares
+        ]
+    )
+
+
+def sensitive_plans(widths: Widths, drops: Mapping[str, Mapping[int, float]]) -> list[Widths]:
+    """One cut of one group more from plan to plan: first those that cost no score, the mild before the deep.
+
+    Args:
+        drops: for each group, width -> drop of score when this group alone is cut to it, see `scan`.
+    """
+    cuts = [
+        (max(0.0, drop), 1 - width / widths[name], name, width)
+        for name, scanned in drops.items()
+        for width, drop in scanned.items()
+    ]
+    plans = [dict(widths)]
+    for _, _, name, width in sorted(cuts):
+        plans.append({**plans[-1], name: min(plans[-1][name], width)})
+    return _distinct(plans)[1:]
+
+
+def mildest(
+    plans: Sequence[Widths], share_of: Callable[[Widths], float], target: float
+) -> tuple[Widths, float]:
+    """The first plan that is fast enough and its share, found by bisection: later plans are faster.
+
+    Args:
+        share_of: measured latency of a plan as a share of the network's before.
+
+    Raises:
+        TrainingError: not even the strongest plan is fast enough.
+    """
+    if not plans:
+        raise TrainingError("pruning: no group of layers can be cut any further")
+    low, high = 0, len(plans) - 1
+    best = plans[high], share_of(plans[high])
+    if best[1] > target:
+        raise TrainingError(
+            f"pruning: the strongest plan takes {best[1]:.0%} of the time, {target:.0%} was asked for: "
+            "raise latency or max_ratio, or prune in several rounds with finetuning between them"
+        )
+    while low < high:
+        middle = (low + high) // 2
+        share = share_of(plans[middle])
+        if share <= target:
+            high, best = middle, (plans[middle], share)
+        else:
+            low = middle + 1
+    return best
+
+
+def _distinct(plans: Sequence[Widths]) -> list[Widths]:
+    return [plan for index, plan in enumerate(plans) if index == 0 or plan != plans[index - 1]]

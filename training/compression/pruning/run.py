@@ -1,0 +1,107 @@
+"""Prunes a finished run into a new run folder: channels by measured latency, or single weights."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from training.compression.latency import Candidate, latencies_ms
+from training.compression.pruning.channels import Widths, prunable_widths, prune_channels
+from training.compression.pruning.importance import IMPORTANCE, add_gradients
+from training.compression.pruning.masks import PATTERNS
+from training.compression.pruning.plans import mildest, sensitive_plans, uniform_plans
+from training.compression.pruning.sensitivity import copy_with_gradients, scan
+from training.compression.spec import ChannelStep, SparsityStep
+from training.data.module import SampleDataModule
+from training.data.sample import collate
+from training.distillation.module import DistillationModule
+from training.evaluation.evaluator import Evaluator
+from training.evaluation.score_batch import score_batch
+from training.export.draft import draft_bundle
+from training.models.multi_task import MultiTaskNet
+from training.models.shapes import read_shapes, shapes_of
+from training.recipe import Recipe
+from training.run_folder import load_model, write_untrained
+from training.teachers.open import open_teacher
+
+SCORES = ("miou", "map50")
+
+
+def prune_run(run: Path, step: ChannelStep, recipe: Recipe, engine: str, out: Path) -> float:
+    """Cut channels of the network of `run` and write it to `out`, not finetuned yet.
+
+    Args:
+        recipe: data, losses and teacher that gradients and sensitivity are taken with.
+        engine: whose latency decides.
+
+    Returns:
+        Latency as a share of the network's before.
+    """
+    model = load_model(run)[1].to(memory_format=torch.contiguous_format)
+    size = recipe.data.size
+    importance = IMPORTANCE[step.importance]()
+    data = SampleDataModule(recipe.data, recipe.optimizer.batch, recipe.seed)
+    if step.importance == "taylor":
+        _add_gradients(model, recipe, data, step.frames)
+    widths = prunable_widths(model, size)
+    if step.layers == "uniform":
+        plans = uniform_plans(widths, step.max_ratio, step.multiple)
+    else:
+        scores_of = _scorer(recipe, data, step.frames)
+        plans = sensitive_plans(widths, scan(model, widths, importance, size, step.multiple, scores_of))
+    with tempfile.TemporaryDirectory() as scratch:
+        before = Candidate(draft_bundle(model, recipe, Path(scratch) / "before"))
+
+        def cut(plan: Widths) -> MultiTaskNet:
+            smaller = copy_with_gradients(model)
+            prune_channels(smaller, plan, importance, size)
+            return smaller
+
+        def share_of(plan: Widths) -> float:
+            after = Candidate(draft_bundle(cut(plan), recipe, Path(scratch) / "after"))
+            full, pruned = latencies_ms([before, after], engine)
+            return pruned / full
+
+        plan, share = mildest(plans, share_of, step.latency)
+    smaller = cut(plan)
+    write_untrained(out, recipe, smaller, shapes_of(smaller))
+    return share
+
+
+def sparsify_run(run: Path, step: SparsityStep, recipe: Recipe, out: Path) -> None:
+    """Set weights of the network of `run` to zero and write it to `out`, not finetuned yet."""
+    model = load_model(run)[1]
+    PATTERNS[step.pattern](model, step.share)
+    write_untrained(out, recipe, model, read_shapes(run))
+
+
+def _add_gradients(model: MultiTaskNet, recipe: Recipe, data: SampleDataModule, frames: int) -> None:
+    data.setup("fit")
+    teacher = None if recipe.teacher is None else open_teacher(recipe.teacher, data.class_set, model.stride)
+    module = DistillationModule(recipe, data.class_set, model, data.class_frequencies(), 1, teacher)
+    add_gradients(module, islice(data.train_dataloader(), max(1, frames // recipe.optimizer.batch)))
+
+
+def _scorer(
+    recipe: Recipe, data: SampleDataModule, frames: int
+) -> Callable[[MultiTaskNet], Mapping[str, float]]:
+    """Scores of the tasks on frames spread over the first validation source."""
+    data.setup("validate")
+    source, classes = data.val[0], data.class_set
+    step = max(1, len(source) // frames)
+    batches = [collate([source[index]]) for index in range(0, len(source), step)]
+
+    def scores_of(model: MultiTaskNet) -> Mapping[str, float]:
+        evaluator = Evaluator(classes.classes, classes.void_id, recipe.model.tasks, thorough=False)
+        with torch.inference_mode():
+            for batch in batches:
+                score_batch(evaluator, model.eval(), batch, recipe.model.detection.max_detections)
+        found = evaluator.compute()
+        return {name: found[name] for name in SCORES if not math.isnan(found.get(name, math.nan))}
+
+    return scores_of

@@ -1,0 +1,66 @@
+"""The table of a compression, as Markdown, JSON and a figure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from distill_perception.compare.figure import draw
+from distill_perception.compare.points import Cloud
+from distill_perception.compare.points import Point as FigurePoint
+from training.compression.points import MAIN_SCORES, Measured, drop_of, pareto
+
+TITLES = {"miou": "mIoU", "map50": "mAP50"}
+
+
+def table(measured: Sequence[Measured]) -> str:
+    """One row a point, GitHub Markdown."""
+    engines = list(measured[0].latency_ms)
+    scores = [name for name in MAIN_SCORES if name in measured[0].point.scores]
+    head = ["step", "file MB", "parameters M", "zeros", "GMACs", *(f"{engine} ms" for engine in engines)]
+    rows = [head + [TITLES[name] for name in scores], ["---", *["---:"] * (len(head) + len(scores) - 1)]]
+    for item in measured:
+        point = item.point
+        rows.append(
+            [
+                point.name,
+                f"{point.size_bytes / 1e6:.2f}",
+                f"{point.parameters / 1e6:.3f}",
+                f"{point.zeros:.0%}",
+                f"{point.macs / 1e9:.3f}",
+                *(f"{item.latency_ms[engine]:.2f}" for engine in engines),
+                *(f"{point.scores[name] * 100:.2f}" for name in scores),
+            ]
+        )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def write_report(
+    folder: Path, title: str, about: Sequence[str], measured: Sequence[Measured], engine: str, chosen: str
+) -> Path:
+    """Write report.md, report.json and pareto.png into `folder`; returns the first.
+
+    Args:
+        about: sentences under the title: machine, engines, data.
+        chosen: name of the point that was taken, or why none was.
+    """
+    front = ", ".join(item.point.name for item in pareto(measured, engine))
+    lines = [f"# {title}", "", *about, "", table(measured), "", f"Pareto front on {engine}: {front}.", ""]
+    path = folder / "report.md"
+    path.write_text("\n".join([*lines, f"Taken: {chosen}", "", "![Pareto front](pareto.png)", ""]))
+    full = measured[0].point.scores
+    rows = [{**asdict(item), "drop": drop_of(full, item.point.scores)} for item in measured]
+    (folder / "report.json").write_text(json.dumps({"chosen": chosen, "points": rows}, indent=2) + "\n")
+    score = next((name for name in MAIN_SCORES if name in full), None)
+    if score is not None:
+        points = tuple(
+            FigurePoint(
+                item.point.name, item.latency_ms[engine], item.point.scores[score] * 100, None, index == 0
+            )
+            for index, item in enumerate(measured)
+        )
+        cloud = Cloud(f"latency, ms a frame ({engine})", f"{TITLES[score]}, %", points, ())
+        draw(cloud, folder / "pareto.png")
+    return path

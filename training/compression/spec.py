@@ -1,0 +1,146 @@
+"""The compress recipe: a finished run, and the steps that make it smaller, one after the other.
+
+run: runs/camvid_lite0_finetune
+engine: openvino
+steps:
+  - {do: channels, latency: 0.7, importance: taylor}
+  - {do: finetune, epochs: 8, lr: 5.0e-4}
+  - {do: quantize, calibrator: mse}
+  - {do: qat, epochs: 2, lr: 1.0e-5}
+
+Each step goes on with the network of the step before, but for `quantize`, `qat` and `cluster`, which end in a
+form that is not trained further: the step after them goes on with the network before them. An iterative
+schedule is `channels` (or `sparsify`) and `finetune` several times.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from distill_perception.strict import StrictModel, describe_validation_error
+from training.data.source_spec import AnySource
+from training.data.spec import DataSpec
+from training.distillation.spec import LossEntries
+from training.errors import TrainingError
+from training.teachers.spec import TeacherSpec
+
+
+class QuantizeSpec(StrictModel):
+    """How a graph becomes INT8. The formulas are in training/compression/uniform.py."""
+
+    calibrator: Literal["max", "percentile", "entropy", "mse"] = Field(
+        "max", description="how the range of an activation follows from what calibration frames show"
+    )
+    frames: int = Field(64, ge=1, description="calibration frames, spread evenly over the source")
+    source: AnySource | None = Field(
+        None, description="calibrate on this, a bag for example; train frames else"
+    )
+    activations: Literal["asymmetric", "symmetric"] = Field(
+        "asymmetric",
+        description="uint8 with a zero point, or int8 without one: what TensorRT takes, slow on ONNX Runtime",
+    )
+    max_float_layers: int = Field(
+        0, ge=0, description="leave up to so many layers in FP32, the fewest that keep both tasks in budget"
+    )
+
+
+class ChannelStep(StrictModel):
+    """Cut channels until the engine is fast enough."""
+
+    do: Literal["channels"]
+    latency: float = Field(gt=0, lt=1, description="measured on the engine, as a share of that before")
+    importance: Literal["magnitude", "taylor", "bn_scale"] = "magnitude"
+    layers: Literal["uniform", "sensitivity"] = Field(
+        "uniform", description="the same share of every layer, or as much as a scan of the scores allows each"
+    )
+    multiple: int = Field(8, ge=1, description="channels that are left are a multiple of this")
+    max_ratio: float = Field(0.75, gt=0, lt=1, description="of a layer's channels that may go, where uniform")
+    frames: int = Field(32, ge=1, description="for gradients (taylor) and for each score of the scan")
+
+
+class SparsityStep(StrictModel):
+    """Set single weights to zero."""
+
+    do: Literal["sparsify"]
+    pattern: Literal["global", "layer", "2:4"] = Field(
+        "global",
+        description="one threshold for the network, one a layer, or two of every four (sparse GPU kernels)",
+    )
+    share: float = Field(0.5, gt=0, lt=1, description="of the weights that are left; 2:4 is always half")
+
+
+class FinetuneStep(StrictModel):
+    """Train on, with the run's recipe and teacher; keys as in a stage of a training recipe."""
+
+    do: Literal["finetune"]
+    epochs: int = Field(ge=1)
+    lr: float | None = Field(None, gt=0)
+    optimizer: dict[str, Any] = Field({})
+    augment: dict[str, Any] = Field({})
+    loss: dict[str, Any] = Field({})
+
+
+class QatStep(FinetuneStep):
+    """Train on with INT8 simulated, then quantize with the ranges that training has seen."""
+
+    do: Literal["qat"]  # type: ignore[assignment]
+    quantize: QuantizeSpec = QuantizeSpec()
+
+
+class QuantizeStep(QuantizeSpec):
+    """Quantize without training."""
+
+    do: Literal["quantize"]
+
+
+class ClusterStep(StrictModel):
+    """Share weights by k-means and write the Deep Compression archive."""
+
+    do: Literal["cluster"]
+    bits: int = Field(5, ge=1, le=8, description="2^bits different values a layer")
+
+
+Step = Annotated[
+    ChannelStep | SparsityStep | FinetuneStep | QatStep | QuantizeStep | ClusterStep,
+    Field(discriminator="do"),
+]
+
+
+class CompressRecipe(StrictModel):
+    """A whole compression."""
+
+    name: str
+    run: Path = Field(description="folder of the finished run to start from")
+    engine: str = Field("openvino", description="whose latency decides: openvino or onnxruntime")
+    threads: int = Field(0, ge=0, description="CPU threads of the engines; 0 leaves their choice")
+    rounds: int = Field(30, ge=1, description="frames that each latency in the table is the median of")
+    teacher: TeacherSpec | None = Field(
+        None, description="stays in the loop of every training; the run's if left out"
+    )
+    distillation: LossEntries | None = Field(None, description="the run's if left out")
+    data: DataSpec | None = Field(None, description="the run's if left out")
+    max_miou_drop: float = Field(1.0, ge=0, description="points of mIoU, and of mAP50, that may be lost")
+    latency_ms: float | None = Field(
+        None, gt=0, description="wanted on the engine; the fastest in budget else"
+    )
+    steps: list[Step] = Field(min_length=1)
+
+
+def load_compress_recipe(path: Path) -> CompressRecipe:
+    """Read and check a compress recipe.
+
+    Raises:
+        TrainingError: file missing, not YAML, or a key or value that is not known, named with its place.
+    """
+    try:
+        return CompressRecipe.model_validate(yaml.safe_load(path.read_text()))
+    except OSError as error:
+        raise TrainingError(f"cannot read compress recipe {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise TrainingError(f"compress recipe {path} is not YAML: {error}") from error
+    except ValidationError as error:
+        raise TrainingError(f"compress recipe {path}: {describe_validation_error(error)}") from error

@@ -1,0 +1,112 @@
+"""What each kind of step does: from the run folder that it goes on with to one of its own."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.compression.archive.run import pack, unpack
+from training.compression.pruning.run import prune_run, sparsify_run
+from training.compression.spec import (
+    ChannelStep,
+    ClusterStep,
+    CompressRecipe,
+    FinetuneStep,
+    QatStep,
+    QuantizeSpec,
+    QuantizeStep,
+    SparsityStep,
+    Step,
+)
+from training.recipe import Recipe, load_recipe
+from training.run_folder import RECIPE
+from training.stages import StageSpec, plain_recipes
+from training.train import train
+
+RUN, ARCHIVE = "run", "weights.dpa"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step leaves.
+
+    Attributes:
+        run: the network to deploy. next: the network that the following step goes on with.
+        int8: how to quantize it; None for FP32.
+        archive: file that would be shipped in place of the ONNX file.
+    """
+
+    run: Path
+    next: Path
+    int8: QuantizeSpec | None = None
+    archive: Path | None = None
+
+
+def outcome(step: Step, run: Path, folder: Path) -> Outcome:
+    """Where a step that goes on with `run` and works in `folder` leaves what it makes."""
+    out = folder / RUN
+    if isinstance(step, QuantizeStep):
+        return Outcome(run, run, QuantizeSpec.model_validate(step.model_dump(exclude={"do"})))
+    if isinstance(step, QatStep):
+        return Outcome(out, run, step.quantize)
+    if isinstance(step, ClusterStep):
+        return Outcome(out, run, archive=folder / ARCHIVE)
+    return Outcome(out, out)
+
+
+def base_recipe(spec: CompressRecipe) -> Recipe:
+    """The start's recipe with what the compress recipe changes, as if it had been trained from scratch."""
+    recipe = load_recipe(spec.run / RECIPE)
+    plain = recipe.model.model_copy(update={"init": None, "keep_zeros": False, "qat": None})
+    changes: dict[str, Any] = {"name": spec.name, "model": plain}
+    for key in ("teacher", "distillation", "data"):
+        if getattr(spec, key) is not None:
+            changes[key] = getattr(spec, key)
+    return Recipe.model_validate(recipe.model_copy(update=changes).model_dump(mode="json"))
+
+
+def do(step: Step, run: Path, folder: Path, recipe: Recipe, engine: str, sparse: bool) -> None:
+    """Do a step.
+
+    Args:
+        run: the network to go on with. folder: the step's own, where an interrupted training goes on.
+        recipe: see `base_recipe`. sparse: zeros stay zero in training.
+    """
+    out = folder / RUN
+    if isinstance(step, FinetuneStep):
+        train(training_recipe(step, run, recipe, sparse), out, resume=True)
+        return
+    shutil.rmtree(out, ignore_errors=True)
+    if isinstance(step, ChannelStep):
+        prune_run(run, step, recipe, engine, out)
+    elif isinstance(step, SparsityStep):
+        sparsify_run(run, step, recipe, out)
+    elif isinstance(step, ClusterStep):
+        pack(run, folder / ARCHIVE, step.bits)
+        unpack(folder / ARCHIVE, out)
+
+
+def training_recipe(step: FinetuneStep, run: Path, recipe: Recipe, sparse: bool) -> Recipe:
+    """The recipe that trains on from `run`.
+
+    Raises:
+        ValueError: the step changes something that is not there or does not fit.
+    """
+    model: dict[str, Any] = {"init": run, "keep_zeros": sparse}
+    optimizer = step.optimizer
+    if isinstance(step, QatStep):
+        model["qat"] = step.quantize.activations
+        optimizer = {"precision": "32", **optimizer}  # bf16 has no more digits than INT8
+    start = recipe.model_copy(update={"model": recipe.model.model_copy(update=model)})
+    stage = StageSpec(
+        name=step.do,
+        epochs=step.epochs,
+        lr=step.lr,
+        optimizer=optimizer,
+        augment=step.augment,
+        loss=step.loss,
+    )
+    ((_, values),) = plain_recipes(start.model_dump(mode="json"), [stage], run)
+    return Recipe.model_validate(values)

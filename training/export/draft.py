@@ -1,0 +1,136 @@
+"""A bundle's graphs with the least of manifests: no gate, no scores. What is measured, or made complete."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distill_perception.bundle import (
+    Bundle,
+    InputSpec,
+    Manifest,
+    ModelFile,
+    load_bundle,
+    sha256_of,
+    write_manifest,
+)
+from distill_perception.engines import available_engines
+from training.compression.fake_quant import take_fake_quant
+from training.compression.half import write_half
+from training.compression.quantize import Quantizer
+from training.compression.sensitive_layers import fewest_float_layers
+from training.compression.spec import QuantizeSpec
+from training.data.class_sets import class_set
+from training.data.module import prepare_source
+from training.data.source_spec import SourceSpec
+from training.data.sources import open_source
+from training.data.sources.base import Mapped
+from training.export.evaluate import evaluate_bundle
+from training.export.graph import DeployedNet, write_onnx
+from training.models.multi_task import MultiTaskNet
+from training.recipe import Recipe
+
+ONNX_NAME = "student.onnx"
+FP16_NAME = "student_fp16.onnx"
+INT8_NAME = "student_int8.onnx"
+MAIN_SCORES = ("miou", "map50")  # gates look at these
+
+
+def draft_bundle(
+    model: MultiTaskNet,
+    recipe: Recipe,
+    folder: Path,
+    int8: QuantizeSpec | None = None,
+    max_drop: float = 0.01,
+    fp16: bool = False,
+) -> Bundle:
+    """Write `model` as a bundle into an empty or new `folder`; simulated INT8 is taken out of it.
+
+    Args:
+        int8: also write an INT8 form.
+        max_drop: how much of a score it may lose before layers are left in FP32, if `int8` allows that.
+        fp16: also write an FP16 form.
+
+    Raises:
+        TrainingError: no calibration frame, or INT8 loses too much with as many FP32 layers as allowed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    classes = class_set(recipe.data.class_set)
+    trained = take_fake_quant(model)
+    net = DeployedNet(model, recipe.model.detection.max_detections)
+    write_onnx(net, classes.names, recipe.data.size, folder / ONNX_NAME)
+    files = {"fp32": _file(folder / ONNX_NAME)}
+    if fp16:
+        write_half(folder / ONNX_NAME, folder / FP16_NAME)
+        files["fp16"] = _file(folder / FP16_NAME)
+    height, width = recipe.data.size
+    manifest = Manifest(
+        name="draft",
+        version="0",
+        tasks=net.tasks,
+        classes=classes.classes,
+        void_id=classes.void_id,
+        input=InputSpec(height=height, width=width, channel_order="rgb", resize="letterbox"),
+        precisions=files,
+        license="none",
+    )
+    write_manifest(folder, manifest)
+    if int8 is not None:
+        sources = recipe.data.train if int8.source is None else [int8.source]
+        frames = list(frames_of(recipe, sources, int8.frames))
+        if recipe.model.qat is not None:  # the form that training has seen
+            int8 = int8.model_copy(update={"activations": recipe.model.qat})
+        quantizer = Quantizer(folder / ONNX_NAME, frames, int8, trained)
+        _write_int8(folder, manifest, quantizer, ())
+        if int8.max_float_layers:
+            _leave_layers_in_float(folder, manifest, quantizer, recipe, frames, int8, max_drop)
+    return load_bundle(folder)
+
+
+def frames_of(recipe: Recipe, sources: Sequence[SourceSpec], count: int) -> Iterator[NDArray[np.uint8]]:
+    """About `count` frames spread evenly over sources, uint8 [H,W,3] RGB of the recipe's size."""
+    classes = class_set(recipe.data.class_set)
+    opened = [prepare_source(source, recipe.data, classes) for source in sources]
+    step = max(1, sum(map(len, opened)) // count)
+    places = [(source, index) for source in opened for index in range(len(source))]
+    return (source[index].image for source, index in places[::step])
+
+
+def _leave_layers_in_float(
+    folder: Path,
+    manifest: Manifest,
+    quantizer: Quantizer,
+    recipe: Recipe,
+    frames: Sequence[NDArray[np.uint8]],
+    int8: QuantizeSpec,
+    max_drop: float,
+) -> None:
+    spec = recipe.data.val[0]
+    source = Mapped(open_source(spec), class_set(recipe.data.class_set), spec.classes)
+    full = evaluate_bundle(load_bundle(folder), source, spec.name, "onnxruntime", "fp32").values
+
+    def fits(float_layers: Collection[str]) -> bool:
+        """Whether every engine keeps both tasks' scores; leaves the INT8 form with these layers behind."""
+        _write_int8(folder, manifest, quantizer, float_layers)
+        bundle = load_bundle(folder)
+        found = [evaluate_bundle(bundle, source, spec.name, e, "int8").values for e in available_engines()]
+        scores = [name for name in MAIN_SCORES if name in full]
+        return all(full[name] - values[name] <= max_drop for values in found for name in scores)
+
+    chosen = fewest_float_layers(quantizer, folder / ONNX_NAME, frames, fits, int8.max_float_layers)
+    _write_int8(folder, manifest, quantizer, chosen)
+
+
+def _write_int8(
+    folder: Path, manifest: Manifest, quantizer: Quantizer, float_layers: Collection[str]
+) -> None:
+    quantizer.write(folder / INT8_NAME, float_layers)
+    precisions = {**manifest.precisions, "int8": _file(folder / INT8_NAME)}
+    write_manifest(folder, manifest.model_copy(update={"precisions": precisions}))
+
+
+def _file(path: Path) -> ModelFile:
+    return ModelFile(file=path.name, sha256=sha256_of(path))

@@ -1,0 +1,108 @@
+"""What becomes of a network's layers on the way to an engine: nodes of each graph, counted by kind.
+
+The exporter folds batch norms into convolutions and simplifies the graph; each engine then fuses activations
+and additions into its kernels. The first step is checked numerically.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from rich.table import Table
+
+from distill_perception.bundle import GRAPH_INPUT
+from training.data.class_sets import class_set
+from training.export.graph import DeployedNet, write_onnx
+from training.run_folder import load_model
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Counts of nodes by kind for each graph, and the check.
+
+    Attributes:
+        graphs: `traced` (as torch runs it), `exported` (folded and simplified), and one an engine.
+        difference: of the outputs traced and exported on noise: share of mask pixels, or largest difference.
+    """
+
+    graphs: dict[str, Counter[str]]
+    difference: float
+
+
+def fusion_of(run: Path) -> Fusion:
+    """Export a run both ways and ask each engine of this machine what it makes of it.
+
+    Raises:
+        TrainingError: no finished run.
+    """
+    recipe, model = load_model(run)
+    net = DeployedNet(model, recipe.model.detection.max_detections)
+    names = class_set(recipe.data.class_set).names
+    with tempfile.TemporaryDirectory() as scratch:
+        traced, exported = Path(scratch) / "traced.onnx", Path(scratch) / "exported.onnx"
+        write_onnx(net, names, recipe.data.size, traced, optimize=False)
+        write_onnx(net, names, recipe.data.size, exported)
+        graphs = {
+            "traced": _count(traced),
+            "exported": _count(exported),
+            "onnxruntime": _onnxruntime(exported, Path(scratch) / "optimized.onnx"),
+            "openvino": _openvino(exported),
+        }
+        frame = np.random.default_rng(0).integers(0, 256, (1, *recipe.data.size, 3), np.uint8)
+        return Fusion(graphs, _difference(traced, exported, frame))
+
+
+def render(fusion: Fusion) -> Table:
+    """One row a kind of node, the most frequent first."""
+    table = Table(title="Nodes by kind", caption=f"traced and exported differ by {fusion.difference:.2g}")
+    table.add_column("kind")
+    for name in fusion.graphs:
+        table.add_column(name, justify="right")
+    kinds = sum(fusion.graphs.values(), Counter())
+    for kind, _ in kinds.most_common():
+        table.add_row(kind, *(str(count[kind] or "") for count in fusion.graphs.values()))
+    table.add_row("all", *(str(count.total()) for count in fusion.graphs.values()))
+    return table
+
+
+def _count(path: Path) -> Counter[str]:
+    return Counter(node.op_type for node in onnx.load(path).graph.node if node.op_type != "Constant")
+
+
+def _onnxruntime(path: Path, optimized: Path) -> Counter[str]:
+    _session(path, str(optimized))
+    return _count(optimized)
+
+
+def _openvino(path: Path) -> Counter[str]:
+    import openvino
+
+    compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    kinds = (node.get_rt_info()["layerType"].astype(str) for node in compiled.get_runtime_model().get_ops())
+    return Counter(kind for kind in kinds if kind not in ("Const", "Input", "Output"))
+
+
+def _difference(one: Path, other: Path, frame: NDArray[np.uint8]) -> float:
+    answers = [_session(path).run(None, {GRAPH_INPUT: frame}) for path in (one, other)]
+    pairs = list(zip(*answers, strict=True))
+    return max(
+        float((a != b).mean() if a.dtype == np.uint8 else np.abs(a.astype(float) - b.astype(float)).max())
+        for a, b in pairs
+    )
+
+
+def _session(path: Path, optimized: str = "") -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if optimized:
+        options.optimized_model_filepath = optimized
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,109 @@
+"""At which layer does an engine part from torch? Outputs of all convolutions, in the graph's order."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from distill_perception.bundle import GRAPH_INPUT
+from training.export.graph import DeployedNet
+from training.export.layers import conv_nodes, show_tensors
+
+TOLERANCE = 1e-3  # of the largest value that the layer gives
+
+Outputs = list[NDArray[np.float32]]
+
+
+def parting_layer(net: DeployedNet, path: Path, frame: NDArray[np.uint8], engine: str) -> str:
+    """One sentence that names the first layer whose output differs; what feeds it agrees.
+
+    Showing inner tensors keeps an engine from some fusions, so a fault of a fusion may not be found.
+
+    Args:
+        path: the exported float graph. frame: uint8 [H,W,3] of the graph's size.
+    """
+    nodes = conv_nodes(onnx.load(path).graph)
+    if engine not in RUNNERS:
+        return ""
+    expected = torch_outputs(net, frame)
+    found = RUNNERS[engine](path, [node.output[0] for node in nodes.values()], frame)
+    for layer, value in zip(nodes, found, strict=True):
+        reference = expected[layer]
+        difference, largest = float(np.abs(value - reference).max()), float(np.abs(reference).max())
+        if difference > TOLERANCE * max(largest, TOLERANCE):
+            return f"the first layer that differs is {layer}, by {difference:.3g} of {largest:.3g}"
+    return "all convolutions agree: the difference comes after the last one"
+
+
+def torch_outputs(net: DeployedNet, frame: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    """Output of every convolution, after the batch norm that the export folds into it, by layer."""
+    found: dict[str, NDArray[np.float32]] = {}
+    makers: dict[int, str] = {}
+    alive: list[Tensor] = []  # a freed tensor's id may be given again
+
+    def convolved(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        def keep(_: nn.Module, __: Any, out: Tensor) -> None:
+            makers[id(out)] = name
+            alive.append(out)
+            found[name] = out.numpy().copy()
+
+        return keep
+
+    def normalized(_: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        if id(inputs[0]) in makers:
+            found[makers[id(inputs[0])]] = out.numpy().copy()
+
+    handles = []
+    for name, layer in net.model.named_modules():
+        if isinstance(layer, nn.Conv2d):
+            handles.append(layer.register_forward_hook(convolved(name)))
+        elif isinstance(layer, nn.BatchNorm2d):
+            handles.append(layer.register_forward_hook(normalized))
+    try:
+        with torch.inference_mode():
+            net.eval()(torch.from_numpy(frame[None]))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+def _on_onnxruntime(path: Path, names: Sequence[str], frame: NDArray[np.uint8]) -> Outputs:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    found: Outputs = session.run(list(names), {GRAPH_INPUT: frame[None]})
+    return found
+
+
+def _on_openvino(path: Path, names: Sequence[str], frame: NDArray[np.uint8]) -> Outputs:
+    import openvino
+
+    compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    results = compiled({0: frame[None]})
+    return [results[compiled.output(name)] for name in names]
+
+
+def _opened(run: Callable[[Path, Sequence[str], NDArray[np.uint8]], Outputs]) -> Callable[..., Outputs]:
+    def runner(path: Path, names: Sequence[str], frame: NDArray[np.uint8]) -> Outputs:
+        model = onnx.load(path)
+        show_tensors(model, names)
+        with tempfile.TemporaryDirectory() as scratch:
+            shown = Path(scratch) / "shown.onnx"
+            onnx.save(model, str(shown))
+            return run(shown, names, frame)
+
+    return runner
+
+
+RUNNERS = {"onnxruntime": _opened(_on_onnxruntime), "openvino": _opened(_on_openvino)}
