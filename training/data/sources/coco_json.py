@@ -41,20 +41,26 @@ def read_coco(path: Path, class_of: Callable[[dict[str, Any]], int]) -> list[Coc
     """Every picture of an annotation file, in its order.
 
     Args:
-        class_of: the class id of a category entry ({"id": ..., "name": ...}); may raise TrainingError.
+        class_of: the class id of a category entry ({"id": ..., "name": ...}); may raise TrainingError. It is
+            asked about categories that have boxes: a file may list more than the class set knows.
 
     Raises:
         TrainingError: not readable, not of COCO's form, or an annotation of an unknown picture or category.
     """
     content = read_json(path)
     try:
-        classes = {int(item["id"]): class_of(item) for item in content["categories"]}
+        categories = {int(item["id"]): item for item in content["categories"]}
+        classes: dict[int, int] = {}
         rows: dict[Any, list[tuple[list[float], int]]] = {item["id"]: [] for item in content["images"]}
         for item in content["annotations"]:
             if not item.get("iscrowd"):
                 x, y, width, height = (float(value) for value in item["bbox"])
-                label = _known(path, "category", int(item["category_id"]), classes)
-                _known(path, "picture", item["image_id"], rows).append(([x, y, x + width, y + height], label))
+                number = int(item["category_id"])
+                category = _known(path, "category", number, categories)
+                if number not in classes:
+                    classes[number] = class_of(category)
+                row = _known(path, "picture", item["image_id"], rows)
+                row.append(([x, y, x + width, y + height], classes[number]))
         return [_image(item, rows[item["id"]]) for item in content["images"]]
     except (TypeError, KeyError, ValueError) as error:
         raise TrainingError(

@@ -66,9 +66,17 @@ def test_categories_are_known_by_name_in_any_class_set(coco: Path, tmp_path: Pat
     source = open_source(spec(coco, class_set="kitti"))
     assert [source.class_set.names[i] for i in source[0].labels] == ["Tram"]
     with pytest.raises(
-        TrainingError, match=r"instances_train2017\.json: class set 'coco' has no class 'Van'"
+        TrainingError, match=r"instances_train2017\.json: class set 'coco' has no class 'Tram'"
     ):
         open_source(spec(coco))
+
+
+def test_categories_without_boxes_need_not_be_known(coco: Path) -> None:
+    listed = {3: "car", 5: "spaceship", 90: "train"}
+    categories = [{"id": number, "name": name} for number, name in listed.items()]
+    write_json(coco / "annotations" / "instances_train2017.json", annotations(categories=categories))
+    source = open_source(spec(coco))
+    assert [source.class_set.names[i] for i in source[0].labels] == ["train"]
 
 
 def test_missing_pictures_and_sizes_that_differ_are_named(coco: Path) -> None:

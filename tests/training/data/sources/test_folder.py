@@ -79,7 +79,13 @@ def test_masks_or_boxes_can_be_hidden_and_frames_skipped(folder: Path) -> None:
             {"images": [{"id": 7, "file_name": "c.png"}]},
             r"lists 1 pictures that are not in images/, such as c",
         ),
-        ({"categories": [{"id": 3, "name": "road"}]}, r"class id 3; things of class set 'camvid': 8 car"),
+        (
+            {
+                "categories": [{"id": 3, "name": "road"}],
+                "annotations": [{"id": 1, "image_id": 7, "category_id": 3, "bbox": [2, 3, 5, 6]}],
+            },
+            r"class id 3; things of class set 'camvid': 8 car",
+        ),
         ({"categories": [{"id": 8, "name": "car"}]}, "category 9, which the file does not list"),
         ({"images": []}, "picture 7, which the file does not list"),
         (
