@@ -15,6 +15,7 @@ from training.compression.pruning.masks import keep_zeros
 from training.data.class_set import ClassSet
 from training.data.sample import Batch
 from training.distillation.composite import DistillationLoss
+from training.distillation.depthwise import DepthwiseInFloat
 from training.distillation.inputs import DistillInputs
 from training.distillation.label_losses import label_losses
 from training.distillation.losses import enet_class_weights
@@ -153,7 +154,8 @@ class DistillationModule(L.LightningModule):
     def losses(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """What is minimized, and each unweighted term by name."""
         images = batch.images.float().contiguous(memory_format=torch.channels_last)
-        out = self.model(images)
+        with DepthwiseInFloat():
+            out = self.model(images)
         loss, terms = label_losses(
             self.recipe.loss, out, batch, self.class_set.void_id, self.class_weights, self.model.things
         )
