@@ -27,7 +27,7 @@ def problem(device: str) -> str | None:
     wanted = _device(device)
     if wanted == "CPU":
         return None
-    found: list[str] = _core().available_devices
+    found: list[str] = core().available_devices
     if wanted in found or any(item.startswith(f"{wanted}.") for item in found):
         return None
     return f"it finds no device '{device}' (it has: {', '.join(found).lower()}); install its driver"
@@ -46,9 +46,8 @@ class OpenVinoEngine(Engine):
     def __init__(self, bundle: Bundle, settings: EngineSettings) -> None:
         super().__init__(bundle, settings)
         file = bundle.model_path(self.precision)
-        core = _core()
         try:
-            model = core.read_model(file)
+            model = core().read_model(file)
         except RuntimeError as error:
             raise EngineError(f"openvino cannot read {file}: {_last_line(error)}") from error
         check_graph(
@@ -61,7 +60,7 @@ class OpenVinoEngine(Engine):
         if settings.threads and _device(settings.device) == "CPU":
             config["INFERENCE_NUM_THREADS"] = settings.threads
         try:
-            compiled = core.compile_model(model, _device(settings.device), config)
+            compiled = core().compile_model(model, _device(settings.device), config)
             self._request: ov.InferRequest | None = compiled.create_infer_request()
         except RuntimeError as error:
             raise EngineError(f"openvino cannot compile {file}: {_last_line(error)}") from error
@@ -84,7 +83,7 @@ class OpenVinoEngine(Engine):
 
 
 @cache
-def _core() -> "ov.Core":
+def core() -> "ov.Core":
     """One for the process, never closed.
 
     A Core gives the thread a signal stack of its own and takes it back when it ends. Where two overlap, the

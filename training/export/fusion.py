@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from distill_perception.bundle import GRAPH_INPUT
+from distill_perception.engines.openvino import core
 from training.data.class_sets import class_set
 from training.export.graph import DeployedNet, write_onnx
 from training.run_folder import load_model
@@ -82,9 +83,7 @@ def _onnxruntime(path: Path, optimized: Path) -> Counter[str]:
 
 
 def _openvino(path: Path) -> Counter[str]:
-    import openvino
-
-    compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     kinds = (node.get_rt_info()["layerType"].astype(str) for node in compiled.get_runtime_model().get_ops())
     return Counter(kind for kind in kinds if kind not in ("Const", "Input", "Output"))
 

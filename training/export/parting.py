@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from distill_perception.bundle import GRAPH_INPUT
+from distill_perception.engines.openvino import core
 from training.export.graph import DeployedNet
 from training.export.layers import conv_nodes, show_tensors
 
@@ -87,9 +88,7 @@ def _on_onnxruntime(path: Path, names: Sequence[str], frame: NDArray[np.uint8]) 
 
 
 def _on_openvino(path: Path, names: Sequence[str], frame: NDArray[np.uint8]) -> Outputs:
-    import openvino
-
-    compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     results = compiled({0: frame[None]})
     return [results[compiled.output(name)] for name in names]
 
