@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from distill_perception.errors import PerceptionError
-from training.cli_compression import archive_app, compress_command, fusion_command
+from training.cli_compression import archive_app, compress_command, fusion_command, mobile_command
 
 app = typer.Typer(
     help="Offline half of distill_perception: train teachers, distil students, export bundles.",
@@ -183,10 +183,8 @@ def export_command(
     request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, form, max_drop, fp16)
     bundle, parity = write_bundle(request)
     for result in parity:
-        if result.mask_agreement is not None:
-            typer.echo(f"parity {result.engine:12s} masks agree on {result.mask_agreement:.4%} of pixels")
-        if result.box_agreement is not None:
-            typer.echo(f"parity {result.engine:12s} {result.box_agreement:.2%} of detections agree")
+        for line in result.summary:
+            typer.echo(line)
     for metric in bundle.manifest.metrics:
         typer.echo(f"{metric.name:26s} {metric.value:<8g} {metric.data}")
     typer.echo(f"bundle: {bundle.path}")
@@ -194,6 +192,7 @@ def export_command(
 
 app.command("compress")(compress_command)
 app.command("fusion")(fusion_command)
+app.command("mobile")(mobile_command)
 app.add_typer(archive_app, name="archive")
 
 

@@ -1,4 +1,4 @@
-"""The commands that make finished runs smaller: `compress`, `archive`, `fusion`."""
+"""The commands that make runs smaller (`compress`, `archive`, `fusion`) or take them elsewhere (`mobile`)."""
 
 from __future__ import annotations
 
@@ -54,6 +54,19 @@ def fusion_command(
     from training.export.fusion import fusion_of, render
 
     Console().print(render(fusion_of(run)))
+
+
+def mobile_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    out: Annotated[Path, typer.Option(help="File to write: X.pte for ExecuTorch, X.tflite for LiteRT.")],
+) -> None:
+    """Export a run for phones and embedded boards, checked against torch in the file's own runtime."""
+    from training.export.mobile import write_mobile
+
+    parity = write_mobile(run, out)
+    for line in parity.summary:
+        typer.echo(line)
+    typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
 @archive_app.command("pack")

@@ -36,6 +36,16 @@ class Parity:
     box_agreement: float | None = None
 
     @property
+    def summary(self) -> list[str]:
+        """A line for each task."""
+        lines = []
+        if self.mask_agreement is not None:
+            lines.append(f"masks agree on {self.mask_agreement:.4%} of pixels")
+        if self.box_agreement is not None:
+            lines.append(f"{self.box_agreement:.2%} of detections agree")
+        return [f"parity {self.engine:12s} {line}" for line in lines]
+
+    @property
     def problem(self) -> str | None:
         """What is outside the gate's limits; None if nothing is."""
         if self.mask_agreement is not None and self.mask_agreement < MIN_AGREEMENT:
@@ -67,11 +77,12 @@ def measure_parity(net: DeployedNet, bundle: Bundle, frames: NDArray[np.uint8]) 
         engine = open_engine(bundle, name, EngineSettings("fp32"))
         found = [{k: v.copy() for k, v in engine.infer(frame[None]).items()} for frame in frames]
         engine.close()
-        results.append(_compare(name, expected, found))
+        results.append(compare_answers(name, expected, found))
     return results
 
 
-def _compare(engine: str, expected: list[Answer], found: list[Answer]) -> Parity:
+def compare_answers(engine: str, expected: list[Answer], found: list[Answer]) -> Parity:
+    """Compare answers frame by frame; by name of the output, each with a batch of one."""
     pairs = list(zip(expected, found, strict=True))
     masks: float | None = None
     confidence: int | None = None
@@ -110,5 +121,5 @@ def require_parity(results: list[Parity], where: Callable[[str], str] = lambda e
         raise TrainingError("parity: no engine is installed to compare with; pip install onnxruntime")
     for result in results:
         if result.problem is not None:
-            text = f"parity: {result.engine} {result.problem}; no bundle was written"
+            text = f"parity: {result.engine} {result.problem}; nothing was written"
             raise TrainingError("; ".join(filter(None, (text, where(result.engine)))))
