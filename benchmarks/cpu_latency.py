@@ -1,0 +1,93 @@
+"""Latency of every precision of a bundle on every CPU engine, beside SegFormer-B0 in eager torch, in one run.
+
+    python -m benchmarks.cpu_latency --bundle camvid_lite0 --out benchmarks/results/cpu_latency.json
+
+SegFormer-B0 (Xie et al. 2021, https://arxiv.org/abs/2105.15203) is what Hugging Face's `transformers` builds
+by default, with as many classes as the bundle and random weights, which are as fast as trained ones. Both get
+one camera frame in host memory and give its mask. All take turns, so that the machine's drift hits all alike.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from transformers import SegformerConfig, SegformerForSemanticSegmentation
+
+from distill_perception.bundle import load_bundle
+from distill_perception.engines import EngineSettings, available_engines, open_engine
+
+WARM_UP = 5
+SEGFORMER = "SegFormer-B0"
+
+
+def segformer(classes: int, size: tuple[int, int]) -> Callable[[NDArray[np.uint8]], object]:
+    """SegFormer-B0 as its users run it: frame to float, network, logits enlarged to the frame, argmax."""
+    config = SegformerConfig()
+    config.num_labels = classes
+    network = SegformerForSemanticSegmentation(config).eval()
+
+    @torch.inference_mode()
+    def infer(frame: NDArray[np.uint8]) -> object:
+        logits = network(torch.from_numpy(frame).permute(0, 3, 1, 2).float() / 255).logits
+        full = torch.nn.functional.interpolate(logits, size, mode="bilinear", align_corners=False)
+        return full.argmax(1).to(torch.uint8).numpy()
+
+    return infer
+
+
+def main(
+    bundle: Annotated[str, typer.Option(help="Bundle to measure, by name or path.")] = "camvid_lite0",
+    rounds: Annotated[int, typer.Option(min=10, help="Timed frames of each.")] = 60,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: one for each core.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="JSON file to write.")] = None,
+) -> None:
+    """Measure on this machine's CPU; run it while nothing else does work."""
+    count = threads or len(os.sched_getaffinity(0))
+    torch.set_num_threads(count)
+    loaded = load_bundle(bundle)
+    manifest = loaded.manifest
+    size = (manifest.input.height, manifest.input.width)
+    frame = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
+    rows: list[dict[str, Any]] = [{"engine": "torch, eager", "network": SEGFORMER, "precision": "fp32"}]
+    calls = [segformer(len(manifest.classes), size)]
+    for engine in available_engines():
+        for precision in manifest.precisions:
+            opened = open_engine(loaded, engine, EngineSettings(precision=precision, threads=count))
+            rows.append({"engine": engine, "network": manifest.name, "precision": precision})
+            calls.append(opened.infer)
+    times: list[list[float]] = [[] for _ in calls]
+    for turn in track(range(WARM_UP + rounds), "measuring", transient=True):
+        for call, taken in zip(calls, times, strict=True):
+            begin = time.perf_counter()
+            call(frame)
+            if turn >= WARM_UP:
+                taken.append((time.perf_counter() - begin) * 1e3)
+    slowest = float(np.median(times[0]))
+    for row, taken in zip(rows, times, strict=True):
+        p50 = float(np.median(taken))
+        row |= {"p50_ms": round(p50, 2), "p95_ms": round(float(np.percentile(taken, 95)), 2)}
+        row["times_as_fast_as_segformer"] = round(slowest / p50, 1)
+    table = Table(*rows[0], title=f"one frame of {size[1]}x{size[0]}, {count} threads")
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    Console(width=130).print(table)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        record = {"bundle": manifest.name, "size": size, "threads": count, "rounds": rounds, "rows": rows}
+        out.write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)
