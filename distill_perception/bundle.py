@@ -165,10 +165,12 @@ def check_graph(
             f"found {', '.join(spec.name for spec in inputs) or 'none'}"
         )
     _check_tensor(manifest, inputs[0], ("uint8",), (None, height, width, 3))
-    if isinstance(inputs[0].shape[0], int):
+    batch = inputs[0].shape[0]
+    if (batch if isinstance(batch, int) else None) != manifest.input.batch:
+        found = f"the fixed batch size {batch}" if isinstance(batch, int) else "any batch size"
         raise BundleError(
-            f"bundle '{manifest.name}': input '{GRAPH_INPUT}' has the fixed batch size {inputs[0].shape[0]}; "
-            "the batch dimension must be dynamic: export the graph with a named first dimension"
+            f"bundle '{manifest.name}': input '{GRAPH_INPUT}' has {found}, the manifest's input.batch says "
+            f"{manifest.input.batch or 'any'}; export the bundle again"
         )
     expected: dict[str, tuple[tuple[str, ...], tuple[int | None, ...]]] = {
         "mask": (("uint8",), (None, height, width)),

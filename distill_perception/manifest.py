@@ -27,10 +27,14 @@ class ClassInfo(StrictModel):
 
 
 class InputSpec(StrictModel):
-    """How a camera picture becomes the graph's `images` uint8 [N,height,width,3]."""
+    """How a camera picture becomes the graph's `images` uint8 [N,height,width,3].
+
+    `batch` is N where the graph takes just that many frames; None where it takes any number.
+    """
 
     height: Annotated[int, Field(ge=1, le=16384)]
     width: Annotated[int, Field(ge=1, le=16384)]
+    batch: Annotated[int, Field(ge=1, le=64)] | None = None
     channel_order: Literal["rgb", "bgr"] = "rgb"
     resize: Literal["letterbox", "stretch"] = "letterbox"
 

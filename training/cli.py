@@ -12,7 +12,13 @@ import typer
 from rich.console import Console
 
 from distill_perception.errors import PerceptionError
-from training.cli_compression import archive_app, compress_command, fusion_command, mobile_command
+from training.cli_compression import (
+    adapt_command,
+    archive_app,
+    compress_command,
+    fusion_command,
+    mobile_command,
+)
 
 app = typer.Typer(
     help="Offline half of distill_perception: train teachers, distil students, export bundles.",
@@ -193,6 +199,7 @@ def export_command(
 app.command("compress")(compress_command)
 app.command("fusion")(fusion_command)
 app.command("mobile")(mobile_command)
+app.command("adapt")(adapt_command)
 app.add_typer(archive_app, name="archive")
 
 

@@ -52,7 +52,8 @@ class Engine(ABC):
         precision: the bundle's precision that is loaded.
         description: engine, version, device and precision, for people and diagnostics.
         input_size: (height, width) of the model's input.
-        max_batch: most frames in one call.
+        max_batch: most frames in one call of `infer`.
+        fixed_batch: how many the graph takes at once, just so many; None if it takes any number.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Engine(ABC):
         self.precision = bundle.resolve_precision(settings.precision, settings.device)
         spec = bundle.manifest.input
         self.input_size: tuple[int, int] = (spec.height, spec.width)
+        self.fixed_batch = spec.batch
         self.output_names: tuple[str, ...] = tuple(
             name for task in bundle.manifest.tasks for name in TASK_OUTPUTS[task]
         )
@@ -95,6 +97,8 @@ class Engine(ABC):
                 f"found {frames.shape[0]}; "
                 "open it with a larger EngineSettings.max_batch"
             )
+        if self.fixed_batch is not None and self.fixed_batch != frames.shape[0]:
+            return self._run_in_turns(frames, self.fixed_batch)
         return self._run(np.ascontiguousarray(frames))
 
     def warm_up(self, batch_sizes: Sequence[int] = (1,)) -> None:
@@ -102,9 +106,19 @@ class Engine(ABC):
         for size in batch_sizes:
             self.infer(np.zeros((size, *self.input_size, 3), np.uint8))
 
+    def _run_in_turns(self, frames: NDArray[np.uint8], batch: int) -> Outputs:
+        """As many runs of `batch` frames as are needed; the last is filled up with black ones."""
+        parts = []
+        for start in range(0, len(frames), batch):
+            chunk = np.zeros((batch, *frames.shape[1:]), np.uint8)
+            count = min(batch, len(frames) - start)
+            chunk[:count] = frames[start : start + count]
+            parts.append({name: value[:count].copy() for name, value in self._run(chunk).items()})
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.output_names}
+
     @abstractmethod
     def _run(self, frames: NDArray[np.uint8]) -> Outputs:
-        """Run the model on checked, contiguous frames."""
+        """Run the model on checked, contiguous frames; on `fixed_batch` of them, if that is set."""
 
     @abstractmethod
     def close(self) -> None:

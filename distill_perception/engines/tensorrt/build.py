@@ -67,7 +67,7 @@ class BuildRequest:
             library.version,
             stored_target(self.target, library, gpu),
             (spec.height, spec.width),
-            self.max_batch,
+            spec.batch or self.max_batch,
             self.version_compatible,
         )
 
@@ -102,8 +102,9 @@ def build_engine(
     network, parser = _parse(request.bundle, file, library, builder, logger)
     config = builder.create_builder_config()
     profile = builder.create_optimization_profile()
-    one, most = ((count, *key.shape, 3) for count in (1, key.max_batch))
-    profile.set_shape(GRAPH_INPUT, one, most, most)
+    fewest = request.bundle.manifest.input.batch or 1
+    least, most = ((count, *key.shape, 3) for count in (fewest, key.max_batch))
+    profile.set_shape(GRAPH_INPUT, least, most, most)
     config.add_optimization_profile(profile)
     apply_target(config, key.target, library)
     flags = library.trt.BuilderFlag

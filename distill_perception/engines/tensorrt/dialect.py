@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import onnx
 
-_SHAPE_ONLY = ("Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Identity")
+_MOVES_ONLY = ("Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Identity", "Gather", "Slice")
 _INT8_MAX = 127.0
 
 
@@ -57,7 +57,7 @@ class _Graph:
         nodes = list(self._proto.node)
         producers = {name: node for node in nodes for name in node.output}
         for node in nodes:
-            cast = producers.get(node.input[0]) if node.op_type in _SHAPE_ONLY else None
+            cast = producers.get(node.input[0]) if node.op_type in _MOVES_ONLY else None
             if cast is None or cast.op_type != "Cast" or cast.attribute[0].i != TensorProto.UINT8:
                 continue
             inner, output = f"{node.output[0]}_before_cast", node.output[0]

@@ -90,7 +90,7 @@ class TensorRtEngine(Engine):
         self._scratch = device_memory(self._scratch_size, self._resources)
         self._batches: dict[int, _Batch] = {}
         self._tensors: dict[str, _Tensor] = {}
-        context = self._make_context(self.max_batch)
+        context = self._make_context(self.fixed_batch or self.max_batch)
         for index in range(self._engine.num_io_tensors):
             name = self._engine.get_tensor_name(index)
             shape = tuple(context.get_tensor_shape(name))

@@ -1,0 +1,112 @@
+"""Bundles made to a vehicle's measure give what the original gives, in every engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distill_perception.bundle import Bundle, load_bundle
+from distill_perception.engines import EngineSettings, available_engines, open_engine
+from distill_perception.errors import BundleError
+from distill_perception.manifest import read_manifest, write_manifest
+from distill_perception.perceptor import Frame, Perception, Perceptor
+from tests.support.tiny_bundle import write_tiny_bundle
+from training.errors import TrainingError
+from training.export import adapt as adapting
+from training.export.adapt import adapt
+
+# Model input is 48x64. Larger by a whole and by a broken number, smaller, other proportions, odd sides.
+CAMERAS = [(96, 128), (120, 160), (36, 48), (100, 300), (301, 131)]
+
+
+@pytest.fixture(autouse=True)
+def _gate_knows_the_tiny_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its class is the largest channel: on the gate's greyish frames a single grey level decides."""
+    monkeypatch.setattr(adapting, "MIN_MASKS", 0.9)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return load_bundle(write_tiny_bundle(tmp_path / "b", ("segmentation", "detection"), confidence_stride=4))
+
+
+def picture(size: tuple[int, int]) -> np.ndarray:
+    """Blocks of pure colour, uint8 [H,W,3]: resizing leaves no doubt about them but at their edges."""
+    blocks = np.random.default_rng(1).integers(0, 3, (4, 4))
+    ids = blocks.repeat(-(-size[0] // 4), 0).repeat(-(-size[1] // 4), 1)
+    return (np.eye(3, dtype=np.uint8) * 255)[ids[: size[0], : size[1]]]
+
+
+def see(bundle: Bundle, engine: str, frames: list[np.ndarray]) -> list[Perception]:
+    opened = open_engine(bundle, engine, EngineSettings(max_batch=len(frames)))
+    perceptor = Perceptor(bundle, opened, score_threshold=0.0)
+    seen = perceptor.perceive([Frame(frame) for frame in frames], want_confidence=True)
+    perceptor.close()
+    return seen
+
+
+@pytest.mark.parametrize("rule", ["letterbox", "stretch"])
+@pytest.mark.parametrize("camera", CAMERAS)
+@pytest.mark.parametrize("engine", available_engines())
+def test_camera_pixels_in_camera_pixels_out(
+    tmp_path: Path, engine: str, camera: tuple[int, int], rule: str
+) -> None:
+    original = load_bundle(
+        write_tiny_bundle(tmp_path / "b", ("segmentation", "detection"), resize=rule, confidence_stride=4)
+    )
+    adapt(original, tmp_path / "adapted", camera)
+    adapted = load_bundle(tmp_path / "adapted")
+    assert (adapted.manifest.input.height, adapted.manifest.input.width) == camera
+    (found,), (expected,) = (see(item, engine, [picture(camera)]) for item in (adapted, original))
+    assert found.mask is not None
+    assert found.confidence is not None
+    assert found.mask.shape == camera
+    assert (found.mask == expected.mask).mean() > 0.995
+    assert np.abs(found.confidence.astype(int) - expected.confidence).max() <= 2
+    for one, other in zip(found.detections, expected.detections, strict=True):
+        assert one.box == pytest.approx(other.box, abs=1e-2)
+        assert (one.label, one.score) == (other.label, other.score)
+
+
+@pytest.mark.parametrize("engine", available_engines())
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_a_fixed_batch_takes_any_number_in_turns(
+    bundle: Bundle, tmp_path: Path, engine: str, frames: int
+) -> None:
+    adapt(bundle, tmp_path / "two", batch=2)
+    pictures = [np.roll(picture((48, 64)), index * 9, axis=1) for index in range(frames)]
+    for one, other in zip(
+        see(load_bundle(tmp_path / "two"), engine, pictures), see(bundle, engine, pictures), strict=True
+    ):
+        np.testing.assert_array_equal(one.mask, other.mask)
+        np.testing.assert_array_equal(one.confidence, other.confidence)
+        assert one.detections == other.detections
+
+
+def test_a_manifest_that_hides_the_fixed_batch_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    adapt(bundle, tmp_path / "two", batch=2)
+    manifest = read_manifest(tmp_path / "two" / "manifest.yaml")
+    hidden = manifest.input.model_copy(update={"batch": None})
+    write_manifest(tmp_path / "two", manifest.model_copy(update={"input": hidden}))
+    with pytest.raises(BundleError, match=r"fixed batch size 2, the manifest's input.batch says any"):
+        open_engine(load_bundle(tmp_path / "two"), "onnxruntime")
+
+
+def test_answers_that_part_leave_nothing_behind(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapting, "PAD_VALUE", 0)  # the runtime fills borders with grey
+    monkeypatch.setattr(adapting, "_nearest", lambda size, start, length: np.zeros(size, np.int64))
+    with pytest.raises(TrainingError, match=r"masks agree with the original's to .* nothing was written"):
+        adapt(bundle, tmp_path / "out" / "adapted", (96, 128))
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_nothing_to_do_is_said(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="give a camera size, a batch, or both"):
+        adapt(bundle, tmp_path / "same")
+    adapt(bundle, tmp_path / "one", batch=1)
+    with pytest.raises(TrainingError, match="has a fixed batch already"):
+        adapt(load_bundle(tmp_path / "one"), tmp_path / "two", batch=2)
