@@ -56,7 +56,7 @@ class CalibratorName(str, Enum):
 @app.command("train")
 def train_command(
     recipe: Annotated[
-        Path, typer.Argument(help="Recipe YAML, for example training/recipes/camvid_lite0.yaml.")
+        Path, typer.Argument(help="Recipe YAML, for example training/recipes/camvid_teacher.yaml.")
     ],
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME by default.")] = None,
     resume: Annotated[
