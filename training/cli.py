@@ -171,6 +171,12 @@ def export_command(
     symmetric: Annotated[
         bool, typer.Option("--symmetric", help="INT8 activations without zero point, as TensorRT takes.")
     ] = False,
+    max_float_layers: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Layers that INT8 may leave in FP32, the fewest that keep its scores in budget."
+        ),
+    ] = 0,
     max_drop: Annotated[
         float,
         typer.Option(
@@ -185,7 +191,11 @@ def export_command(
 
     command = "python -m training " + shlex.join(sys.argv[1:])
     activations = "symmetric" if symmetric else "asymmetric"
-    form = QuantizeSpec(calibrator=calibrator.value, activations=activations) if int8 else None
+    form = None
+    if int8:
+        form = QuantizeSpec(
+            calibrator=calibrator.value, activations=activations, max_float_layers=max_float_layers
+        )
     request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, form, max_drop, fp16)
     bundle, parity = write_bundle(request)
     for result in parity:
