@@ -171,11 +171,12 @@ def export_command(
     symmetric: Annotated[
         bool, typer.Option("--symmetric", help="INT8 activations without zero point, as TensorRT takes.")
     ] = False,
+    float_layers: Annotated[
+        list[str] | None,
+        typer.Option(help="Layers that INT8 leaves in FP32, by name or pattern: 'detection_head.*'."),
+    ] = None,
     max_float_layers: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Layers that INT8 may leave in FP32, the fewest that keep its scores in budget."
-        ),
+        int, typer.Option(min=0, help="More that it may leave, the fewest that keep its scores in budget.")
     ] = 0,
     max_drop: Annotated[
         float,
@@ -194,7 +195,10 @@ def export_command(
     form = None
     if int8:
         form = QuantizeSpec(
-            calibrator=calibrator.value, activations=activations, max_float_layers=max_float_layers
+            calibrator=calibrator.value,
+            activations=activations,
+            float_layers=tuple(float_layers or ()),
+            max_float_layers=max_float_layers,
         )
     request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, form, max_drop, fp16)
     bundle, parity = write_bundle(request)
