@@ -20,10 +20,11 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
 from distill_perception.ros.transport import use_large_messages
+from training.ablation import Ablation
 from training.data.class_sets import class_set
 from training.models.multi_task import MultiTaskNet
 from training.models.outputs import upsample
-from training.recipe import load_recipe
+from training.recipe import read_spec
 from training.run_folder import build_model, load_model
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,7 +36,7 @@ def student(run_folder: str | None = None) -> MultiTaskNet:
     """The trained student, or one of the same shape with random weights, which is as fast."""
     if run_folder:
         return load_model(Path(run_folder))[1]
-    recipe = load_recipe(ROOT / "training" / "recipes" / "camvid_lite0.yaml")
+    recipe = read_spec(ROOT / "training" / "recipes" / "camvid_students.yaml", Ablation).recipe
     spec = recipe.model.model_copy(update={"pretrained": False})
     return build_model(spec, class_set(recipe.data.class_set)).eval()
 

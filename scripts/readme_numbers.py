@@ -28,12 +28,24 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def accuracy() -> str:
-    """mIoU of teacher, labels-only and distilled student, and the shipped bundle by class."""
+    """Main scores of the shipped bundle by data, precision and engine, and of its teachers; IoU by class."""
     manifest = read_manifest(MANIFEST)
-    rows = [[m.data, f"{m.value:.3f}"] for m in manifest.metrics if m.name.startswith("miou")]
+    found: dict[str, dict[str, float]] = {}
+    for metric in manifest.metrics:
+        if (kind := metric.name.removesuffix("/torch")) in ("miou", "map50"):
+            found.setdefault(metric.data, {})[kind] = metric.value
+    rows = [
+        [data, *(f"{scores[kind]:.3f}" if kind in scores else "-" for kind in ("miou", "map50"))]
+        for data, scores in found.items()
+    ]
     names = [item.name for item in manifest.classes]
     by_class = table(["camvid val IoU", *names], [["camvid_lite0", *_class_row(manifest, names)]])
-    return table(["network and data", "mIoU"], rows) + "\n\n" + by_class
+    return table(["network and data", "mIoU", "mAP50"], rows) + "\n\n" + by_class
+
+
+def students() -> str:
+    """The recorded comparison of students taught by labels alone and by teachers as well."""
+    return (RECORDS / "students.md").read_text().rstrip()
 
 
 def _class_row(manifest: Manifest, names: list[str]) -> list[str]:
@@ -97,6 +109,7 @@ def parameters() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "accuracy": accuracy,
+    "students": students,
     "replay": replay,
     "overhead": overhead,
     "parameters": parameters,

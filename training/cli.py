@@ -56,7 +56,7 @@ class CalibratorName(str, Enum):
 @app.command("train")
 def train_command(
     recipe: Annotated[
-        Path, typer.Argument(help="Recipe YAML, for example training/recipes/camvid_lite0.yaml.")
+        Path, typer.Argument(help="Recipe YAML, for example training/recipes/camvid_teacher.yaml.")
     ],
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME by default.")] = None,
     resume: Annotated[
@@ -171,6 +171,13 @@ def export_command(
     symmetric: Annotated[
         bool, typer.Option("--symmetric", help="INT8 activations without zero point, as TensorRT takes.")
     ] = False,
+    float_layers: Annotated[
+        list[str] | None,
+        typer.Option(help="Layers that INT8 leaves in FP32, by name or pattern: 'detection_head.*'."),
+    ] = None,
+    max_float_layers: Annotated[
+        int, typer.Option(min=0, help="More that it may leave, the fewest that keep its scores in budget.")
+    ] = 0,
     max_drop: Annotated[
         float,
         typer.Option(
@@ -185,7 +192,14 @@ def export_command(
 
     command = "python -m training " + shlex.join(sys.argv[1:])
     activations = "symmetric" if symmetric else "asymmetric"
-    form = QuantizeSpec(calibrator=calibrator.value, activations=activations) if int8 else None
+    form = None
+    if int8:
+        form = QuantizeSpec(
+            calibrator=calibrator.value,
+            activations=activations,
+            float_layers=tuple(float_layers or ()),
+            max_float_layers=max_float_layers,
+        )
     request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, form, max_drop, fp16)
     bundle, parity = write_bundle(request)
     for result in parity:

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from training.ablation import Ablation
 from training.errors import TrainingError
-from training.recipe import load_recipe
+from training.recipe import load_recipe, read_spec
 
 FOLDER = Path(__file__).parents[2] / "training" / "recipes"
-RECIPES = sorted(path for path in FOLDER.glob("*.yaml") if path.stem not in ("ablation", "camvid_students"))
+ABLATIONS = ("ablation", "camvid_students")
+RECIPES = sorted(path for path in FOLDER.glob("*.yaml") if path.stem not in ABLATIONS)
 MINIMAL = {
     "name": "x",
     "data": {"train": [{"name": "a", "path": "t"}], "val": [{"name": "a", "path": "v"}]},
@@ -27,16 +29,16 @@ def test_shipped_recipes_are_valid(path: Path) -> None:
     assert load_recipe(path).name == path.stem
 
 
-@pytest.mark.parametrize("stage", ["", "_finetune"])
-def test_student_and_its_labels_only_baseline_differ_in_teacher_and_distillation_alone(stage: str) -> None:
-    folder = FOLDER
-    student = load_recipe(folder / f"camvid_lite0{stage}.yaml")
-    baseline = load_recipe(folder / f"camvid_lite0_labels{stage}.yaml")
-    assert student.teacher is not None
-    assert baseline.teacher is None
-    same = {"name": "", "teacher": None, "distillation": [], "model": baseline.model}
-    assert student.model_copy(update=same) == baseline.model_copy(update={"name": ""})
-    assert student.model.model_copy(update={"init": None}) == baseline.model.model_copy(update={"init": None})
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_arms_of_a_shipped_ablation_differ_in_teacher_and_distillation_alone(name: str) -> None:
+    ablation = read_spec(FOLDER / f"{name}.yaml", Ablation)
+    same = {"name": "", "teacher": None, "distillation": []}
+    for seed in ablation.seeds:
+        baseline, *others = (recipe for recipe in ablation.recipes() if recipe.seed == seed)
+        assert baseline.teacher is None
+        assert all(other.teacher is not None and other.distillation for other in others)
+        for other in others:
+            assert other.model_copy(update=same) == baseline.model_copy(update=same)
 
 
 def test_unknown_key_is_refused_with_the_nearest_right_name(tmp_path: Path) -> None:

@@ -24,13 +24,14 @@ def fewest_float_layers(
     frames: Sequence[NDArray[np.uint8]],
     fits: Callable[[Collection[str]], bool],
     most: int,
+    kept: Collection[str] = (),
 ) -> list[str]:
     """Layers to leave in FP32: none if that fits, else the most sensitive ones, as few as fit.
 
     Args:
         source: the float graph. frames: uint8 [H,W,3] each.
         fits: whether the scores hold with these layers in FP32.
-        most: layers that may stay in FP32.
+        most: layers that may stay in FP32, besides `kept`, which do in any case.
 
     Raises:
         TrainingError: `most` layers are not enough.
@@ -38,7 +39,7 @@ def fewest_float_layers(
     if fits(()):
         return []
     errors = layer_errors(quantizer, source, frames[:: max(1, len(frames) // FRAMES)][:FRAMES])
-    order = sorted(errors, key=lambda layer: -errors[layer])[:most]
+    order = sorted((layer for layer in errors if layer not in kept), key=lambda layer: -errors[layer])[:most]
     if not fits(order):
         worst = ", ".join(order[:3])
         raise TrainingError(

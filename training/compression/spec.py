@@ -1,6 +1,6 @@
 """The compress recipe: a finished run, and the steps that make it smaller, one after the other.
 
-run: runs/camvid_lite0_finetune
+run: runs/camvid_students/kl_s1
 engine: openvino
 steps:
   - {do: channels, latency: 0.7, importance: taylor}
@@ -43,8 +43,11 @@ class QuantizeSpec(StrictModel):
         "asymmetric",
         description="uint8 with a zero point, or int8 without one: what TensorRT takes, slow on ONNX Runtime",
     )
+    float_layers: tuple[str, ...] = Field(
+        (), description="layers to leave in FP32 in any case, by name or pattern: detection_head.*"
+    )
     max_float_layers: int = Field(
-        0, ge=0, description="leave up to so many layers in FP32, the fewest that keep both tasks in budget"
+        0, ge=0, description="leave up to so many more in FP32, the fewest that keep both tasks in budget"
     )
 
 

@@ -205,7 +205,9 @@ class DistillationModule(L.LightningModule):
 
     def validation_step(self, batch: Batch, _: int, dataloader_idx: int = 0) -> None:
         most = self.recipe.model.detection.max_detections
-        score_batch(self._evaluators[dataloader_idx], self.model, batch, most)
+        # As it will be deployed: in bfloat16 neighbouring scores tie, and each tie is one more detection.
+        with torch.autocast(self.device.type, enabled=False):
+            score_batch(self._evaluators[dataloader_idx], self.model, batch, most)
 
     def on_validation_epoch_end(self) -> None:
         several = self.trainer.world_size > 1  # then all have scored the same frames

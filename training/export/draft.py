@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,13 @@ from training.compression.half import write_half
 from training.compression.quantize import Quantizer
 from training.compression.sensitive_layers import fewest_float_layers
 from training.compression.spec import QuantizeSpec
+from training.data.class_set import nearest
 from training.data.class_sets import class_set
 from training.data.module import prepare_source
 from training.data.source_spec import SourceSpec
 from training.data.sources import open_source
 from training.data.sources.base import Mapped
+from training.errors import TrainingError
 from training.export.evaluate import evaluate_bundle
 from training.export.graph import DeployedNet, write_onnx
 from training.models.multi_task import MultiTaskNet
@@ -84,9 +87,10 @@ def draft_bundle(
         if recipe.model.qat is not None:  # the form that training has seen
             int8 = int8.model_copy(update={"activations": recipe.model.qat})
         quantizer = Quantizer(folder / ONNX_NAME, frames, int8, trained)
-        _write_int8(folder, manifest, quantizer, ())
+        kept = _matching(quantizer.layers, int8.float_layers)
+        _write_int8(folder, manifest, quantizer, kept)
         if int8.max_float_layers:
-            _leave_layers_in_float(folder, manifest, quantizer, recipe, frames, int8, max_drop)
+            _leave_layers_in_float(folder, manifest, quantizer, recipe, frames, int8, kept, max_drop)
     return load_bundle(folder)
 
 
@@ -106,6 +110,7 @@ def _leave_layers_in_float(
     recipe: Recipe,
     frames: Sequence[NDArray[np.uint8]],
     int8: QuantizeSpec,
+    kept: Collection[str],
     max_drop: float,
 ) -> None:
     spec = recipe.data.val[0]
@@ -114,14 +119,26 @@ def _leave_layers_in_float(
 
     def fits(float_layers: Collection[str]) -> bool:
         """Whether every engine keeps both tasks' scores; leaves the INT8 form with these layers behind."""
-        _write_int8(folder, manifest, quantizer, float_layers)
+        _write_int8(folder, manifest, quantizer, {*kept, *float_layers})
         bundle = load_bundle(folder)
         found = [evaluate_bundle(bundle, source, spec.name, e, "int8").values for e in available_engines()]
         scores = [name for name in MAIN_SCORES if name in full]
         return all(full[name] - values[name] <= max_drop for values in found for name in scores)
 
-    chosen = fewest_float_layers(quantizer, folder / ONNX_NAME, frames, fits, int8.max_float_layers)
-    _write_int8(folder, manifest, quantizer, chosen)
+    chosen = fewest_float_layers(quantizer, folder / ONNX_NAME, frames, fits, int8.max_float_layers, kept)
+    _write_int8(folder, manifest, quantizer, {*kept, *chosen})
+
+
+def _matching(layers: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Layers that a pattern names.
+
+    Raises:
+        TrainingError: a pattern names none.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(layer, pattern) for layer in layers):
+            raise TrainingError(f"float_layers: no layer is '{pattern}' ({nearest(pattern, layers)})")
+    return [layer for layer in layers if any(fnmatchcase(layer, pattern) for pattern in patterns)]
 
 
 def _write_int8(

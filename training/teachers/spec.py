@@ -1,6 +1,6 @@
 """The `teacher:` section of a recipe.
 
-teacher: {run: runs/camvid_teacher_lite2}
+teacher: {run: runs/camvid_teacher}
 
 teacher:
   huggingface: nvidia/segformer-b5-finetuned-cityscapes-1024-1024   # hub id or folder

@@ -16,9 +16,9 @@ def problem(**section: object) -> str:
 
 
 def test_a_run_alone_is_a_teacher_as_before() -> None:
-    spec = TeacherSpec.model_validate({"run": "runs/camvid_teacher_lite2"})
-    assert spec.run == Path("runs/camvid_teacher_lite2")
-    assert title(spec) == "camvid_teacher_lite2"
+    spec = TeacherSpec.model_validate({"run": "runs/camvid_teacher"})
+    assert spec.run == Path("runs/camvid_teacher")
+    assert title(spec) == "camvid_teacher"
 
 
 def test_everything_at_once_survives_a_round_trip_through_plain_values() -> None:
