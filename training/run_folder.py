@@ -44,7 +44,10 @@ def git_hash() -> str:
 
 
 def start_run(folder: Path, recipe: Recipe) -> None:
-    """Create the folder and write recipe, provenance and, if it starts from a pruned run, shapes."""
+    """Create the folder and write recipe, provenance and, if it starts from a pruned run, shapes.
+
+    A resumed run keeps the provenance of its first start and lists each time that it went on.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if recipe.model.init is not None and (shapes := read_shapes(recipe.model.init)) is not None:
         write_shapes(folder, shapes)
@@ -59,7 +62,12 @@ def start_run(folder: Path, recipe: Recipe) -> None:
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
         + (torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"),
     }
-    (folder / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n")
+    path = folder / PROVENANCE
+    if path.is_file() and (folder / CHECKPOINTS / LAST).is_file():
+        first = json.loads(path.read_text())
+        again = {key: provenance[key] for key in ("command", "git_hash", "date")}
+        provenance = {**first, "resumed": [*first.get("resumed", []), again]}
+    path.write_text(json.dumps(provenance, indent=2) + "\n")
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:

@@ -83,6 +83,10 @@ def test_resumed_run_goes_on_where_it_stopped_and_keeps_its_records(teacher: Pat
     provenance = json.loads((teacher / "provenance.json").read_text())
     assert provenance["seed"] == 3
     assert {"git_hash", "command", "date", "torch"} <= provenance.keys()
+    assert "--resume" not in provenance["command"]
+    (again,) = provenance["resumed"]
+    assert "--resume" in again["command"]
+    assert again["date"] >= provenance["date"]
     assert (teacher / "curves.png").stat().st_size > 1000
     assert "miou/blocks" in json.loads((teacher / "result.json").read_text())["metrics"]
 
