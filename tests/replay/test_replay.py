@@ -151,7 +151,7 @@ def test_an_overloaded_node_drops_and_the_drops_equal_its_own_count(tmp_path: Pa
     counters = metrics["node_counters"]["/camera/front/image_raw"]
     assert metrics["dropped"] > 0
     assert metrics["frames"] == 40 == metrics["answered"] + metrics["dropped"]
-    # At 200 Hz a machine busy with other work may miss the queue's 50 ms: that too is counted, and told apart.
+    # At 200 Hz a busy machine may miss the queue's 50 ms: that too is counted, and told apart.
     assert counters["received"] + metrics["lost_on_the_way"] == 40
     by_node = counters["dropped_overwritten"] + counters["dropped_stale"]
     assert by_node > 0
