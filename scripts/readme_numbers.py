@@ -67,6 +67,16 @@ def replay() -> str:
     return head + "\n\n" + table(["stage", "p50 ms", "p95 ms", "p99 ms"], rows)
 
 
+def cpu() -> str:
+    """The recorded latency of every precision on the CPU engines, beside SegFormer-B0."""
+    record = _record("cpu_latency.json")
+    header = ["network", "engine", "precision", "p50 ms", "p95 ms", "times as fast as SegFormer-B0"]
+    keys = ("network", "engine", "precision", "p50_ms", "p95_ms", "times_as_fast_as_segformer")
+    height, width = record["size"]
+    head = f"One frame of {width}x{height}, {record['threads']} threads, all in turns in one run:"
+    return head + "\n\n" + table(header, [[str(row[key]) for key in keys] for row in record["rows"]])
+
+
 def overhead() -> str:
     """The recorded benchmark of the node against the bare engine and the naive node."""
     record = _record("node_overhead.json")
@@ -111,6 +121,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "accuracy": accuracy,
     "students": students,
     "replay": replay,
+    "cpu": cpu,
     "overhead": overhead,
     "parameters": parameters,
 }
