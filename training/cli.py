@@ -12,13 +12,8 @@ import typer
 from rich.console import Console
 
 from distill_perception.errors import PerceptionError
-from training.cli_compression import (
-    adapt_command,
-    archive_app,
-    compress_command,
-    fusion_command,
-    mobile_command,
-)
+from training.cli_compression import archive_app, compress_command
+from training.cli_export import adapt_command, fusion_command, mobile_command
 
 app = typer.Typer(
     help="Offline half of distill_perception: train teachers, distil students, export bundles.",

@@ -1,4 +1,4 @@
-"""The commands that make runs smaller (`compress`, `archive`, `fusion`) or fit them elsewhere."""
+"""The commands that make finished runs smaller: `compress`, `archive`."""
 
 from __future__ import annotations
 
@@ -43,54 +43,6 @@ def compress_command(
     command = "python -m training " + shlex.join(sys.argv[1:])
     bundle = compress(spec, folder, resume, command, typer.echo)
     typer.echo(f"report: {folder / 'report.md'}\nbundle: {bundle.path}")
-
-
-def fusion_command(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-) -> None:
-    """Count the nodes of a run's graph as traced, as exported, and as each engine fuses it."""
-    from rich.console import Console
-
-    from training.export.fusion import fusion_of, render
-
-    Console().print(render(fusion_of(run)))
-
-
-def mobile_command(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    out: Annotated[Path, typer.Option(help="File to write: X.pte for ExecuTorch, X.tflite for LiteRT.")],
-) -> None:
-    """Export a run for phones and embedded boards, checked against torch in the file's own runtime."""
-    from training.export.mobile import write_mobile
-
-    parity = write_mobile(run, out)
-    for line in parity.summary:
-        typer.echo(line)
-    typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
-
-
-def adapt_command(
-    bundle: Annotated[str, typer.Argument(help="A bundle's folder or a shipped one's name.")],
-    out: Annotated[Path, typer.Option(help="Bundle folder to write; its name becomes the bundle's name.")],
-    camera: Annotated[
-        str, typer.Option(metavar="HxW", help="Size of the camera's pictures, which the graph then takes.")
-    ] = "",
-    batch: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Frames at once, just so many. [default: any number]")
-    ] = None,
-) -> None:
-    """Make a bundle to a vehicle's measure: resizing inside the graph, a fixed number of frames."""
-    from distill_perception.bundle import load_bundle
-    from training.export.adapt import adapt
-
-    height, _, width = camera.partition("x")
-    if camera and not (height.isdigit() and width.isdigit() and int(height) and int(width)):
-        raise typer.BadParameter(f"--camera {camera}: give height x width in pixels, for example 720x1280")
-    size = (int(height), int(width)) if camera else None
-    for result in adapt(load_bundle(bundle), out, size, batch):
-        for line in result.summary:
-            typer.echo(line)
-    typer.echo(f"bundle: {out}")
 
 
 @archive_app.command("pack")

@@ -6,9 +6,9 @@ network itself and its weights stay as they are, in every precision, so no train
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from training.data.synthetic.render import render_drive
 from training.data.synthetic.settings import DriveSettings
 from training.errors import TrainingError
 from training.export.parity import Answer, Parity, compare_answers
+from training.export.place import check_place, put
 
 FRAMES = 4
 # OpenCV resizes in fixed point, the graph in float: pixels differ by a step, and with them masks' edges.
@@ -52,7 +53,8 @@ def adapt(bundle: Bundle, out: Path, camera: Size | None = None, batch: int | No
         How each engine and precision agrees with the original on rendered frames.
 
     Raises:
-        TrainingError: nothing to change, already changed, or the answers part; then nothing is written.
+        TrainingError: nothing to change, already changed, something else is at `out`, or the answers part;
+            then nothing is written.
     """
     manifest = bundle.manifest
     if camera is None and batch is None:
@@ -61,6 +63,7 @@ def adapt(bundle: Bundle, out: Path, camera: Size | None = None, batch: int | No
         raise TrainingError(
             f"{bundle.path} has a fixed batch already; adapt the bundle that it was made from"
         )
+    check_place(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".adapt-") as scratch:
         folder = Path(scratch) / out.name
@@ -79,21 +82,22 @@ def adapt(bundle: Bundle, out: Path, camera: Size | None = None, batch: int | No
             files[precision] = ModelFile(file=path.name, sha256=sha256_of(path))
         height, width = camera or (manifest.input.height, manifest.input.width)
         size = {"height": height, "width": width, "batch": batch}
-        changes = {"name": out.name, "input": manifest.input.model_copy(update=size), "precisions": files}
+        changes = {
+            "name": out.name,
+            "description": f"{manifest.description}; adapted from {manifest.name}, which the metrics are of",
+            "input": manifest.input.model_copy(update=size),
+            "precisions": files,
+        }
         write_manifest(folder, manifest.model_copy(update=changes))
         changed = load_bundle(folder)
         drive = render_drive(DriveSettings(FRAMES, seed=1, scenes=FRAMES))
         pictures = [cv2.resize(frame.image[..., ::-1], (width, height)) for frame in drive]
-        results = [
-            compare_answers(f"{engine} {precision}", *(_see(b, engine, precision, pictures) for b in pair))
-            for engine in available_engines()
-            for precision in manifest.precisions
-            for pair in [(bundle, changed)]
-        ]
+        results = []
+        for engine, precision in product(available_engines(), manifest.precisions):
+            before, after = (_see(item, engine, precision, pictures) for item in (bundle, changed))
+            results.append(compare_answers(f"{engine} {precision}", before, after))
         _require_agreement(results)
-        if out.exists():
-            shutil.rmtree(out)
-        shutil.move(str(folder), out)
+        put(folder, out)
     return results
 
 
@@ -124,6 +128,8 @@ def take_camera_pixels(model: onnx.ModelProto, box: Letterbox) -> None:
 
     What `Perceptor` does around the graph on the CPU: halving, linear resizing, a border, and back again.
     """
+    if any(node.name.startswith(f"{CAMERA}/") for node in model.graph.node):
+        raise TrainingError("it takes camera pixels already; adapt the bundle that it was made from")
     graph = _Editor(model.graph)
     pixels = graph.add("Cast", [GRAPH_INPUT], to=TensorProto.FLOAT)
     picture = graph.add("Transpose", [pixels], perm=[0, 3, 1, 2])

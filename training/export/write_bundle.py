@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from training.export.evaluate import evaluate_bundle
 from training.export.graph import DeployedNet
 from training.export.parity import Parity, measure_parity, require_parity
 from training.export.parting import parting_layer
+from training.export.place import check_place, put
 from training.models.multi_task import MultiTaskNet, count_parameters
 from training.recipe import Recipe
 from training.run_folder import PROVENANCE, RESULT, load_model, read_json
@@ -74,9 +74,10 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     """Export, check and score a run.
 
     Raises:
-        TrainingError: the run is not finished, the engines do not agree with torch, or a reduced precision
-            loses too much.
+        TrainingError: something else is at `out`, the run is not finished, the engines do not agree with
+            torch, or a reduced precision loses too much.
     """
+    check_place(request.out)
     recipe, model = load_model(request.run)
     read_json(request.run, RESULT)  # a run that did not end is not shipped
     classes = class_set(recipe.data.class_set)
@@ -96,9 +97,7 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
         )
         write_manifest(folder, _manifest(request, recipe, net, classes, files, metrics))
         load_bundle(folder)
-        if request.out.exists():
-            shutil.rmtree(request.out)
-        shutil.move(str(folder), request.out)
+        put(folder, request.out)
     return load_bundle(request.out), parity
 
 

@@ -110,3 +110,20 @@ def test_nothing_to_do_is_said(bundle: Bundle, tmp_path: Path) -> None:
     adapt(bundle, tmp_path / "one", batch=1)
     with pytest.raises(TrainingError, match="has a fixed batch already"):
         adapt(load_bundle(tmp_path / "one"), tmp_path / "two", batch=2)
+
+
+def test_a_camera_is_adapted_to_once(bundle: Bundle, tmp_path: Path) -> None:
+    adapt(bundle, tmp_path / "front", (96, 128))
+    assert "adapted from tiny" in load_bundle(tmp_path / "front").manifest.description
+    with pytest.raises(TrainingError, match="takes camera pixels already"):
+        adapt(load_bundle(tmp_path / "front"), tmp_path / "rear", (120, 160))
+
+
+def test_only_a_bundle_is_written_over(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    with pytest.raises(TrainingError, match=r"models is there and is no bundle: choose another --out"):
+        adapt(bundle, tmp_path / "models", batch=1)
+    assert (tmp_path / "models" / "mine").is_dir()
+    for batch in (1, 2):
+        adapt(bundle, tmp_path / "models" / "mine", batch=batch)
+        assert load_bundle(tmp_path / "models" / "mine").manifest.input.batch == batch
