@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from pydantic import ValidationError
 from torch.distributions import Bernoulli, Categorical, kl_divergence
 
 from tests.training.distillation.cases import PATH, make_term, random_inputs
@@ -46,6 +47,17 @@ def test_bernoulli_heatmap_equals_torchs_distributions(temperature: float) -> No
     expected = temperature**2 * kl[valid].sum() / teacher.sigmoid().amax(1)[valid].sum()
     found = make_term("heatmap", temperature=temperature)(inputs)
     assert found.item() == pytest.approx(expected.item(), rel=1e-9)
+
+
+def test_focused_heatmap_weighs_each_class_by_its_squared_difference() -> None:
+    # Generalized Focal Loss, equation 4: (0.8 - 0.7)^2 times the cross-entropy less the teacher's entropy.
+    found = make_term("heatmap", focus=2.0)(inputs_of(maps([[0.7]]), maps([[0.8]])))
+    assert found.item() == pytest.approx(0.01 * 0.0257320, abs=1e-9)
+
+
+def test_focused_softmax_heatmap_is_refused() -> None:
+    with pytest.raises(ValidationError, match="form: bernoulli"):
+        make_term("heatmap", form="softmax", focus=2.0)
 
 
 def test_softmax_heatmap_is_a_categorical_with_a_background_of_logit_zero() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from training.distillation.inputs import DistillInputs
@@ -23,6 +23,17 @@ class HeatmapSpec(TermSpec):
         "bernoulli", description="each class on its own, or one distribution of the classes and background"
     )
     temperature: Temperature = Field(Schedule.constant(1.0), description="T; a number or a schedule")
+    focus: float = Field(
+        0.0,
+        ge=0,
+        description="of `bernoulli`: cells also weigh |P_T - P_S|^focus; 2 forgives small differences",
+    )
+
+    @model_validator(mode="after")
+    def _focus_has_its_form(self) -> HeatmapSpec:
+        if self.focus > 0 and self.form != "bernoulli":
+            raise ValueError("focus is for form: bernoulli")
+        return self
 
 
 class Heatmap(Term):
@@ -33,6 +44,10 @@ class Heatmap(Term):
     same as `bernoulli`. The divisor is about the number of cells that hold an object, as focal losses divide
     (Lin et al. 2017, https://arxiv.org/abs/1708.02002, section 4); a mean over all cells, most of them empty,
     would teach nearly nothing.
+
+    `focus` is the modulating factor of Quality Focal Loss (Li et al., "Generalized Focal Loss", NeurIPS 2020,
+    https://arxiv.org/abs/2006.04388, equation 4), which teaches soft scores: without it the many cells on the
+    slopes around a centre outweigh the centre, and peaks flatten.
 
     Source: Hinton, Vinyals, Dean 2015 (https://arxiv.org/abs/1503.02531), on the heatmap of CenterNet (Zhou
     et al. 2019, https://arxiv.org/abs/1904.07850), section 3.
@@ -50,7 +65,11 @@ class Heatmap(Term):
             with_background = (F.pad(z, (0, 0, 0, 0, 1, 0)) for z in (student, teacher))
             per_cell = kl_map(*with_background, temperature)
         else:
-            per_cell = bernoulli_kl(student / temperature, teacher / temperature).sum(1) * temperature**2
+            student, teacher_t = student / temperature, teacher / temperature
+            each = bernoulli_kl(student, teacher_t) * temperature**2
+            if self.spec.focus > 0:
+                each = each * (teacher_t.sigmoid() - student.sigmoid()).abs().pow(self.spec.focus)
+            per_cell = each.sum(1)
         objects = (teacher.sigmoid().amax(1) * valid).sum()
         return (per_cell * valid).sum() / objects.clamp(min=1.0)
 
