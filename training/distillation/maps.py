@@ -46,9 +46,10 @@ def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
 
 
 def segmentation_logits(inputs: DistillInputs) -> tuple[Tensor, Tensor, Tensor]:
-    """Student and teacher logits float [N,C,h,w] at the student's size, valid bool [N,h,w].
+    """Student and teacher logits float [N,C,h,w] at the finer one's size, valid bool [N,h,w].
 
-    The teacher's are detached.
+    The teacher's are detached. A student of stride 4 is deployed upsampled: on its own cells alone it would
+    not learn what lies between them, of a thin pole for instance.
 
     Raises:
         TrainingError: one of the two has no segmentation, or they have another number of classes.
@@ -61,9 +62,9 @@ def segmentation_logits(inputs: DistillInputs) -> tuple[Tensor, Tensor, Tensor]:
         raise TrainingError(
             f"the student has {student.shape[1]} classes, the teacher {teacher.shape[1]}: map the teacher's"
         )
-    size = (student.shape[-2], student.shape[-1])
-    teacher = resize(full_precision(teacher.detach()), size)
-    return full_precision(student), teacher, nearest(inputs.valid, size)
+    size = (max(student.shape[-2], teacher.shape[-2]), max(student.shape[-1], teacher.shape[-1]))
+    student, teacher = (resize(full_precision(x), size) for x in (student, teacher.detach()))
+    return student, teacher, nearest(inputs.valid, size)
 
 
 def classes_at(inputs: DistillInputs, size: tuple[int, int]) -> Tensor:

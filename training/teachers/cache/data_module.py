@@ -41,9 +41,10 @@ class TaughtDataModule(SampleDataModule):
         """Take answers from this teacher's cache; what is returned stands for it in the training step.
 
         Args:
-            stride: pixels a cell of the student's logits.
+            stride: pixels a cell of the student's logits. Class probabilities come at half of it: what lies
+                between the student's cells, which it is deployed upsampled over, counts too.
         """
-        self._teacher, self._reader, self._stride = teacher, teacher.reader(), stride
+        self._teacher, self._reader, self._stride = teacher, teacher.reader(), max(1, stride // 2)
         return Recall(teacher.known, teacher.known_things, stride)
 
     def prepare_data(self) -> None:

@@ -42,7 +42,7 @@ def follow(answer: Answer, trace: Trace, frame: tuple[int, int], size: tuple[int
     Args:
         trace: what `start` gave, after augmentation.
         frame: height, width of the whole frame in pixels.
-        size: height, width of the student's logits.
+        size: height, width of the answer in cells.
     """
     return Followed(
         answered_cells(trace.came_from, size),

@@ -31,7 +31,7 @@ def sample_codes(
         codes: uint8 [C+1,h,w] of the whole frame.
         came_from: uint16 [H',W',2], see `training.data.trace`.
         frame: height, width of the whole frame in pixels.
-        size: height, width of the result; that of the student's logits is the cheapest that loses nothing.
+        size: height, width of the result.
     """
     near = _around_centres(came_from, size)
     position = torch.from_numpy(near.astype(np.float32).mean(0)) - FIRST + 0.5
