@@ -40,6 +40,14 @@ def test_kl_term_equals_the_hand_worked_example() -> None:
     assert make_term("kl")(inputs).item() == pytest.approx(0.0257320, abs=1e-7)
 
 
+def test_kl_sees_what_a_finer_teacher_says_between_the_students_cells() -> None:
+    # The teacher's two columns average to the student's one; the student says the same of both.
+    teacher = torch.cat([logits_of(0.8, 0.2), logits_of(0.2, 0.8)], dim=-1)
+    student = logits_of(0.5, 0.5)
+    per_column = 0.8 * math.log(0.8 / 0.5) + 0.2 * math.log(0.2 / 0.5)
+    assert make_term("kl")(logit_inputs(student, teacher)).item() == pytest.approx(per_column, rel=1e-9)
+
+
 def test_soft_cross_entropy_equals_the_hand_worked_example() -> None:
     # -0.8 ln 0.7 - 0.2 ln 0.3 = 0.2853399 + 0.2407946
     inputs = logit_inputs(logits_of(0.7, 0.3), logits_of(0.8, 0.2))
