@@ -1,7 +1,7 @@
 """What the node costs beside the engine: stage times, latency and throughput against the bare engine call and
 against a naive node, all in one run.
 
-    python benchmarks/node_overhead.py --bundle camvid_lite0 --run runs/camvid_students/kl_s1
+    python benchmarks/node_overhead.py --bundle camvid_lite0 --run runs/camvid_students/distilled_s1
 """
 
 import json

@@ -1,6 +1,6 @@
 """The compress recipe: a finished run, and the steps that make it smaller, one after the other.
 
-run: runs/camvid_students/kl_s1
+run: runs/camvid_students/distilled_s1
 engine: openvino
 steps:
   - {do: channels, latency: 0.7, importance: taylor}
