@@ -18,8 +18,7 @@ def answered_cells(came_from: NDArray[np.uint16], size: tuple[int, int]) -> NDAr
         came_from: uint16 [H',W',2], see `training.data.trace`.
         size: height, width of the result in cells.
     """
-    seen: NDArray[np.bool_] = (_around_centres(came_from, size) >= FIRST).all((0, -1))
-    return seen
+    return _seen(_around_centres(came_from, size))
 
 
 def sample_codes(
@@ -39,9 +38,15 @@ def sample_codes(
     grid = (position / torch.tensor(frame) * 2 - 1).flip(-1)
     values = torch.from_numpy(codes)[None].float()
     found: Tensor = F.grid_sample(values, grid[None], "bilinear", "border", align_corners=False)[0]
-    inside = torch.from_numpy(answered_cells(came_from, size))
+    inside = torch.from_numpy(_seen(near))
     sampled: NDArray[np.uint8] = (found.round() * inside).to(torch.uint8).numpy()
     return sampled
+
+
+def _seen(near: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Cells all of whose four pixels come from somewhere: a pixel has both coordinates or neither."""
+    seen: NDArray[np.bool_] = near[..., 0].min(0) >= FIRST
+    return seen
 
 
 def _around_centres(came_from: NDArray[np.uint16], size: tuple[int, int]) -> NDArray[np.uint16]:
