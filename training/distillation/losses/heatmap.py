@@ -59,19 +59,18 @@ class Heatmap(Term):
 
     def forward(self, inputs: DistillInputs) -> Tensor:
         maps = detection_maps(inputs)
-        student, teacher, valid = maps.student.heatmap, maps.teacher.heatmap, maps.valid
+        objects = (maps.teacher.heatmap.sigmoid().amax(1) * maps.valid).sum()
         temperature = self.spec.temperature.at(inputs.progress)
         if self.spec.form == "softmax":
-            with_background = (F.pad(z, (0, 0, 0, 0, 1, 0)) for z in (student, teacher))
-            per_cell = kl_map(*with_background, temperature)
+            pair = (maps.student.heatmap, maps.teacher.heatmap)
+            per_cell = kl_map(*(F.pad(z, (0, 0, 0, 0, 1, 0)) for z in pair), temperature)
         else:
-            student, teacher_t = student / temperature, teacher / temperature
-            each = bernoulli_kl(student, teacher_t) * temperature**2
+            student, teacher = maps.student.heatmap / temperature, maps.teacher.heatmap / temperature
+            each = bernoulli_kl(student, teacher) * temperature**2
             if self.spec.focus > 0:
-                each = each * (teacher_t.sigmoid() - student.sigmoid()).abs().pow(self.spec.focus)
+                each = each * (teacher.sigmoid() - student.sigmoid()).abs().pow(self.spec.focus)
             per_cell = each.sum(1)
-        objects = (teacher.sigmoid().amax(1) * valid).sum()
-        return (per_cell * valid).sum() / objects.clamp(min=1.0)
+        return (per_cell * maps.valid).sum() / objects.clamp(min=1.0)
 
 
 def bernoulli_kl(student: Tensor, teacher: Tensor) -> Tensor:
