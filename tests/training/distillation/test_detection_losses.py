@@ -60,6 +60,21 @@ def test_focused_softmax_heatmap_is_refused() -> None:
         make_term("heatmap", form="softmax", focus=2.0)
 
 
+def test_focus_that_would_give_no_gradient_is_refused() -> None:
+    with pytest.raises(ValidationError, match="at least 1"):
+        make_term("heatmap", focus=0.5)
+
+
+@pytest.mark.parametrize("focus", [1.0, 2.0])
+def test_focused_heatmap_has_a_gradient_where_student_and_teacher_agree(focus: float) -> None:
+    teacher = maps([[0.3, 0.8]])
+    logits = teacher.detection.heatmap.clone().requires_grad_()
+    student = Outputs(None, DetectionMaps(logits, teacher.detection.size, 4))
+    make_term("heatmap", focus=focus)(inputs_of(student, teacher)).backward()
+    assert logits.grad is not None
+    assert logits.grad.abs().max() < 1e-9
+
+
 def test_softmax_heatmap_is_a_categorical_with_a_background_of_logit_zero() -> None:
     inputs = random_inputs()
     student, teacher, valid = heatmaps(inputs)

@@ -30,9 +30,11 @@ class HeatmapSpec(TermSpec):
     )
 
     @model_validator(mode="after")
-    def _focus_has_its_form(self) -> HeatmapSpec:
+    def _focus_is_usable(self) -> HeatmapSpec:
         if self.focus > 0 and self.form != "bernoulli":
             raise ValueError("focus is for form: bernoulli")
+        if 0 < self.focus < 1:
+            raise ValueError("focus is 0 or at least 1: below, its slope is infinite where both agree")
         return self
 
 
