@@ -77,6 +77,30 @@ def cpu() -> str:
     return head + "\n\n" + table(header, [[str(row[key]) for key in keys] for row in record["rows"]])
 
 
+def compression() -> str:
+    """The recorded report of a compress recipe: what each step costs and brings."""
+    record = _record("compress/report.json")
+    points = record["points"]
+    engines = list(points[0]["latency_ms"])
+    header = ["step", "file MB", "parameters M", "GMACs"]
+    header += [f"{engine}, ms (times as fast)" for engine in engines] + ["mIoU", "mAP50"]
+    rows = []
+    for item in points:
+        point, ms = item["point"], item["latency_ms"]
+        rows.append(
+            [
+                point["name"],
+                f"{point['size_bytes'] / 1e6:.2f}",
+                f"{point['parameters'] / 1e6:.2f}",
+                f"{point['macs'] / 1e9:.2f}",
+                *(f"{ms[name]:.1f} ({points[0]['latency_ms'][name] / ms[name]:.1f})" for name in engines),
+                *(f"{point['scores'][name]:.3f}" for name in ("miou", "map50")),
+            ]
+        )
+    lines = [" ".join(record["about"]), table(header, rows), f"Taken: {record['chosen']}"]
+    return "\n\n".join([*lines, "![mIoU over latency](benchmarks/results/compress/pareto.png)"])
+
+
 def overhead() -> str:
     """The recorded benchmark of the node against the bare engine and the naive node."""
     record = _record("node_overhead.json")
@@ -122,6 +146,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "students": students,
     "replay": replay,
     "cpu": cpu,
+    "compression": compression,
     "overhead": overhead,
     "parameters": parameters,
 }

@@ -30,7 +30,7 @@ from training.export.write_bundle import ExportRequest, write_bundle
 from training.models.shapes import read_shapes
 from training.models.table import model_row
 from training.recipe import Recipe
-from training.run_folder import load_model
+from training.run_folder import git_hash, load_model
 
 STEPS, BUNDLE, RECIPE = "steps", "bundle", "compress.yaml"
 START = "00_start"
@@ -170,6 +170,7 @@ def _finish(
         f"Start: `{spec.run}`. Scores on {first.name} with {spec.engine}, latencies: median of {spec.rounds} "
         f"single frames, all points in turns, {platform.processor() or platform.machine()}, "
         f"{spec.threads or os.cpu_count()} threads.",
+        f"Commit {git_hash()}, `{command}`.",
     ]
     max_drop = spec.max_miou_drop / 100
     try:

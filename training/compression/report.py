@@ -52,7 +52,8 @@ def write_report(
     path.write_text("\n".join([*lines, f"Taken: {chosen}", "", "![Pareto front](pareto.png)", ""]))
     full = measured[0].point.scores
     rows = [{**asdict(item), "drop": drop_of(full, item.point.scores)} for item in measured]
-    (folder / "report.json").write_text(json.dumps({"chosen": chosen, "points": rows}, indent=2) + "\n")
+    report = {"about": list(about), "chosen": chosen, "points": rows}
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     score = next((name for name in MAIN_SCORES if name in full), None)
     if score is not None:
         points = tuple(
