@@ -15,35 +15,27 @@ from .show import markdown_table
 LABELS_ONLY = "labels only"
 
 
-def ablation_block(
-    runs: Iterable[Path], baseline: str | Path | None = None, metric: str | None = None
-) -> str:
-    """A Markdown table `loss | metric, mean ± spread (n) | difference` from run folders, best first.
-
-    Args:
-        runs: run folders, or folders of such.
-        baseline: group or run that the others are held against; the one without distillation losses if None.
-        metric: what is shown; the one that the runs are known by if None.
+def compare_losses(
+    runs: Iterable[Path], baseline: str | Path | None = None, metrics: Sequence[str] = ()
+) -> Comparison:
+    """`compare`, against the group without distillation losses if no baseline is given.
 
     Raises:
         CompareError: as `compare`, or no single group without distillation losses and no baseline given.
     """
-    return ablation_table(compare_losses(runs, baseline, [metric] if metric else []))
-
-
-def compare_losses(
-    runs: Iterable[Path], baseline: str | Path | None = None, metrics: Sequence[str] = ()
-) -> Comparison:
-    """`compare`, against the group without distillation losses if no baseline is given."""
     runs = list(runs)
     if baseline is None:
         baseline = _labels_only(compare(runs, None, metrics))
     return compare(runs, baseline, metrics)
 
 
-def ablation_table(comparison: Comparison) -> str:
-    """The table of a comparison that has a baseline, by its first metric."""
-    metric = comparison.metrics[0]
+def ablation_table(comparison: Comparison, metrics: Sequence[str]) -> str:
+    """A Markdown table `loss | metric, mean ± spread (n) | difference | ...`, best first.
+
+    Args:
+        comparison: one that has a baseline.
+        metrics: what is shown, two columns for each.
+    """
     teachers = _teachers(comparison)
     labels = [
         f"teacher {group.name}" if group.name in teachers else loss_label(group)
@@ -51,11 +43,14 @@ def ablation_table(comparison: Comparison) -> str:
     ]
     rows = []
     for label, group in zip(labels, comparison.groups, strict=True):
-        shown = label if labels.count(label) == 1 else f"{label} ({group.name})"
-        change = difference_text(comparison.difference(group, metric)) or "-"
-        value = spread_text(group.spread(metric)) or "-"
-        rows.append((shown, value, "baseline" if group is comparison.baseline else change))
-    return markdown_table(Grid(("loss", f"{metric}, mean ± spread (n)", "difference"), tuple(rows)))
+        row = [label if labels.count(label) == 1 else f"{label} ({group.name})"]
+        for metric in metrics:
+            change = difference_text(comparison.difference(group, metric)) or "-"
+            row.append(spread_text(group.spread(metric)) or "-")
+            row.append("baseline" if group is comparison.baseline else change)
+        rows.append(tuple(row))
+    header = [title for metric in metrics for title in (f"{metric}, mean ± spread (n)", "difference")]
+    return markdown_table(Grid(("loss", *header), tuple(rows)))
 
 
 def loss_label(group: Group) -> str:

@@ -93,7 +93,7 @@ def compare_command(
         raise typer.BadParameter("--engine chooses the latency of a figure: give --figure FILE too")
     comparison = (compare_losses if ablation else compare)(runs, baseline, metrics or ())
     if ablation:
-        text = ablation_table(comparison) + "\n"
+        text = ablation_table(comparison, comparison.metrics if metrics else comparison.metrics[:1]) + "\n"
         typer.echo(text, nl=False)
     else:
         text = as_markdown(comparison)

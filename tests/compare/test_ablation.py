@@ -1,12 +1,17 @@
 """The table of losses."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from distill_perception.compare.ablation import ablation_block
+from distill_perception.compare.ablation import ablation_table, compare_losses
 from distill_perception.compare.errors import CompareError
 from tests.compare.runs import write_run, write_seeds
+
+
+def block(folder: Path, baseline: str | None = None, metrics: Sequence[str] = ("miou/camvid",)) -> str:
+    return ablation_table(compare_losses([folder], baseline, metrics), metrics)
 
 
 def test_losses_are_held_against_labels_only_worked_by_hand(tmp_path: Path) -> None:
@@ -18,7 +23,7 @@ def test_losses_are_held_against_labels_only_worked_by_hand(tmp_path: Path) -> N
     write_seeds(tmp_path, "b", [0.73], losses=both, teacher=teacher)
     annealed = [{"name": "kl", "weight": {"start": 8, "end": 1}}]
     write_seeds(tmp_path, "c", [0.69, 0.71], losses=annealed, teacher=teacher)
-    assert ablation_block([tmp_path]).splitlines() == [
+    assert block(tmp_path).splitlines() == [
         "| loss | miou/camvid, mean ± spread (n) | difference |",
         "| --- | ---: | ---: |",
         "| labels only | 0.7100 ± 0.0141 (2) | baseline |",
@@ -33,24 +38,27 @@ def test_equal_losses_are_told_apart_by_their_groups(tmp_path: Path) -> None:
     write_seeds(tmp_path, "labels", [0.7])
     for width in (32, 96):
         write_seeds(tmp_path, f"w{width}", [0.7], losses=[{"name": "kl"}], teacher={"run": "t"}, width=width)
-    block = ablation_block([tmp_path])
-    assert "| kl (w32) |" in block
-    assert "| kl (w96) |" in block
+    table = block(tmp_path)
+    assert "| kl (w32) |" in table
+    assert "| kl (w96) |" in table
 
 
 def test_the_older_recipes_kl_weight_is_a_loss_too(tmp_path: Path) -> None:
     write_seeds(tmp_path, "labels", [0.7], loss={"kl": 0.0})
     write_seeds(tmp_path, "kl", [0.71], loss={"kl": 1.0}, teacher={"run": "t"})
-    assert "| kl | 0.7100 (1) | +0.0100 (1) |" in ablation_block([tmp_path])
+    assert "| kl | 0.7100 (1) | +0.0100 (1) |" in block(tmp_path)
 
 
 def test_without_one_recipe_without_losses_a_baseline_must_be_named(tmp_path: Path) -> None:
     write_seeds(tmp_path, "kl", [0.7, 0.71], losses=[{"name": "kl"}], teacher={"run": "t"})
     with pytest.raises(CompareError, match="no group without distillation losses"):
-        ablation_block([tmp_path])
-    assert "| kl | 0.7050 ± 0.0071 (2) | baseline |" in ablation_block([tmp_path], "kl")
+        block(tmp_path)
+    assert "| kl | 0.7050 ± 0.0071 (2) | baseline |" in block(tmp_path, "kl")
 
 
-def test_another_metric_can_be_shown(tmp_path: Path) -> None:
+def test_other_metrics_are_shown_side_by_side(tmp_path: Path) -> None:
     write_seeds(tmp_path, "labels", [0.7])
-    assert "| labels only | 0.9000 (1) | baseline |" in ablation_block([tmp_path], metric="iou/camvid/sky")
+    write_seeds(tmp_path, "kl", [0.71], losses=[{"name": "kl"}], teacher={"run": "t"})
+    rows = block(tmp_path, metrics=["iou/camvid/sky", "miou/camvid"]).splitlines()
+    assert rows[2] == "| labels only | 0.9000 (1) | baseline | 0.7000 (1) | baseline |"
+    assert rows[3] == "| kl | 0.9000 (1) | +0.0000 (1) | 0.7100 (1) | +0.0100 (1) |"
