@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from training.compression.pruning.channels import Widths, round_width
 from training.errors import TrainingError
 
 STEPS = 16
+NOISE = 0.002  # scores of a few frames tell no smaller drop
 
 
 def uniform_plans(widths: Widths, max_ratio: float, multiple: int) -> list[Widths]:
@@ -21,20 +23,31 @@ def uniform_plans(widths: Widths, max_ratio: float, multiple: int) -> list[Width
     )
 
 
-def sensitive_plans(widths: Widths, drops: Mapping[str, Mapping[int, float]]) -> list[Widths]:
-    """One cut of one group more from plan to plan: first those that cost no score, the mild before the deep.
+@dataclass(frozen=True)
+class Cut:
+    """What it does to the network to cut one group alone.
 
-    Args:
-        drops: for each group, width -> drop of score when this group alone is cut to it, see `scan`.
+    Attributes:
+        name: of the group. width: channels that are left.
+        drop: of the scores, 0..1. saved: share of the network's multiply-accumulates, 0..1.
     """
-    cuts = [
-        (max(0.0, drop), 1 - width / widths[name], name, width)
-        for name, scanned in drops.items()
-        for width, drop in scanned.items()
-    ]
+
+    name: str
+    width: int
+    drop: float
+    saved: float
+
+    @property
+    def price(self) -> float:
+        """Drop for what it saves; what saves next to nothing is dear, even where no drop was seen."""
+        return (max(0.0, self.drop) + NOISE) / max(self.saved, 1e-9)
+
+
+def sensitive_plans(widths: Widths, cuts: Iterable[Cut]) -> list[Widths]:
+    """One cut of one group more from plan to plan, the cheapest first."""
     plans = [dict(widths)]
-    for _, _, name, width in sorted(cuts):
-        plans.append({**plans[-1], name: min(plans[-1][name], width)})
+    for cut in sorted(cuts, key=lambda cut: cut.price):
+        plans.append({**plans[-1], cut.name: min(plans[-1][cut.name], cut.width)})
     return _distinct(plans)[1:]
 
 

@@ -1,14 +1,17 @@
-"""Layer by layer: what does cutting this group alone cost?"""
+"""Layer by layer: what does cutting this group alone cost, and what does it save?"""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
 
+import torch
 from rich.progress import track
 
 from training.compression.pruning.channels import Importance, Widths, prune_channels, round_width
+from training.compression.pruning.plans import Cut
 from training.models.multi_task import MultiTaskNet
+from training.models.table import count_macs
 
 SHARES = (0.25, 0.5, 0.75)
 
@@ -20,22 +23,27 @@ def scan(
     size: tuple[int, int],
     multiple: int,
     scores_of: Callable[[MultiTaskNet], Mapping[str, float]],
-) -> dict[str, dict[int, float]]:
-    """For each group, width -> the larger of the tasks' drops when a quarter, half, three quarters go.
+) -> list[Cut]:
+    """A quarter, half, three quarters off each group alone; the drop is the larger of the tasks'.
 
     Args:
         model: with gradients, if the importance wants them.
         scores_of: scores by name of a network, 0..1.
     """
-    full = scores_of(model)
-    drops: dict[str, dict[int, float]] = {}
+    full, all_macs = scores_of(model), _macs(model, size)
+    cuts = []
     for name, width in track(widths.items(), "sensitivity of layers", transient=True):
         for kept in {round_width(width * (1 - share), width, multiple) for share in SHARES} - {width}:
             cut = copy_with_gradients(model)
             prune_channels(cut, {name: kept}, importance, size)
             found = scores_of(cut)
-            drops.setdefault(name, {})[kept] = max(full[key] - found[key] for key in full)
-    return drops
+            drop = max(full[key] - found[key] for key in full)
+            cuts.append(Cut(name, kept, drop, 1 - _macs(cut, size) / all_macs))
+    return cuts
+
+
+def _macs(model: MultiTaskNet, size: tuple[int, int]) -> int:
+    return count_macs(copy.deepcopy(model).to("meta"), torch.empty(1, 3, *size, device="meta"))
 
 
 def copy_with_gradients(model: MultiTaskNet) -> MultiTaskNet:

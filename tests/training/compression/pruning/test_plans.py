@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.compression.pruning.plans import mildest, sensitive_plans, uniform_plans
+from training.compression.pruning.plans import Cut, mildest, sensitive_plans, uniform_plans
 from training.errors import TrainingError
 
 WIDTHS = {"a": 64, "b": 32}
@@ -16,15 +16,24 @@ def test_uniform_plans_grow_stronger_in_multiples() -> None:
     assert totals == sorted(totals, reverse=True)
 
 
-def test_groups_that_cost_no_score_are_cut_first_and_gains_by_chance_count_as_none() -> None:
-    drops = {"a": {48: 0.0, 32: 0.2}, "b": {24: -0.01, 16: 0.05}}
-    plans = sensitive_plans(WIDTHS, drops)
-    assert plans == [
+def test_cuts_that_cost_least_for_what_they_save_come_first() -> None:
+    cuts = [
+        Cut("a", 48, 0.001, 0.30),  # 0.01 a unit
+        Cut("a", 32, 0.118, 0.40),  # 0.3
+        Cut("b", 24, -0.01, 0.02),  # a gain by chance counts as none: 0.1
+        Cut("b", 16, 0.198, 0.04),  # 5
+    ]
+    assert sensitive_plans(WIDTHS, cuts) == [
         {"a": 48, "b": 32},
         {"a": 48, "b": 24},
-        {"a": 48, "b": 16},
+        {"a": 32, "b": 24},
         {"a": 32, "b": 16},
     ]
+
+
+def test_a_milder_cut_does_not_undo_a_deeper_one() -> None:
+    cuts = [Cut("a", 48, 0.05, 0.1), Cut("a", 16, 0.05, 0.6)]
+    assert sensitive_plans(WIDTHS, cuts) == [{"a": 16, "b": 32}]
 
 
 @pytest.mark.parametrize("target", [0.9, 0.5, 0.34])
