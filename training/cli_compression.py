@@ -49,7 +49,7 @@ def compress_command(
 def pack_command(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     archive: Annotated[Path, typer.Argument(help="File to write.")],
-    bits: Annotated[int, typer.Option(min=1, max=8, help="2^BITS different weights a layer.")] = 5,
+    bits: Annotated[int, typer.Option(min=1, max=8, help="2^BITS different weights a layer.")] = 8,
 ) -> None:
     """Share each layer's weights by k-means and write them, Huffman coded, as one file."""
     from training.compression.archive.run import pack

@@ -104,7 +104,7 @@ class ClusterStep(StrictModel):
     """Share weights by k-means and write the Deep Compression archive."""
 
     do: Literal["cluster"]
-    bits: int = Field(5, ge=1, le=8, description="2^bits different values a layer")
+    bits: int = Field(8, ge=1, le=8, description="2^bits different values a layer")
 
 
 Step = Annotated[
