@@ -12,6 +12,7 @@ from distill_perception.compare.points import Cloud
 from distill_perception.compare.points import Point as FigurePoint
 from training.compression.points import MAIN_SCORES, Measured, drop_of, pareto
 
+MOST_LOST = 0.1  # a pruned network that was not finetuned would squeeze all others into a line
 TITLES = {"miou": "mIoU", "map50": "mAP50"}
 
 
@@ -47,10 +48,17 @@ def write_report(
         chosen: name of the point that was taken, or why none was.
     """
     front = ", ".join(item.point.name for item in pareto(measured, engine))
-    lines = [f"# {title}", "", *about, "", table(measured), "", f"Pareto front on {engine}: {front}.", ""]
-    path = folder / "report.md"
-    path.write_text("\n".join([*lines, f"Taken: {chosen}", "", "![Pareto front](pareto.png)", ""]))
     full = measured[0].point.scores
+    near = [item for item in measured if drop_of(full, item.point.scores) <= MOST_LOST]
+    lines = [f"# {title}", "", *about, "", table(measured), "", f"Pareto front on {engine}: {front}.", ""]
+    lines += [f"Taken: {chosen}", "", "![mIoU over latency](pareto.png)", ""]
+    if far := [item.point.name for item in measured if item not in near]:
+        lines += [
+            f"Not in the figure, as they lose over {MOST_LOST * 100:g} points: {', '.join(far)}.",
+            "",
+        ]
+    path = folder / "report.md"
+    path.write_text("\n".join(lines))
     rows = [{**asdict(item), "drop": drop_of(full, item.point.scores)} for item in measured]
     report = {"about": list(about), "chosen": chosen, "points": rows}
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
@@ -58,9 +66,13 @@ def write_report(
     if score is not None:
         points = tuple(
             FigurePoint(
-                item.point.name, item.latency_ms[engine], item.point.scores[score] * 100, None, index == 0
+                item.point.name,
+                item.latency_ms[engine],
+                item.point.scores[score] * 100,
+                None,
+                item is measured[0],
             )
-            for index, item in enumerate(measured)
+            for item in near
         )
         cloud = Cloud(f"latency, ms a frame ({engine})", f"{TITLES[score]}, %", points, ())
         draw(cloud, folder / "pareto.png")
