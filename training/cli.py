@@ -116,6 +116,19 @@ def ablate_command(
     typer.echo(f"compare them: distill-perception compare {out} --ablation")
 
 
+@app.command("average")
+def average_command(
+    runs: Annotated[list[Path], typer.Argument(help="Finished runs of one network with one model.init.")],
+    out: Annotated[Path, typer.Option(help="Run folder to write.")],
+) -> None:
+    """Average the weights of runs that went on from one start: other seeds, other losses."""
+    from training.average import average_runs
+
+    for key, value in average_runs(runs, out).items():
+        typer.echo(f"{key:32s} {value:.4f}")
+    typer.echo(f"run folder: {out}")
+
+
 @app.command("table")
 def table_command(
     recipes: Annotated[

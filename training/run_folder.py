@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -129,15 +131,28 @@ def _read_weights(folder: Path) -> tuple[Path, dict[str, Tensor]]:
         raise TrainingError(f"{folder / WEIGHTS} is not a safetensors file: {error}") from error
 
 
-def write_untrained(folder: Path, recipe: Recipe, model: MultiTaskNet, shapes: Shapes | None) -> None:
+def write_untrained(
+    folder: Path,
+    recipe: Recipe,
+    model: MultiTaskNet,
+    shapes: Shapes | None,
+    metrics: Mapping[str, float] | None = None,
+) -> None:
     """Write a network that something else than training changed as a finished run of no epochs.
 
     Args:
         shapes: of a pruned network, None for one that is as large as the recipe says.
+        metrics: on its validation data, if somebody has taken them.
     """
     start_run(folder, recipe)
     if shapes is not None:
         write_shapes(folder, shapes)
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / WEIGHTS)
-    result = {"epochs": 0, "minutes": 0.0, "metrics": {}}
+    write_result(folder, 0, 0.0, metrics or {})
+
+
+def write_result(folder: Path, epochs: int, minutes: float, metrics: Mapping[str, float]) -> None:
+    """Write how a run ended, which makes it a finished one; scores that nothing could tell are null."""
+    shown = {key: None if math.isnan(value) else round(value, 5) for key, value in metrics.items()}
+    result = {"epochs": epochs, "minutes": round(minutes, 1), "metrics": shown}
     (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n")

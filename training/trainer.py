@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from pathlib import Path
@@ -23,7 +22,7 @@ from training.models.shapes import read_shapes
 from training.models.table import model_row
 from training.progress import StageBar
 from training.recipe import Recipe
-from training.run_folder import CHECKPOINTS, LAST, RESULT, read_json, start_run
+from training.run_folder import CHECKPOINTS, LAST, RESULT, read_json, start_run, write_result
 from training.run_log import keep_rows, new_logger
 from training.teachers.base import Teacher
 from training.teachers.cache.data_module import TaughtDataModule
@@ -92,12 +91,7 @@ def train_plain(
     metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if not k.startswith("loss/")}
     if trainer.is_global_zero:
         plot_curves(folder)
-        result = {
-            "epochs": recipe.optimizer.epochs,
-            "minutes": round((time.monotonic() - begin) / 60, 1),
-            "metrics": {k: None if math.isnan(v) else round(v, 5) for k, v in metrics.items()},
-        }
-        (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+        write_result(folder, recipe.optimizer.epochs, (time.monotonic() - begin) / 60, metrics)
     trainer.strategy.barrier("result")  # no process goes on to a next stage that the folder does not show
     return metrics
 

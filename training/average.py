@@ -1,0 +1,77 @@
+"""Averages the weights of runs that went on from one start: a uniform "model soup".
+
+Networks that were finetuned from the same weights mostly lie in one basin, where the mean of their weights sees
+better than they do and costs no more than one (Wortsman et al., "Model soups", ICML 2022,
+https://arxiv.org/abs/2203.05482, section 2). Mostly: look at the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from training.data.module import SampleDataModule
+from training.errors import TrainingError
+from training.evaluation.evaluator import Evaluator
+from training.evaluation.score_batch import score_batch
+from training.models.multi_task import MultiTaskNet
+from training.models.shapes import read_shapes
+from training.recipe import Recipe
+from training.run_folder import RESULT, load_model, write_untrained
+
+
+def average_runs(runs: Sequence[Path], out: Path) -> dict[str, float]:
+    """Write the mean of the runs' networks to `out`, a run folder with the first one's recipe.
+
+    Returns:
+        Its scores on the recipe's validation data, as `train` gives them.
+
+    Raises:
+        TrainingError: fewer than two runs, one is unfinished, they are different networks or did not go on
+            from one start, or `out` holds a run.
+    """
+    if len(runs) < 2:
+        raise TrainingError("an average takes two runs or more")
+    if (out / RESULT).exists():
+        raise TrainingError(f"{out} already holds a run: choose another --out")
+    loaded = [load_model(run) for run in runs]
+    recipe, model = loaded[0]
+    for run, (other, _) in zip(runs[1:], loaded[1:], strict=True):
+        if other.model != recipe.model or other.data.class_set != recipe.data.class_set:
+            raise TrainingError(
+                f"{run} has another network, start or class set than {runs[0]}: see their recipe.yaml"
+            )
+    if recipe.model.init is None:
+        raise TrainingError(
+            f"{runs[0]} did not go on from another run (model.init), so its heads began at random"
+        )
+    model.load_state_dict(_mean([other.state_dict() for _, other in loaded]))
+    recipe = recipe.model_copy(update={"name": out.name})
+    metrics = validate(model, recipe)
+    write_untrained(out, recipe, model, read_shapes(runs[0]), metrics)
+    return metrics
+
+
+def validate(model: MultiTaskNet, recipe: Recipe) -> dict[str, float]:
+    """All scores of a network on a recipe's validation data, by names such as `miou/camvid`."""
+    data = SampleDataModule(recipe.data, recipe.optimizer.batch, recipe.seed)
+    data.setup("validate")
+    classes, scores = data.class_set, {}
+    for source, batches in zip(recipe.data.val, data.val_dataloader(), strict=True):
+        evaluator = Evaluator(classes.classes, classes.void_id, recipe.model.tasks)
+        with torch.inference_mode():
+            for batch in batches:
+                score_batch(evaluator, model.eval(), batch, recipe.model.detection.max_detections)
+        scores |= evaluator.compute(source.name)
+    return scores
+
+
+def _mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Counters of batches, the only integers, are the first one's."""
+    return {
+        name: torch.stack([state[name] for state in states]).mean(0) if value.is_floating_point() else value
+        for name, value in states[0].items()
+    }
