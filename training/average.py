@@ -1,7 +1,7 @@
 """Averages the weights of runs that went on from one start: a uniform "model soup".
 
-Networks that were finetuned from the same weights mostly lie in one basin, where the mean of their weights sees
-better than they do and costs no more than one (Wortsman et al., "Model soups", ICML 2022,
+Networks that were finetuned from the same weights mostly lie in one basin, where the mean of their weights
+sees better than they do and costs no more than one (Wortsman et al., "Model soups", ICML 2022,
 https://arxiv.org/abs/2203.05482, section 2). Mostly: look at the scores.
 """
 
