@@ -9,13 +9,15 @@ seeds: [1, 2]
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fnmatch
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import Field, model_validator
 
 from distill_perception.strict import StrictModel
 from training.distillation.spec import LossEntries
+from training.errors import TrainingError
 from training.hardware import Hardware
 from training.recipe import Recipe
 from training.train import ONE_PROCESS, train
@@ -61,17 +63,32 @@ def ablate(
     folder: Path,
     tell: Callable[[str], None],
     hardware: Hardware = ONE_PROCESS,
+    only: Sequence[str] = (),
 ) -> list[Path]:
     """Train every run into a folder of its own; what was finished before stays, what was cut off goes on.
 
     Args:
         tell: is given a line of progress before each run.
+        only: names or patterns (`kl_s*`) of the runs to train, in the order of the patterns; all if empty.
 
     Raises:
-        TrainingError: as `train`.
+        TrainingError: as `train`, or a pattern matches no run.
     """
-    recipes = ablation.recipes()
+    recipes = _chosen(ablation.recipes(), only)
     for number, recipe in enumerate(recipes, 1):
         tell(f"{number}/{len(recipes)}: {recipe.name}")
         train(recipe, folder / recipe.name, resume=True, hardware=hardware)
     return [folder / recipe.name for recipe in recipes]
+
+
+def _chosen(recipes: list[Recipe], only: Sequence[str]) -> list[Recipe]:
+    if not only:
+        return recipes
+    chosen: dict[str, Recipe] = {}
+    for pattern in only:
+        matches = {recipe.name: recipe for recipe in recipes if fnmatch.fnmatchcase(recipe.name, pattern)}
+        if not matches:
+            known = ", ".join(recipe.name for recipe in recipes)
+            raise TrainingError(f"--only {pattern}: no such run; there are: {known}")
+        chosen |= matches
+    return list(chosen.values())

@@ -97,6 +97,10 @@ def ablate_command(
         Path, typer.Argument(help="Ablation YAML, for example training/recipes/ablation.yaml.")
     ],
     out: Annotated[Path, typer.Option(help="Folder of the run folders.")],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Train just this run, or those of a pattern: kl_s1, 'kl_s*'."),
+    ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.")] = 0,
 ) -> None:
     """Train a recipe with several lists of distillation losses and seeds, and with labels only.
@@ -109,7 +113,7 @@ def ablate_command(
 
     set_threads(threads)
     try:
-        ablate(read_spec(ablation, Ablation), out, console.print)
+        ablate(read_spec(ablation, Ablation), out, console.print, only=only or ())
     except KeyboardInterrupt:
         console.print("stopped; every finished epoch is kept: the same command goes on")
         raise typer.Exit(130) from None

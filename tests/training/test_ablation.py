@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
-from training.ablation import Ablation
+from training.ablation import Ablation, ablate
 from training.errors import TrainingError
-from training.recipe import read_spec
+from training.recipe import Recipe, read_spec
 from training.train import train
 
 RECIPES = Path(__file__).resolve().parents[2] / "training" / "recipes"
@@ -48,6 +48,22 @@ def test_mistakes_are_explained(tmp_path: Path, changes: dict[str, object], mess
     (tmp_path / "a.yaml").write_text(yaml.safe_dump(content(recipe, **changes)))
     with pytest.raises(TrainingError, match=message):
         read_spec(tmp_path / "a.yaml", Ablation)
+
+
+def test_runs_can_be_chosen_and_a_slip_lists_what_there_is(tmp_path: Path) -> None:
+    recipe = tiny_recipe(tmp_path, tmp_path, teacher={"run": "r"}).model_dump(mode="json")
+    ablation = Ablation.model_validate(content(recipe, seeds=[1, 2]))
+    order: list[str] = []
+
+    def note(recipe: Recipe, *_: object, **__: object) -> None:
+        order.append(recipe.name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.ablation.train", note)
+        assert ablate(ablation, tmp_path, print, only=["kl_s2", "labels_*"])[0] == tmp_path / "kl_s2"
+    assert order == ["kl_s2", "labels_s1", "labels_s2"]
+    with pytest.raises(TrainingError, match=r"--only kl_s3: no such run; there are: labels_s1, kl_s1"):
+        ablate(ablation, tmp_path, print, only=["kl_s3"])
 
 
 @pytest.mark.slow
