@@ -38,6 +38,7 @@ TRAINING = [
     "faster-coco-eval>=1.6",
     "lightning>=2.5",
     "matplotlib>=3.8",
+    "ml_dtypes>=0.4",
     "onnx>=1.17",
     "onnxscript>=0.5",
     "safetensors>=0.4",

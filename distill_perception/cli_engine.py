@@ -44,7 +44,7 @@ def build_command(
     precisions: Annotated[
         list[str] | None,
         typer.Option(
-            "--precision", metavar="NAME", help="fp32, fp16, int8; may be repeated. Default: all it has."
+            "--precision", metavar="NAME", help="fp32, fp16, int8, fp8; may be repeated. Default: all it has."
         ),
     ] = None,
     targets: Annotated[

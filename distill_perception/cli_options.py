@@ -11,7 +11,7 @@ BundleOption = Annotated[
 ]
 EngineOption = Annotated[str, typer.Option(help="auto, tensorrt, openvino or onnxruntime.")]
 PrecisionOption = Annotated[
-    str, typer.Option(help="Which of the bundle's model files: auto, fp32, fp16, int8.")
+    str, typer.Option(help="Which of the bundle's model files: auto, fp32, fp16, int8, fp8.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="Where the engine runs: auto, cpu, cuda:0, ...")]
 ThreadsOption = Annotated[int, typer.Option(min=0, help="CPU threads of the engine; 0 lets it choose.")]

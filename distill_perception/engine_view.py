@@ -14,7 +14,7 @@ from .engines.tensorrt.build import BuildRequest, build_engine
 from .engines.tensorrt.cuda import Gpu, find_gpu
 from .engines.tensorrt.library import find_library
 from .engines.tensorrt.store import EngineStore
-from .engines.tensorrt.targets import AMPERE_PLUS, THIS_GPU
+from .engines.tensorrt.targets import AMPERE_PLUS, THIS_GPU, has_float8, stored_target
 from .errors import EngineError
 from .terminal import OUT, progress_bars
 
@@ -59,6 +59,8 @@ def build_engines(
 ) -> None:
     """Build an engine for every precision and target, with progress, and print where each is.
 
+    FP8 is left out where it was not asked for by name and a target has GPUs without it.
+
     Raises:
         EngineError: no TensorRT, a target that it cannot build here, or a graph that it does not take.
         BundleError: the bundle has no such precision.
@@ -72,6 +74,9 @@ def build_engines(
             raise
     for precision in precisions or bundle.manifest.precisions:
         for target in targets or [AMPERE_PLUS if gpu is None else THIS_GPU]:
+            if not precisions and precision == "fp8" and not has_float8(stored_target(target, library, gpu)):
+                OUT.print(f"fp8 for {target}: left out, it needs Ada, Hopper or newer GPUs", markup=False)
+                continue
             request = BuildRequest(bundle, precision, max_batch, target, version_compatible)
             key = request.key(library, gpu)
             started = time.monotonic()

@@ -177,6 +177,9 @@ def export_command(
         bool, typer.Option("--int8", help="Also write an INT8 form, calibrated on training frames.")
     ] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="Also write an FP16 form, for GPUs.")] = False,
+    fp8: Annotated[
+        bool, typer.Option("--fp8", help="Also write an FP8 form, for Ada, Hopper and newer GPUs.")
+    ] = False,
     calibrator: Annotated[
         CalibratorName, typer.Option(help="How INT8 ranges follow from the calibration frames.")
     ] = CalibratorName.max,
@@ -185,7 +188,7 @@ def export_command(
     ] = False,
     float_layers: Annotated[
         list[str] | None,
-        typer.Option(help="Layers that INT8 leaves in FP32, by name or pattern: 'detection_head.*'."),
+        typer.Option(help="Layers that INT8 and FP8 leave out, by name or pattern: 'detection_head.*'."),
     ] = None,
     max_float_layers: Annotated[
         int, typer.Option(min=0, help="More that it may leave, the fewest that keep its scores in budget.")
@@ -194,7 +197,7 @@ def export_command(
         float,
         typer.Option(
             min=0,
-            help="What INT8 and FP16 may lose in mIoU and mAP50 before the export stops; 0.01 is a point.",
+            help="What INT8, FP16 and FP8 may lose in mIoU and mAP50 before export stops; 0.01 is a point.",
         ),
     ] = 0.01,
 ) -> None:
@@ -204,15 +207,24 @@ def export_command(
 
     command = "python -m training " + shlex.join(sys.argv[1:])
     activations = "symmetric" if symmetric else "asymmetric"
-    form = None
-    if int8:
-        form = QuantizeSpec(
-            calibrator=calibrator.value,
-            activations=activations,
-            float_layers=tuple(float_layers or ()),
-            max_float_layers=max_float_layers,
-        )
-    request = ExportRequest(run, out, version, license_, tuple(compare or ()), command, form, max_drop, fp16)
+    form = QuantizeSpec(
+        calibrator=calibrator.value,
+        activations=activations,
+        float_layers=tuple(float_layers or ()),
+        max_float_layers=max_float_layers,
+    )
+    request = ExportRequest(
+        run,
+        out,
+        version,
+        license_,
+        tuple(compare or ()),
+        command,
+        int8=form if int8 else None,
+        max_drop=max_drop,
+        fp16=fp16,
+        fp8=form if fp8 else None,
+    )
     bundle, parity = write_bundle(request)
     for result in parity:
         for line in result.summary:

@@ -49,6 +49,10 @@ class OnnxRuntimeEngine(Engine):
     def __init__(self, bundle: Bundle, settings: EngineSettings) -> None:
         super().__init__(bundle, settings)
         file = bundle.model_path(self.precision)
+        if self.precision == "fp8" and settings.device == "cpu":
+            raise EngineError(
+                "onnxruntime has no fp8 on the CPU; choose another precision, or openvino, slowly"
+            )
         options = ort.SessionOptions()
         options.intra_op_num_threads = settings.threads
         options.inter_op_num_threads = 1

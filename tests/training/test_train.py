@@ -160,15 +160,16 @@ def test_manifest_tells_where_the_bundle_comes_from(bundle: Bundle) -> None:
 
 
 def test_reduced_precisions_are_written_and_scored_beside_fp32(student: Path, tmp_path: Path) -> None:
-    done = command("export", student, "--out", tmp_path / "b", "--fp16", "--int8", "--max-drop", 1)
+    done = command("export", student, "--out", tmp_path / "b", "--fp16", "--fp8", "--int8", "--max-drop", 1)
     assert done.returncode == 0, done.stderr
     manifest = load_bundle(tmp_path / "b").manifest
-    assert list(manifest.precisions) == ["fp32", "fp16", "int8"]
+    assert list(manifest.precisions) == ["fp32", "fp16", "fp8", "int8"]
     scored = {
         metric.data.split(", ")[-1]: metric.value for metric in manifest.metrics if metric.name == "miou"
     }
     assert {"fp32 on onnxruntime", "fp16 on onnxruntime", "int8 on onnxruntime"} <= set(scored)
     assert abs(scored["fp16 on onnxruntime"] - scored["fp32 on onnxruntime"]) < 0.01
+    assert abs(scored["fp8 on openvino"] - scored["fp32 on onnxruntime"]) < 0.1
     assert abs(scored["int8 as TensorRT rounds it"] - scored["int8 on onnxruntime"]) < 0.1
 
 

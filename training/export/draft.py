@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from distill_perception.bundle import (
@@ -20,6 +21,7 @@ from distill_perception.bundle import (
 )
 from distill_perception.engines import available_engines
 from training.compression.fake_quant import take_fake_quant
+from training.compression.float8 import write_float8
 from training.compression.half import write_half
 from training.compression.quantize import Quantizer
 from training.compression.sensitive_layers import fewest_float_layers
@@ -33,11 +35,13 @@ from training.data.sources.base import Mapped
 from training.errors import TrainingError
 from training.export.evaluate import evaluate_bundle
 from training.export.graph import DeployedNet, write_onnx
+from training.export.layers import conv_nodes
 from training.models.multi_task import MultiTaskNet
 from training.recipe import Recipe
 
 ONNX_NAME = "student.onnx"
 FP16_NAME = "student_fp16.onnx"
+FP8_NAME = "student_fp8.onnx"
 INT8_NAME = "student_int8.onnx"
 MAIN_SCORES = ("miou", "map50")  # gates look at these
 
@@ -49,6 +53,7 @@ def draft_bundle(
     int8: QuantizeSpec | None = None,
     max_drop: float = 0.01,
     fp16: bool = False,
+    fp8: QuantizeSpec | None = None,
 ) -> Bundle:
     """Write `model` as a bundle into an empty or new `folder`; simulated INT8 is taken out of it.
 
@@ -56,6 +61,7 @@ def draft_bundle(
         int8: also write an INT8 form.
         max_drop: how much of a score it may lose before layers are left in FP32, if `int8` allows that.
         fp16: also write an FP16 form.
+        fp8: also write an FP8 form, with these frames and these layers in FP16.
 
     Raises:
         TrainingError: no calibration frame, or INT8 loses too much with as many FP32 layers as allowed.
@@ -69,6 +75,11 @@ def draft_bundle(
     if fp16:
         write_half(folder / ONNX_NAME, folder / FP16_NAME)
         files["fp16"] = _file(folder / FP16_NAME)
+    if fp8 is not None:
+        layers = tuple(conv_nodes(onnx.load(str(folder / ONNX_NAME)).graph))
+        kept = _matching(layers, fp8.float_layers)
+        write_float8(folder / ONNX_NAME, folder / FP8_NAME, _calibration_frames(recipe, fp8), kept)
+        files["fp8"] = _file(folder / FP8_NAME)
     height, width = recipe.data.size
     manifest = Manifest(
         name="draft",
@@ -82,8 +93,7 @@ def draft_bundle(
     )
     write_manifest(folder, manifest)
     if int8 is not None:
-        sources = recipe.data.train if int8.source is None else [int8.source]
-        frames = list(frames_of(recipe, sources, int8.frames))
+        frames = _calibration_frames(recipe, int8)
         if recipe.model.qat is not None:  # the form that training has seen
             int8 = int8.model_copy(update={"activations": recipe.model.qat})
         quantizer = Quantizer(folder / ONNX_NAME, frames, int8, trained)
@@ -92,6 +102,11 @@ def draft_bundle(
         if int8.max_float_layers:
             _leave_layers_in_float(folder, manifest, quantizer, recipe, frames, int8, kept, max_drop)
     return load_bundle(folder)
+
+
+def _calibration_frames(recipe: Recipe, spec: QuantizeSpec) -> list[NDArray[np.uint8]]:
+    sources = recipe.data.train if spec.source is None else [spec.source]
+    return list(frames_of(recipe, sources, spec.frames))
 
 
 def frames_of(recipe: Recipe, sources: Sequence[SourceSpec], count: int) -> Iterator[NDArray[np.uint8]]:

@@ -19,7 +19,7 @@ from .cuda import Gpu
 from .dialect import to_tensorrt
 from .library import Library, make_logger
 from .store import EngineKey, EngineStore
-from .targets import THIS_GPU, apply_target, stored_target
+from .targets import THIS_GPU, apply_target, has_float8, stored_target
 
 if TYPE_CHECKING:
     import onnx
@@ -59,13 +59,19 @@ class BuildRequest:
                 f"{library} makes no version-compatible engines; build without that option for each version "
                 "(it takes seconds), or use tensorrt"
             )
+        target = stored_target(self.target, library, gpu)
+        if self.precision == "fp8" and not has_float8(target):
+            raise EngineError(
+                f"target '{target}': FP8 needs Ada, Hopper or newer; choose another precision, or a target "
+                "such as sm89"
+            )
         spec = self.bundle.manifest.input
         return EngineKey(
             sha256_of(self.bundle.model_path(self.precision)),
             self.precision,
             library.name,
             library.version,
-            stored_target(self.target, library, gpu),
+            target,
             (spec.height, spec.width),
             spec.batch or self.max_batch,
             self.version_compatible,

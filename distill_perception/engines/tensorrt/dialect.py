@@ -83,8 +83,8 @@ class _Graph:
             if node.op_type not in ("QuantizeLinear", "DequantizeLinear") or len(node.input) < 3:
                 continue
             zero = self._constants[node.input[2]]
-            if zero.size != 1 or (zero.dtype == np.int8 and zero == 0):
-                continue
+            if zero.size != 1 or zero.dtype.kind not in "iu" or (zero.dtype == np.int8 and zero == 0):
+                continue  # FP8 has no zero point but 0
             limits = np.iinfo(zero.dtype)
             steps = np.float32(max(int(zero) - limits.min, limits.max - int(zero)))
             scale = np.asarray(self._constants[node.input[1]] * steps / _INT8_MAX, np.float32)

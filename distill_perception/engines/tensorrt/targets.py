@@ -56,6 +56,12 @@ def stored_target(target: str, library: Library, gpu: Gpu | None) -> str:
     return target
 
 
+def has_float8(stored: str) -> bool:
+    """Whether every GPU of a target, as `stored_target` returns it, computes in FP8: from Ada (8.9) on."""
+    named = re.search(r"\bsm(\d+)", stored)
+    return named is not None and int(named[1]) >= 89
+
+
 def apply_target(config: Any, stored: str, library: Library) -> None:
     """Set a builder configuration to a target as `stored_target` returns it."""
     trt = library.trt

@@ -8,6 +8,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from distill_perception.bundle import Bundle, ModelFile, load_bundle, sha256_of
+from distill_perception.engine_view import build_engines
+from distill_perception.engines import EngineSettings, open_engine
 from distill_perception.engines.tensorrt.build import BuildProgress, BuildRequest, build_engine
 from distill_perception.engines.tensorrt.cuda import Gpu
 from distill_perception.engines.tensorrt.engine import load_engine
@@ -15,6 +17,7 @@ from distill_perception.engines.tensorrt.library import Library, find_library
 from distill_perception.engines.tensorrt.store import EngineStore
 from distill_perception.errors import BundleError, EngineError
 from tests.support.tiny_bundle import tiny_model, write_tiny_bundle
+from training.compression.float8 import write_float8
 from training.compression.half import write_half
 from training.export import adapt as adapting
 
@@ -72,6 +75,42 @@ def test_every_shipped_bundle_builds(
     (entry,) = store.entries()
     assert store.read(entry) == content
     assert len(content) > 1_000_000  # the weights are in it
+
+
+@pytest.fixture(scope="module")
+def fp8(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The first shipped bundle's network in FP8, and nothing else."""
+    shipped, folder = load_bundle(MODELS[0]), tmp_path_factory.mktemp("fp8")
+    size = shipped.manifest.input
+    frames = np.random.default_rng(0).integers(0, 256, (2, size.height, size.width, 3), np.uint8)
+    write_float8(shipped.model_path("fp32"), folder / "fp8.onnx", frames)
+    file = ModelFile(file="fp8.onnx", sha256=sha256_of(folder / "fp8.onnx"))
+    return Bundle(folder, shipped.manifest.model_copy(update={"precisions": {"fp8": file}}))
+
+
+def test_fp8_builds_for_gpus_that_have_it(fp8: Bundle, library: Library, store: EngineStore) -> None:
+    assert len(build(BuildRequest(fp8, "fp8", target="sm89"), library, store)) > 1_000_000
+
+
+@pytest.mark.parametrize("target", ["sm86", "ampere+"])
+def test_fp8_is_refused_for_gpus_that_lack_it(
+    target: str, fp8: Bundle, library: Library, store: EngineStore
+) -> None:
+    with pytest.raises(EngineError, match=r"FP8 needs Ada, Hopper or newer.*such as sm89"):
+        build(BuildRequest(fp8, "fp8", target=target), library, store)
+
+
+def test_fp8_is_left_out_unless_every_target_has_it(
+    fp8: Bundle, library: Library, store: EngineStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build_engines(fp8, store, targets=["sm86"])
+    assert "fp8 for sm86: left out, it needs Ada" in capsys.readouterr().out
+    assert not list(store.entries())
+
+
+def test_fp8_is_nothing_for_onnxruntime_on_a_cpu(fp8: Bundle) -> None:
+    with pytest.raises(EngineError, match="no fp8 on the CPU; choose another precision"):
+        open_engine(fp8, "onnxruntime", EngineSettings("fp8"))
 
 
 @pytest.mark.parametrize("batch", [None, 2])

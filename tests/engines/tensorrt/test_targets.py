@@ -6,7 +6,7 @@ import pytest
 
 from distill_perception.engines.tensorrt.cuda import Gpu
 from distill_perception.engines.tensorrt.library import Library
-from distill_perception.engines.tensorrt.targets import apply_target, stored_target, targets_of
+from distill_perception.engines.tensorrt.targets import apply_target, has_float8, stored_target, targets_of
 from distill_perception.errors import EngineError
 
 LEVELS = SimpleNamespace(AMPERE_PLUS="any from Ampere", SAME_COMPUTE_CAPABILITY="same capability")
@@ -54,6 +54,14 @@ def test_tensorrt_is_told_the_hardware_compatibility(stored: str, level: str | N
     config = SimpleNamespace(hardware_compatibility_level=None)
     apply_target(config, stored, FULL)
     assert config.hardware_compatibility_level == level
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [("ampere+", False), ("sm86", False), ("NVIDIA H200, sm90, driver 13.0", True), ("sm120", True)],
+)
+def test_fp8_is_for_targets_all_of_whose_gpus_have_it(stored: str, expected: bool) -> None:
+    assert has_float8(stored) is expected
 
 
 @pytest.mark.parametrize(("stored", "capability"), [("sm120", 120), ("NVIDIA H200, sm90, driver 13.0", -1)])
