@@ -26,7 +26,7 @@ from rich.table import Table
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 from distill_perception.bundle import load_bundle
-from distill_perception.engines import EngineSettings, available_engines, open_engine
+from distill_perception.engines import EngineSettings, engines_by_precision, open_engine
 
 WARM_UP = 5
 SEGFORMER = "SegFormer-B0"
@@ -62,11 +62,10 @@ def main(
     frame = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
     rows: list[dict[str, Any]] = [{"engine": "torch, eager", "network": SEGFORMER, "precision": "fp32"}]
     calls = [segformer(len(manifest.classes), size)]
-    for engine in available_engines():
-        for precision in manifest.precisions:
-            opened = open_engine(loaded, engine, EngineSettings(precision=precision, threads=count))
-            rows.append({"engine": engine, "network": manifest.name, "precision": precision})
-            calls.append(opened.infer)
+    for engine, precision in engines_by_precision(loaded):
+        opened = open_engine(loaded, engine, EngineSettings(precision=precision, threads=count))
+        rows.append({"engine": engine, "network": manifest.name, "precision": precision})
+        calls.append(opened.infer)
     times: list[list[float]] = [[] for _ in calls]
     for turn in track(range(WARM_UP + rounds), "measuring", transient=True):
         for call, taken in zip(calls, times, strict=True):

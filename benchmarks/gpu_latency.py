@@ -85,7 +85,12 @@ def main(
             for precision in loaded.manifest.precisions:
                 for batch in map(int, batches.split(",")):
                     settings = EngineSettings(precision, device, max_batch=batch)
-                    rows.append(measure(loaded, engine, settings, calls))
+                    try:
+                        rows.append(measure(loaded, engine, settings, calls))
+                    except EngineError as error:  # FP8 on an older GPU, for example
+                        typer.echo(f"without {precision} on {engine}: {error}", err=True)
+    if not rows:
+        raise typer.Exit(2)
     table = Table(*rows[0], title=f"{loaded.manifest.name} on {device}")
     for row in rows:
         table.add_row(*map(str, row.values()))

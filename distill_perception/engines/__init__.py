@@ -1,7 +1,7 @@
 """Inference engines behind one protocol, chosen by name or `auto`."""
 
 from .base import Engine, EngineSettings, Progress
-from .registry import DEVICES, ENGINES, available_engines, engine_problems, open_engine
+from .registry import DEVICES, ENGINES, available_engines, engine_problems, engines_by_precision, open_engine
 
 __all__ = [
     "DEVICES",
@@ -11,5 +11,6 @@ __all__ = [
     "Progress",
     "available_engines",
     "engine_problems",
+    "engines_by_precision",
     "open_engine",
 ]

@@ -4,6 +4,7 @@ import importlib
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Protocol, cast
 
 from ..bundle import Bundle
@@ -38,6 +39,12 @@ def engine_problems(device: str = "cpu") -> dict[str, str | None]:
 def available_engines(device: str = "cpu") -> tuple[str, ...]:
     """Names of the engines that can serve `device` here, best first."""
     return tuple(name for name, problem in engine_problems(device).items() if problem is None)
+
+
+def engines_by_precision(bundle: Bundle) -> list[tuple[str, str]]:
+    """Every engine that can serve the CPU here with every precision of a bundle that it can run there."""
+    pairs = product(available_engines(), bundle.manifest.precisions)
+    return [pair for pair in pairs if pair != ("onnxruntime", "fp8")]  # its CPU kernels know no FP8
 
 
 def open_engine(bundle: Bundle, name: str = "auto", settings: EngineSettings | None = None) -> Engine:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from distill_perception.bundle import (
     sha256_of,
     write_manifest,
 )
-from distill_perception.engines import EngineSettings, available_engines, open_engine
+from distill_perception.engines import EngineSettings, engines_by_precision, open_engine
 from distill_perception.perceptor import Frame, Perceptor
 from distill_perception.vision.geometry import PAD_VALUE, Letterbox, Size
 from training.data.synthetic.render import render_drive
@@ -93,7 +92,7 @@ def adapt(bundle: Bundle, out: Path, camera: Size | None = None, batch: int | No
         drive = render_drive(DriveSettings(FRAMES, seed=1, scenes=FRAMES))
         pictures = [cv2.resize(frame.image[..., ::-1], (width, height)) for frame in drive]
         results = []
-        for engine, precision in product(available_engines(), manifest.precisions):
+        for engine, precision in engines_by_precision(bundle):
             before, after = (_see(item, engine, precision, pictures) for item in (bundle, changed))
             results.append(compare_answers(f"{engine} {precision}", before, after))
         _require_agreement(results)

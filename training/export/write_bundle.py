@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from distill_perception.bundle import (
     load_bundle,
     write_manifest,
 )
-from distill_perception.engines import available_engines
+from distill_perception.engines import engines_by_precision
 from distill_perception.engines.tensorrt.dialect import to_tensorrt
 from training.compression.spec import QuantizeSpec
 from training.data.class_set import ClassSet
@@ -120,16 +119,15 @@ def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe, classes: Cla
         data = f"{spec.name} val, {full.frames} frames"
         for name, value in full.values.items():
             note(name, value, f"{data}, fp32 on onnxruntime")
-        reduced = [item for item in bundle.manifest.precisions if item != "fp32"]
-        for engine, precision in product(available_engines(), reduced):
-            if engine == "onnxruntime" and precision == "fp8":
-                continue  # it has no FP8 on the CPU; OpenVINO computes it slowly but rightly
+        for engine, precision in engines_by_precision(bundle):
+            if precision == "fp32":
+                continue  # the parity gate has compared these
             found = evaluate_bundle(bundle, source, spec.name, engine, precision).values
             for name in (name for name in MAIN_SCORES if name in full.values):
                 note(name, found[name], f"{data}, {precision} on {engine}")
                 if spec is recipe.data.val[0]:
                     _require_budget(f"{precision} on {engine}", name, full.values[name], found[name], request)
-        if "int8" in reduced:
+        if "int8" in bundle.manifest.precisions:
             found = _score_for_tensorrt(bundle, source, spec.name)
             for name in (name for name in MAIN_SCORES if name in full.values):
                 note(name, found[name], f"{data}, int8 as TensorRT rounds it")
