@@ -48,6 +48,11 @@ def students() -> str:
     return (RECORDS / "students.md").read_text().rstrip()
 
 
+def ablation() -> str:
+    """The recorded table of what each loss brings."""
+    return (RECORDS / "ablation.md").read_text().rstrip()
+
+
 def _class_row(manifest: Manifest, names: list[str]) -> list[str]:
     values = {m.name: m.value for m in manifest.metrics if m.data.startswith("camvid") and "fp32" in m.data}
     return [f"{values[f'iou/{name}']:.2f}" if f"iou/{name}" in values else "-" for name in names]
@@ -142,6 +147,7 @@ def parameters() -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
+    "ablation": ablation,
     "accuracy": accuracy,
     "students": students,
     "replay": replay,
