@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from distill_perception.engines import EngineSettings, available_engines, open_e
 from distill_perception.vision.boxes import iou_matrix
 from training.errors import TrainingError
 from training.export.graph import DeployedNet
+from training.export.parting import logit_differences
 
 MIN_AGREEMENT = 0.999
 MAX_CONFIDENCE_STEPS = 3
@@ -27,13 +28,15 @@ Answer = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Parity:
-    """How one engine compares with torch over the frames; None for tasks that the network does not do."""
+    """How one engine compares with torch over the frames; None for what one of them does not show."""
 
     engine: str
     frames: int
     mask_agreement: float | None = None
     max_confidence_difference: int | None = None
     box_agreement: float | None = None
+    max_logit_difference: float | None = None
+    mean_logit_difference: float | None = None
 
     @property
     def summary(self) -> list[str]:
@@ -43,6 +46,10 @@ class Parity:
             lines.append(f"masks agree on {self.mask_agreement:.4%} of pixels")
         if self.box_agreement is not None:
             lines.append(f"{self.box_agreement:.2%} of detections agree")
+        if self.max_logit_difference is not None:
+            lines.append(
+                f"logits differ by {self.mean_logit_difference:.2g}, {self.max_logit_difference:.2g} at most"
+            )
         return [f"parity {self.engine:12s} {line}" for line in lines]
 
     @property
@@ -77,7 +84,9 @@ def measure_parity(net: DeployedNet, bundle: Bundle, frames: NDArray[np.uint8]) 
         engine = open_engine(bundle, name, EngineSettings("fp32"))
         found = [{k: v.copy() for k, v in engine.infer(frame[None]).items()} for frame in frames]
         engine.close()
-        results.append(compare_answers(name, expected, found))
+        most, mean = logit_differences(net, bundle.model_path("fp32"), frames, name) or (None, None)
+        answers_agree = compare_answers(name, expected, found)
+        results.append(replace(answers_agree, max_logit_difference=most, mean_logit_difference=mean))
     return results
 
 

@@ -1,4 +1,4 @@
-"""At which layer does an engine part from torch? Outputs of all convolutions, in the graph's order."""
+"""How far an engine's logits are from torch's, and at which layer it parts: inner tensors of the graph."""
 
 from __future__ import annotations
 
@@ -35,13 +35,41 @@ def parting_layer(net: DeployedNet, path: Path, frame: NDArray[np.uint8], engine
     if engine not in RUNNERS:
         return ""
     expected = torch_outputs(net, frame)
-    found = RUNNERS[engine](path, [node.output[0] for node in nodes.values()], frame)
+    found = RUNNERS[engine](path, [node.output[0] for node in nodes.values()], frame[None])
     for layer, value in zip(nodes, found, strict=True):
         reference = expected[layer]
         difference, largest = float(np.abs(value - reference).max()), float(np.abs(reference).max())
         if difference > TOLERANCE * max(largest, TOLERANCE):
             return f"the first layer that differs is {layer}, by {difference:.3g} of {largest:.3g}"
     return "all convolutions agree: the difference comes after the last one"
+
+
+def logit_differences(
+    net: DeployedNet, path: Path, frames: NDArray[np.uint8], engine: str
+) -> tuple[float, float] | None:
+    """Largest and mean absolute difference between an engine's logits and torch's; both tasks' together.
+
+    Args:
+        path: the exported float graph. frames: uint8 [N,H,W,3] of the graph's size.
+
+    Returns:
+        In the logits' own unit, nats; None for an engine that does not show inner tensors.
+    """
+    if engine not in RUNNERS:
+        return None
+    heads = {module: name for name, module in net.model.named_modules()}
+    with torch.inference_mode():
+        out = net.eval().raw(torch.from_numpy(frames))
+    expected = {}
+    if out.logits is not None:
+        expected[heads[net.model.head[-1]]] = out.logits
+    if out.detection is not None:
+        expected[heads[net.model.detection_head.heatmap[-1]]] = out.detection.heatmap
+    nodes = conv_nodes(onnx.load(path).graph)
+    found = RUNNERS[engine](path, [nodes[layer].output[0] for layer in expected], frames)
+    each = [np.abs(one - other.numpy()).ravel() for one, other in zip(found, expected.values(), strict=True)]
+    every = np.concatenate(each)
+    return float(every.max()), float(every.mean())
 
 
 def torch_outputs(net: DeployedNet, frame: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
@@ -77,30 +105,30 @@ def torch_outputs(net: DeployedNet, frame: NDArray[np.uint8]) -> dict[str, NDArr
     return found
 
 
-def _on_onnxruntime(path: Path, names: Sequence[str], frame: NDArray[np.uint8]) -> Outputs:
+def _on_onnxruntime(path: Path, names: Sequence[str], frames: NDArray[np.uint8]) -> Outputs:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    found: Outputs = session.run(list(names), {GRAPH_INPUT: frame[None]})
+    found: Outputs = session.run(list(names), {GRAPH_INPUT: frames})
     return found
 
 
-def _on_openvino(path: Path, names: Sequence[str], frame: NDArray[np.uint8]) -> Outputs:
+def _on_openvino(path: Path, names: Sequence[str], frames: NDArray[np.uint8]) -> Outputs:
     compiled = core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    results = compiled({0: frame[None]})
+    results = compiled({0: frames})
     return [results[compiled.output(name)] for name in names]
 
 
 def _opened(run: Callable[[Path, Sequence[str], NDArray[np.uint8]], Outputs]) -> Callable[..., Outputs]:
-    def runner(path: Path, names: Sequence[str], frame: NDArray[np.uint8]) -> Outputs:
+    def runner(path: Path, names: Sequence[str], frames: NDArray[np.uint8]) -> Outputs:
         model = onnx.load(path)
         show_tensors(model, names)
         with tempfile.TemporaryDirectory() as scratch:
             shown = Path(scratch) / "shown.onnx"
             onnx.save(model, str(shown))
-            return run(shown, names, frame)
+            return run(shown, names, frames)
 
     return runner
 

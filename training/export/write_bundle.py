@@ -172,11 +172,16 @@ def _compared(request: ExportRequest) -> list[Metric]:
 def _parity_metrics(request: ExportRequest, parity: Sequence[Parity]) -> list[Metric]:
     metrics = []
     for result in parity:
-        shares = {"mask": result.mask_agreement, "box": result.box_agreement}
-        for what, value in shares.items():
+        values = {
+            "mask_agreement": result.mask_agreement,
+            "box_agreement": result.box_agreement,
+            "max_logit_difference": result.max_logit_difference,
+            "mean_logit_difference": result.mean_logit_difference,
+        }
+        for what, value in values.items():
             if value is not None:
                 data = f"{result.frames} val frames, {result.engine}"
-                name = f"{what}_agreement_with_torch"
+                name = f"{what}_with_torch" if "agreement" in what else f"{what}_from_torch"
                 metrics.append(Metric(name=name, value=round(value, 6), data=data, command=request.command))
     return metrics
 

@@ -1,10 +1,12 @@
 """A graph that was tampered with: the layer is named."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 
 from distill_perception.engines import available_engines
@@ -12,7 +14,7 @@ from tests.support.tiny_nets import SIZE, tiny_net
 from training.errors import TrainingError
 from training.export.graph import DeployedNet, write_onnx
 from training.export.parity import Parity, require_parity
-from training.export.parting import parting_layer
+from training.export.parting import logit_differences, parting_layer
 
 LAYER = "encoder.features.3.squeeze"
 FRAME = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
@@ -40,6 +42,34 @@ def test_engine_parts_at_the_layer_whose_weights_were_changed(
     assert f"first layer that differs is {LAYER}," in parting_layer(
         net, tmp_path / "changed.onnx", FRAME, engine
     )
+
+
+@pytest.mark.parametrize("engine", available_engines())
+def test_logits_differ_by_what_was_added_to_one_class(
+    exported: tuple[DeployedNet, Path], tmp_path: Path, engine: str
+) -> None:
+    net, path = exported
+    frames = np.stack([FRAME, FRAME[::-1]])
+    most, mean = logit_differences(net, path, frames, engine)
+    assert 0 <= mean <= most < 1e-3
+    model = onnx.load(path)
+    bias = next(
+        item for item in model.graph.initializer if re.fullmatch(r"model\.head\.\d+\.bias", item.name)
+    )
+    bias.CopyFrom(
+        numpy_helper.from_array(numpy_helper.to_array(bias) + np.eye(11)[0].astype("f") * 2, bias.name)
+    )
+    onnx.save(model, str(tmp_path / "shifted.onnx"))
+    most, mean = logit_differences(net, tmp_path / "shifted.onnx", frames, engine)
+    logits, heatmap = (part.numel() for part in _raw(net, frames))
+    assert most == pytest.approx(2, abs=1e-3)
+    assert mean == pytest.approx(2 * logits / 11 / (logits + heatmap), rel=1e-2)
+
+
+def _raw(net: DeployedNet, frames: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    with torch.inference_mode():
+        out = net.raw(torch.from_numpy(frames))
+    return out.logits, out.detection.heatmap
 
 
 def test_failing_gate_says_where() -> None:
