@@ -44,7 +44,9 @@ def build_command(
     precisions: Annotated[
         list[str] | None,
         typer.Option(
-            "--precision", metavar="NAME", help="fp32, fp16, int8, fp8; may be repeated. Default: all it has."
+            "--precision",
+            metavar="NAME",
+            help="fp32, fp16, int8, fp8; may be repeated. Default: all that it and the GPU have.",
         ),
     ] = None,
     targets: Annotated[

@@ -75,7 +75,7 @@ class _Quantized:
     def __init__(self, graph: onnx.GraphProto) -> None:
         self._graph = graph
         self._constants = {item.name: item for item in graph.initializer}
-        self._before: dict[str, list[NodeProto]] = {}  # what has to stand before a convolution, by its name
+        self._before: dict[str, list[NodeProto]] = {}  # what has to stand before a convolution, by its output
         self._rounded: dict[str, str] = {}
         graph.initializer.append(helper.make_tensor(_ZERO, TensorProto.FLOAT8E4M3FN, [], bytes(1), raw=True))
 
@@ -86,7 +86,7 @@ class _Quantized:
             most: the largest absolute value of its input.
             weight: [O,I,kh,kw] as it was in FP32, so that it is rounded once only.
         """
-        new = self._before.setdefault(node.name, [])
+        new = self._before.setdefault(node.output[0], [])
         name = node.input[0]
         if name not in self._rounded:
             scale = self._scale(name, np.float64(most))
@@ -106,7 +106,7 @@ class _Quantized:
 
     def finish(self) -> None:
         """Put the new nodes into their places and drop weights that nothing reads any more."""
-        ordered = [item for node in self._graph.node for item in (*self._before.get(node.name, ()), node)]
+        ordered = [new for node in self._graph.node for new in (*self._before.get(node.output[0], ()), node)]
         del self._graph.node[:]
         self._graph.node.extend(ordered)
         used = {name for node in ordered for name in node.input}

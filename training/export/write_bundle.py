@@ -173,15 +173,14 @@ def _parity_metrics(request: ExportRequest, parity: Sequence[Parity]) -> list[Me
     metrics = []
     for result in parity:
         values = {
-            "mask_agreement": result.mask_agreement,
-            "box_agreement": result.box_agreement,
-            "max_logit_difference": result.max_logit_difference,
-            "mean_logit_difference": result.mean_logit_difference,
+            "mask_agreement_with_torch": result.mask_agreement,
+            "box_agreement_with_torch": result.box_agreement,
+            "max_logit_difference_from_torch": result.max_logit_difference,
+            "mean_logit_difference_from_torch": result.mean_logit_difference,
         }
-        for what, value in values.items():
+        for name, value in values.items():
             if value is not None:
                 data = f"{result.frames} val frames, {result.engine}"
-                name = f"{what}_with_torch" if "agreement" in what else f"{what}_from_torch"
                 metrics.append(Metric(name=name, value=round(value, 6), data=data, command=request.command))
     return metrics
 
