@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 
 import albumentations as A
+import cv2
 import numpy as np
 
 from distill_perception.vision.geometry import PAD_VALUE
@@ -99,7 +100,12 @@ def _transforms(spec: AugmentSpec, void_id: int) -> list[A.BasicTransform | A.Ba
     height, width = spec.crop
     strength = spec.color_strength
     changes = [
-        A.RandomScale(scale_limit=(spec.scale[0] - 1, spec.scale[1] - 1), p=1.0),
+        # Plain INTER_NEAREST takes each cell's first pixel: masks would lie half a pixel off their pictures.
+        A.RandomScale(
+            scale_limit=(spec.scale[0] - 1, spec.scale[1] - 1),
+            mask_interpolation=cv2.INTER_NEAREST_EXACT,
+            p=1.0,
+        ),
         A.PadIfNeeded(height, width, position="random", fill=PAD_VALUE, fill_mask=void_id),
         A.RandomCrop(height, width),
         A.HorizontalFlip(p=spec.flip),

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from training.distillation.inputs import DistillInputs
 from training.errors import TrainingError
-from training.models.outputs import DetectionMaps
+from training.models.outputs import DetectionMaps, upsample
 
 UNKNOWN = -1  # class of a pixel that has neither a label nor an answer of the teacher
 
@@ -22,9 +21,7 @@ def full_precision(x: Tensor) -> Tensor:
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Map [N,C,H,W] -> [N,C,*size], bilinear with half-pixel centres; the same tensor if nothing changes."""
-    if x.shape[-2:] == size:
-        return x
-    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+    return x if x.shape[-2:] == size else upsample(x, *size)
 
 
 def nearest(mask: Tensor, size: tuple[int, int]) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from training.errors import TrainingError
+from training.models.outputs import upsample
 
 Kind = Literal["logits", "probabilities"]
 SMALLEST = 1e-12  # probabilities below it count as it, so that their logarithm is finite
@@ -37,7 +37,7 @@ def log_probabilities(scores: Any, size: tuple[int, int], kind: Kind = "logits")
             f"evaluation: {kind} hold NaN or infinite values: the network has diverged; lower optimizer.lr"
         )
     if values.shape[-2:] != size:
-        values = F.interpolate(values, size=size, mode="bilinear", align_corners=False)
+        values = upsample(values, *size)
     return values.log_softmax(1) if kind == "logits" else values.clamp(min=SMALLEST).log()
 
 

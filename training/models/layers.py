@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -27,9 +29,17 @@ def separable(channels: int, dilation: int = 1) -> nn.Sequential:
     )
 
 
-def resize_to(x: Tensor, like: Tensor) -> Tensor:
-    """`x` [N,C,h,w] at the height and width of `like`, bilinear with half-pixel centres."""
-    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+def enlarge(x: Tensor, ratio: int, size: Sequence[int]) -> Tensor:
+    """`x` [N,C,ceil(h/ratio),ceil(w/ratio)] at `size` = (h, w), bilinear with half-pixel centres.
+
+    Where the size is no multiple of `ratio`, the last cells of `x` stand out over the edge and are cut off.
+    Squeezing them into the size instead would move everything before them towards the origin: by up to half a
+    coarse cell at the far edge, a difference between training on crops and looking at whole frames.
+    """
+    if ratio == 1:
+        return x
+    whole = F.interpolate(x, scale_factor=float(ratio), mode="bilinear", align_corners=False)
+    return whole[..., : size[0], : size[1]]
 
 
 class Context(nn.Module):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
+from training.models.layers import enlarge
+
 
 @dataclass
 class DetectionMaps:
@@ -38,6 +40,13 @@ class Outputs:
     detection: DetectionMaps | None = None
 
 
-def upsample(logits: Tensor, height: int, width: int) -> Tensor:
-    """Logits [N,C,h,w] -> [N,C,height,width], bilinear with half-pixel centres."""
-    return F.interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)
+def upsample(x: Tensor, height: int, width: int) -> Tensor:
+    """Map [N,C,h,w] -> [N,C,height,width], bilinear with half-pixel centres.
+
+    A map of a whole stride, whose sides are the frame's divided by it and rounded up, stays where it is
+    (`enlarge`); any other size is taken for a resized frame and stretched.
+    """
+    stride = -(-height // x.shape[-2])
+    if x.shape[-2:] == (-(-height // stride), -(-width // stride)):
+        return enlarge(x, stride, (height, width))
+    return F.interpolate(x, size=(height, width), mode="bilinear", align_corners=False)

@@ -7,8 +7,9 @@ counterpart in the student's set, or a pixel that no mask query claims.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from training.models.outputs import upsample
 
 # exp(-100) is 0 in float32 and stays below 1e-10 at every temperature up to 4.
 LOG_ZERO = -100.0
@@ -34,7 +35,7 @@ def resize(log_probs: Tensor, height: int, width: int) -> Tensor:
     """
     if log_probs.shape[-2:] == (height, width):
         return log_probs
-    full = F.interpolate(with_missing(log_probs), size=(height, width), mode="bilinear", align_corners=False)
+    full = upsample(with_missing(log_probs), height, width)
     return full.log_softmax(1)[:, :-1]
 
 

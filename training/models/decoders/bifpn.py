@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.models.decoders.base import Decoder
-from training.models.layers import Context, conv_bn, resize_to, separable
+from training.models.layers import Context, conv_bn, enlarge, separable
 
 
 class TopDown(nn.Module):
@@ -27,7 +27,7 @@ class TopDown(nn.Module):
         x = maps[-1]
         result = [x]
         for level in reversed(range(len(maps) - 1)):
-            x = self.smooth[level](maps[level] + resize_to(x, maps[level]))
+            x = self.smooth[level](maps[level] + enlarge(x, 2, maps[level].shape[-2:]))
             result.insert(0, x)
         return result
 

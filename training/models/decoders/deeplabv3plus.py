@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from training.models.decoders.base import Decoder
-from training.models.layers import conv_bn, resize_to
+from training.models.layers import conv_bn, enlarge
 
 
 class AtrousPyramid(nn.Module):
@@ -56,6 +56,8 @@ class DeepLabV3PlusDecoder(Decoder):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         _, fine, _, middle, deep = features
-        context = self.pyramid(torch.cat((middle, resize_to(deep, middle)), 1))
-        refined: Tensor = self.refine(torch.cat((resize_to(context, fine), self.low_level(fine)), 1))
+        context = self.pyramid(torch.cat((middle, enlarge(deep, 2, middle.shape[-2:])), 1))
+        refined: Tensor = self.refine(
+            torch.cat((enlarge(context, 4, fine.shape[-2:]), self.low_level(fine)), 1)
+        )
         return refined

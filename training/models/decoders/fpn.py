@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from training.models.decoders.base import Decoder
-from training.models.layers import Context, conv_bn, resize_to, separable
+from training.models.layers import Context, conv_bn, enlarge, separable
 
 
 class FpnDecoder(Decoder):
@@ -42,7 +42,7 @@ class FpnDecoder(Decoder):
         x: Tensor = self.context(coarsest)
         for level in reversed(range(len(finer))):
             side = self.lateral[level](finer[level])
-            x = self.smooth[level](side + resize_to(x, side))
+            x = self.smooth[level](side + enlarge(x, 2, side.shape[-2:]))
         return x if self.detail is None else self.detail(x, finest)
 
 
@@ -56,5 +56,5 @@ class Detail(nn.Module):
         self.smooth = conv_bn(width, width, 3)
 
     def forward(self, x: Tensor, finest: Tensor) -> Tensor:
-        smoothed: Tensor = self.smooth(self.lateral(finest) + resize_to(self.reduce(x), finest))
+        smoothed: Tensor = self.smooth(self.lateral(finest) + enlarge(self.reduce(x), 2, finest.shape[-2:]))
         return smoothed

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.models.decoders.base import Decoder
-from training.models.layers import conv_bn, resize_to
+from training.models.layers import conv_bn, enlarge
 
 # (kernel, stride) of the average pools in PAPPM
 POOLS = ((5, 2), (9, 4), (17, 8))
@@ -45,7 +45,7 @@ class PyramidPooling(nn.Module):
         parts = [local + self.scene(x.mean((2, 3), keepdim=True))]
         for (kernel, stride), layer in zip(POOLS, self.pooled, strict=True):
             small = F.avg_pool2d(x, kernel, stride, padding=kernel // 2, count_include_pad=False)
-            parts.append(local + resize_to(layer(small), x))
+            parts.append(local + enlarge(layer(small), stride, x.shape[-2:]))
         filtered = self.filter(torch.cat(parts, 1))
         context: Tensor = self.compress(torch.cat((local, filtered), 1)) + self.shortcut(x)
         return context
@@ -84,6 +84,6 @@ class TwoBranchDecoder(Decoder):
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         _, _, fine, middle, deep = features
         x: Tensor = self.entry(fine)
-        x = self.refine[0](x + resize_to(self.middle(middle), x))
-        refined: Tensor = self.refine[1](x + resize_to(self.deep(deep), x))
+        x = self.refine[0](x + enlarge(self.middle(middle), 2, x.shape[-2:]))
+        refined: Tensor = self.refine[1](x + enlarge(self.deep(deep), 4, x.shape[-2:]))
         return refined

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from training.data.class_set import ClassSet
 from training.errors import TrainingError
+from training.models.outputs import upsample
 from training.teachers.base import ScoredBoxes
 from training.teachers.log_probs import with_missing
 
@@ -55,7 +55,7 @@ def confident_masks(log_probs: Tensor, size: tuple[int, int], thresholds: Tensor
         size: H, W of the frames.
         thresholds: float [C].
     """
-    logits = F.interpolate(with_missing(log_probs), size=size, mode="bilinear", align_corners=False)
+    logits = upsample(with_missing(log_probs), *size)
     best, ids = logits.softmax(1).max(1)
     none = log_probs.shape[1]
     needed = torch.cat([thresholds, thresholds.new_full((1,), torch.inf)]).to(best.device)[ids]

@@ -50,6 +50,22 @@ def test_map_has_the_stride_and_width_that_the_decoder_tells(
     assert tuple(joined.shape) == (2, width, -(-size[0] // stride), -(-size[1] // stride))
 
 
+@pytest.mark.parametrize("name", ["fpn", "bifpn", "deeplabv3plus", "two_branch", "fcn8s", "segnet"])
+def test_what_is_seen_does_not_move_where_the_height_is_no_multiple_of_32(name: str) -> None:
+    """A picture that goes on by some rows has the same map far from its end: 1000 rows against 1024."""
+    options = {"dilations": (1, 2, 3)} if name == "deeplabv3plus" else {}
+    net = decoder(name, **options).eval()
+    for key, layer in net.named_modules():
+        if "scene" in key and isinstance(layer, torch.nn.Conv2d):  # the picture's mean may differ
+            torch.nn.init.zeros_(layer.weight)
+    whole = features(1024, 64)
+    cut = [m[:, :, : -(-1000 // stride)] for m, stride in zip(whole, (2, 4, 8, 16, 32), strict=True)]
+    with torch.no_grad():
+        expected, found = net(whole), net(cut)
+    rows = 400 // net.stride
+    torch.testing.assert_close(found[:, :, :rows], expected[:, :, :rows], atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", list(DECODERS))
 def test_every_parameter_takes_part_in_training(name: str) -> None:
     net = decoder(name)
