@@ -12,8 +12,8 @@ from training.models.detection.targets import detection_targets
 from training.models.outputs import Outputs, upsample
 from training.recipe import LossSpec
 
-# Lovasz-softmax sorts its pixels, so it is shown a ninth of them, where they are in the picture. 3 has no divisor
-# in common with a stride, so that all places within the network's cells take their turn.
+# Lovasz-softmax sorts its pixels, so it is shown a ninth of them, where they are in the picture. 3 has no
+# divisor in common with a stride, so that all places within the network's cells take their turn.
 LOVASZ_STEP = 3
 
 

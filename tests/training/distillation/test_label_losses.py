@@ -11,7 +11,7 @@ from training.recipe import LossSpec
 
 @pytest.mark.parametrize("edge", [60, 61, 62, 63])
 def test_lovasz_loss_alone_puts_an_edge_where_the_labels_have_it(edge: int) -> None:
-    """Logits of stride 4 are free; whatever the edge's phase within a cell, it is learnt to within a pixel."""
+    """Logits of stride 4 are free; whatever the edge's phase within a cell, learnt to within a pixel."""
     masks = torch.zeros(1, 96, 120, dtype=torch.int64)
     masks[:, :, edge:] = 1
     logits = torch.zeros(1, 2, 24, 30, requires_grad=True)
