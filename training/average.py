@@ -13,13 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training.data.module import SampleDataModule
 from training.errors import TrainingError
-from training.evaluation.evaluator import Evaluator
-from training.evaluation.score_batch import score_batch
-from training.models.multi_task import MultiTaskNet
+from training.evaluate import validate
 from training.models.shapes import read_shapes
-from training.recipe import Recipe
 from training.run_folder import RESULT, load_model, write_untrained
 
 
@@ -53,20 +49,6 @@ def average_runs(runs: Sequence[Path], out: Path) -> dict[str, float]:
     metrics = validate(model, recipe)
     write_untrained(out, recipe, model, read_shapes(runs[0]), metrics)
     return metrics
-
-
-def validate(model: MultiTaskNet, recipe: Recipe) -> dict[str, float]:
-    """All scores of a network on a recipe's validation data, by names such as `miou/camvid`."""
-    data = SampleDataModule(recipe.data, recipe.optimizer.batch, recipe.seed)
-    data.setup("validate")
-    classes, scores = data.class_set, {}
-    for source, batches in zip(recipe.data.val, data.val_dataloader(), strict=True):
-        evaluator = Evaluator(classes.classes, classes.void_id, recipe.model.tasks)
-        with torch.inference_mode():
-            for batch in batches:
-                score_batch(evaluator, model.eval(), batch, recipe.model.detection.max_detections)
-        scores |= evaluator.compute(source.name)
-    return scores
 
 
 def _mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

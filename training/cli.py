@@ -133,6 +133,19 @@ def average_command(
     typer.echo(f"run folder: {out}")
 
 
+@app.command("evaluate")
+def evaluate_command(
+    runs: Annotated[list[Path], typer.Argument(help="Finished runs.")],
+) -> None:
+    """Score finished runs anew on their recipes' validation data; the scores replace those of before."""
+    from training.evaluate import evaluate_run
+
+    for run in runs:
+        typer.echo(f"{run}")
+        for key, value in evaluate_run(run).items():
+            typer.echo(f"    {key:32s} {value:.4f}")
+
+
 @app.command("table")
 def table_command(
     recipes: Annotated[

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from distill_perception.bundle import GRAPH_INPUT
 from distill_perception.engines.openvino import core
+from training.compression.fake_quant import take_fake_quant
 from training.data.class_sets import class_set
 from training.export.graph import DeployedNet, write_onnx
 from training.run_folder import load_model
@@ -44,6 +45,7 @@ def fusion_of(run: Path) -> Fusion:
         TrainingError: no finished run.
     """
     recipe, model = load_model(run)
+    take_fake_quant(model)
     net = DeployedNet(model, recipe.model.detection.max_detections)
     names = class_set(recipe.data.class_set).names
     with tempfile.TemporaryDirectory() as scratch:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
 from distill_perception.bundle import TASK_OUTPUTS
+from training.compression.fake_quant import take_fake_quant
 from training.errors import TrainingError
 from training.export.draft import frames_of
 from training.export.graph import DeployedNet
@@ -42,6 +43,7 @@ def write_mobile(run: Path, out: Path) -> Parity:
         raise TrainingError(f"{out}: the suffix says what to export for; known are {known}")
     engine, package, convert = FORMATS[out.suffix]
     recipe, model = load_model(run)
+    take_fake_quant(model)
     net = DeployedNet(model, recipe.model.detection.max_detections)
     net = net.to(memory_format=torch.contiguous_format).eval()
     frames = list(frames_of(recipe, recipe.data.val[:1], FRAMES))[:FRAMES]

@@ -11,7 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from distill_perception.bundle import TASK_OUTPUTS, Bundle
-from distill_perception.engines import EngineSettings, available_engines, open_engine
+from distill_perception.engines import (
+    EngineSettings,
+    available_engines,
+    engines_by_precision,
+    open_engine,
+)
 from distill_perception.vision.boxes import iou_matrix
 from training.errors import TrainingError
 from training.export.graph import DeployedNet
@@ -67,6 +72,21 @@ class Parity:
             wanted = f"at least {MIN_BOX_AGREEMENT:.0%} wanted"
             return f"agrees with torch on {self.box_agreement:.2%} of detections ({wanted})"
         return None
+
+
+def checkable(bundle: Bundle) -> list[tuple[str, str]]:
+    """Every engine that works here with every precision of a bundle that it can run.
+
+    Raises:
+        TrainingError: a precision that no engine here runs, so that nobody could say whether it is right.
+    """
+    pairs = engines_by_precision(bundle)
+    for precision in bundle.manifest.precisions:
+        if precision not in {found for _, found in pairs}:
+            raise TrainingError(
+                f"{precision}: no engine here can run it, so it cannot be checked; pip install openvino"
+            )
+    return pairs
 
 
 def measure_parity(net: DeployedNet, bundle: Bundle, frames: NDArray[np.uint8]) -> list[Parity]:

@@ -21,7 +21,6 @@ from distill_perception.bundle import (
     load_bundle,
     write_manifest,
 )
-from distill_perception.engines import engines_by_precision
 from distill_perception.engines.tensorrt.dialect import to_tensorrt
 from training.compression.spec import QuantizeSpec
 from training.data.class_set import ClassSet
@@ -32,7 +31,7 @@ from training.errors import TrainingError
 from training.export.draft import MAIN_SCORES, draft_bundle, frames_of
 from training.export.evaluate import evaluate_bundle
 from training.export.graph import DeployedNet
-from training.export.parity import Parity, measure_parity, require_parity
+from training.export.parity import Parity, checkable, measure_parity, require_parity
 from training.export.parting import parting_layer
 from training.export.place import check_place, put
 from training.models.multi_task import MultiTaskNet, count_parameters
@@ -119,7 +118,7 @@ def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe, classes: Cla
         data = f"{spec.name} val, {full.frames} frames"
         for name, value in full.values.items():
             note(name, value, f"{data}, fp32 on onnxruntime")
-        for engine, precision in engines_by_precision(bundle):
+        for engine, precision in checkable(bundle):
             if precision == "fp32":
                 continue  # the parity gate has compared these
             found = evaluate_bundle(bundle, source, spec.name, engine, precision).values

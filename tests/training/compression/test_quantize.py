@@ -1,5 +1,6 @@
 """Post-training quantization against the uniform quantization formula worked out here."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from training.compression.quantize import quantize_onnx
+from tests.support.tiny_nets import CLASSES, SIZE, tiny_net
+from training.compression.quantize import Quantizer, quantize_onnx
+from training.compression.spec import QuantizeSpec
 from training.errors import TrainingError
+from training.export.graph import DeployedNet, write_onnx
 
 SCALES = np.array([0.01, 1.0, 100.0], np.float32)  # of the three output channels: far apart on purpose
 
@@ -75,6 +79,58 @@ def test_outputs_stay_within_the_rounding_of_inputs_weights_and_result(
     step = (exact.max() - exact.min()) / 255
     bound = 4 * np.sqrt(27 / 12) * 255 * np.abs(weights).max((1, 2, 3)) / 127 + step
     assert (np.abs(found - exact).max((0, 2, 3)) <= bound).all()
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both tasks as they are exported, box decoding included."""
+    path = tmp_path_factory.mktemp("network") / "float.onnx"
+    write_onnx(DeployedNet(tiny_net(), 10), [f"c{i}" for i in range(CLASSES)], SIZE, path)
+    return path
+
+
+def noise(count: int) -> list[NDArray[np.uint8]]:
+    return list(np.random.default_rng(2).integers(0, 256, (count, *SIZE, 3), np.uint8))
+
+
+def test_nothing_behind_the_last_convolutions_becomes_an_integer(network: Path, tmp_path: Path) -> None:
+    """Boxes in steps of a 255th of the picture would be pixels off."""
+    quantize_onnx(network, tmp_path / "int8.onnx", noise(2))
+    graph = onnx.load(tmp_path / "int8.onnx").graph
+    makers = {name: node for node in graph.node for name in node.output}
+    feeding = {name for node in graph.node if node.op_type == "Conv" for name in node.input}
+    ahead = set()  # nodes from which a convolution can be reached
+    for node in reversed(graph.node):
+        if node.op_type == "Conv" or feeding & set(node.output):
+            ahead.add(node.name)
+            feeding.update(node.input)
+    late = [
+        makers[node.input[0]].op_type
+        for node in graph.node
+        if node.op_type == "QuantizeLinear" and node.name not in ahead
+    ]
+    assert set(late) == {"Conv"}  # classes, heatmap, sides: the answers of the last convolutions themselves
+    assert len(late) == 3
+
+
+def test_with_every_convolution_in_float_nothing_is_quantized(network: Path, tmp_path: Path) -> None:
+    quantizer = Quantizer(network, noise(2), QuantizeSpec())
+    quantizer.write(tmp_path / "float.onnx", quantizer.layers)
+    assert not [n for n in onnx.load(tmp_path / "float.onnx").graph.node if n.op_type == "QuantizeLinear"]
+    for found, expected in zip(outputs(tmp_path / "float.onnx"), outputs(network), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_one_convolution_alone_takes_only_its_neighbours_along(network: Path, tmp_path: Path) -> None:
+    quantizer = Quantizer(network, noise(2), QuantizeSpec())
+    quantizer.write(tmp_path / "one.onnx", quantizer.layers[1:])
+    kinds = Counter(n.op_type for n in onnx.load(tmp_path / "one.onnx").graph.node)
+    assert 2 <= kinds["QuantizeLinear"] <= 4
+
+
+def outputs(path: Path) -> list[NDArray[np.float32]]:
+    session = onnxruntime.InferenceSession(str(path))
+    return list(session.run(None, {"images": noise(1)[0][None]}))
 
 
 def test_metadata_and_interface_are_kept(graph: tuple[Path, NDArray[np.float32]], tmp_path: Path) -> None:

@@ -12,13 +12,17 @@ from distill_perception.engines import EngineSettings, available_engines, open_e
 from distill_perception.errors import BundleError
 from distill_perception.manifest import read_manifest, write_manifest
 from distill_perception.perceptor import Frame, Perception, Perceptor
+from distill_perception.share import share_path
 from tests.support.tiny_bundle import write_tiny_bundle
 from training.errors import TrainingError
 from training.export import adapt as adapting
+from training.export import parity
 from training.export.adapt import adapt
 
 # Model input is 48x64. Larger by a whole and by a broken number, smaller, other proportions, odd sides.
 CAMERAS = [(96, 128), (120, 160), (36, 48), (100, 300), (301, 131)]
+
+SHIPPED_GATE = adapting.MIN_MASKS
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +72,27 @@ def test_camera_pixels_in_camera_pixels_out(
     for one, other in zip(found.detections, expected.detections, strict=True):
         assert one.box == pytest.approx(other.box, abs=1e-2)
         assert (one.label, one.score) == (other.label, other.score)
+
+
+def test_the_shipped_bundle_can_be_adapted_in_every_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapting, "MIN_MASKS", SHIPPED_GATE)
+    shipped = load_bundle(share_path("models", "camvid_lite0"))
+    results = adapt(shipped, tmp_path / "front", (720, 1280), batch=2)
+    assert {result.engine.split()[1] for result in results} == set(shipped.manifest.precisions)
+    wide = [result for result in results if result.engine.endswith(("fp32", "fp16"))]
+    assert min(result.mask_agreement or 0 for result in wide) > 0.99
+    assert min(result.box_agreement or 0 for result in wide) > 0.9
+
+
+def test_a_precision_that_no_engine_here_can_run_is_not_written(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parity, "engines_by_precision", lambda bundle: [])
+    with pytest.raises(TrainingError, match="fp32: no engine here can run it"):
+        adapt(bundle, tmp_path / "two", batch=2)
+    assert not (tmp_path / "two").exists()
 
 
 @pytest.mark.parametrize("engine", available_engines())

@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 
 from tests.support.tiny_nets import tiny_net
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
+from training.compression.fake_quant import add_fake_quant
 from training.errors import TrainingError
 from training.export import mobile
 from training.export.mobile import write_mobile
@@ -71,6 +72,32 @@ def test_a_runtime_that_says_something_else_leaves_no_file(
     with pytest.raises(TrainingError, match=r"ExecuTorch .*nothing was written"):
         write_mobile(run, tmp_path / "student.pte")
     assert not list(tmp_path.iterdir())
+
+
+def test_simulated_int8_is_no_part_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = write_color_blocks(tmp_path / "val", frames=2, boxes=True)
+    spec = ModelSpec(
+        pretrained=False,
+        tasks=("segmentation", "detection"),
+        width_multiplier=0.25,
+        decoder_width=16,
+        qat="asymmetric",
+    )
+    net = tiny_net()
+    add_fake_quant(net, symmetric=False)
+    write_untrained(tmp_path / "run", tiny_recipe(frames, frames, model=spec), net, None)
+    kinds: set[str] = set()
+
+    def convert(program: ExportedProgram, file: Path) -> mobile.Infer:
+        kinds.update(str(node.target) for node in program.graph.nodes)
+        network = program.module()
+        file.write_bytes(b"graph")
+        return lambda frame: [part.detach().numpy() for part in network(torch.from_numpy(frame[None]))]
+
+    monkeypatch.setitem(mobile.FORMATS, ".pte", ("ExecuTorch", "executorch", convert))
+    write_mobile(tmp_path / "run", tmp_path / "student.pte")
+    assert any("conv" in kind for kind in kinds)
+    assert not [kind for kind in kinds if "fake_quant" in kind]
 
 
 def test_an_unknown_suffix_is_answered_with_the_known_ones(run: Path, tmp_path: Path) -> None:
