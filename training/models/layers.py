@@ -38,7 +38,9 @@ def enlarge(x: Tensor, ratio: int, size: Sequence[int]) -> Tensor:
     """
     if ratio == 1:
         return x
-    whole = F.interpolate(x, scale_factor=float(ratio), mode="bilinear", align_corners=False)
+    # A size, not a scale factor: of a Resize with scales OpenVINO's INT8 makes other values (2026.4).
+    sides = (x.shape[-2] * ratio, x.shape[-1] * ratio)
+    whole = F.interpolate(x, size=sides, mode="bilinear", align_corners=False)
     return whole[..., : size[0], : size[1]]
 
 
