@@ -35,6 +35,11 @@ def nearest(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return mask[:, rows][:, :, columns]
 
 
+def known_channels(x: Tensor, known: Tensor | None) -> Tensor:
+    """The channels of [N,C,h,w] that `known` bool [C] names; all if it is None."""
+    return x if known is None else x[:, known.to(x.device)]
+
+
 def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean of `values` (same shape as `weight`, or broadcast to it); 0 where nothing weighs."""
     weight = weight.to(values.dtype).expand_as(values)
@@ -88,13 +93,14 @@ class DetectionPair:
 
 
 def detection_maps(inputs: DistillInputs) -> DetectionPair:
-    """Detection maps that can be compared cell by cell.
+    """Detection maps that can be compared cell by cell, of the thing classes that the teacher knows.
 
     A teacher of another stride is resized. That is exact for its box distances inside an object: they change
     linearly with the cell's centre as long as the box stays the same.
 
     Raises:
-        TrainingError: one of the two does not detect, or they have another number of classes.
+        TrainingError: one of the two does not detect, they have another number of classes, or the teacher
+            knows none of them.
     """
     student, teacher = inputs.student.detection, inputs.teacher.detection
     if student is None or teacher is None:
@@ -106,9 +112,12 @@ def detection_maps(inputs: DistillInputs) -> DetectionPair:
             f"the teacher {teacher.heatmap.shape[1]}: map the teacher's"
         )
     size = (student.heatmap.shape[-2], student.heatmap.shape[-1])
-    heatmap, distances = (resize(full_precision(x.detach()), size) for x in (teacher.heatmap, teacher.size))
+    mine, theirs = (known_channels(x.heatmap, inputs.known_things) for x in (student, teacher))
+    if mine.shape[1] == 0:
+        raise TrainingError("the teacher knows no thing class: remove the losses that compare detections")
+    heatmap, distances = (resize(full_precision(x.detach()), size) for x in (theirs, teacher.size))
     return DetectionPair(
-        DetectionMaps(full_precision(student.heatmap), full_precision(student.size), student.stride),
+        DetectionMaps(full_precision(mine), full_precision(student.size), student.stride),
         DetectionMaps(heatmap, distances * (teacher.stride / student.stride), student.stride),
         nearest(inputs.valid, size),
     )

@@ -190,6 +190,8 @@ class DistillationModule(L.LightningModule):
             void_id=self.class_set.void_id,
             boxes=batch.boxes,
             has_boxes=batch.has_boxes,
+            known=teacher.known,
+            known_things=teacher.known_things,
             progress=min(1.0, self.global_step / max(1, self.total_steps)),
         )
 
