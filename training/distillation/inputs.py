@@ -15,7 +15,8 @@ class DistillInputs:
     """One step. H and W are the input's height and width in pixels, N the batch.
 
     Attributes:
-        student, teacher: their answers; losses detach the teacher's.
+        student, teacher: their answers; losses detach the teacher's. The teacher's logits are
+            log-probabilities, as `TeacherOutputs` has them.
         target: int64 [N,H,W] class ids, `void_id` where there is no label.
         valid: bool [N,H,W], pixels where the teacher's answer counts. Unlabelled frames have valid pixels.
         void_id: the id in `target` that means "no label".

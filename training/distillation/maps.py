@@ -10,6 +10,7 @@ from torch import Tensor
 from training.distillation.inputs import DistillInputs
 from training.errors import TrainingError
 from training.models.outputs import DetectionMaps, upsample
+from training.teachers.log_probs import with_missing
 
 UNKNOWN = -1  # class of a pixel that has neither a label nor an answer of the teacher
 
@@ -67,6 +68,15 @@ def segmentation_logits(inputs: DistillInputs) -> tuple[Tensor, Tensor, Tensor]:
     size = (max(student.shape[-2], teacher.shape[-2]), max(student.shape[-1], teacher.shape[-1]))
     student, teacher = (resize(full_precision(x), size) for x in (student, teacher.detach()))
     return student, teacher, nearest(inputs.valid, size)
+
+
+def teacher_probabilities(inputs: DistillInputs, size: tuple[int, int]) -> Tensor:
+    """The teacher's class probabilities, float [N,C,*size]; what they lack to one is none of the classes.
+
+    A softmax would spread that over the classes: 1 % of road and 99 % of nothing would be sure of road.
+    """
+    assert inputs.teacher.logits is not None
+    return resize(with_missing(inputs.teacher.logits.detach()), size).softmax(1)[:, :-1]
 
 
 def classes_at(inputs: DistillInputs, size: tuple[int, int]) -> Tensor:

@@ -31,6 +31,9 @@ from training.recipe import Recipe
 from training.run_folder import build_model, load_model
 from training.teachers.base import Teacher
 from training.teachers.cache.recall import Recall
+from training.teachers.log_probs import missing_mass
+
+MOSTLY = math.log(0.5)
 
 
 def start_model(recipe: Recipe, class_set: ClassSet) -> MultiTaskNet:
@@ -182,6 +185,9 @@ class DistillationModule(L.LightningModule):
         else:
             with torch.no_grad():
                 hints = teacher(images)
+        if hints.logits is not None:  # what is most likely none of the student's classes teaches none of them
+            other = missing_mass(hints.logits)[:, 0] > MOSTLY
+            valid &= ~nearest(other, (images.shape[-2], images.shape[-1]))
         return DistillInputs(
             student=out,
             teacher=hints,
