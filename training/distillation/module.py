@@ -173,8 +173,10 @@ class DistillationModule(L.LightningModule):
     def _inputs(self, images: Tensor, out: Outputs, batch: Batch) -> DistillInputs:
         teacher = self._teacher.network
         assert teacher is not None
-        # Void within a labelled frame is mostly padding; a frame without labels is valid everywhere.
-        valid = (batch.masks != self.class_set.void_id) | ~batch.has_mask[:, None, None]
+        # Void within a labelled frame is mostly padding; of a frame without labels all its own pixels count.
+        valid = batch.masks != self.class_set.void_id
+        if batch.inside is not None:
+            valid |= batch.inside
         if teacher.known is not None:  # whatever it says of a class that it never learnt is wrong
             known = F.pad(teacher.known.to(valid.device), (0, 256 - len(teacher.known)), value=True)
             valid &= known[batch.masks]

@@ -1,7 +1,10 @@
 """What a training step gives to the distillation losses: which pixels count, and what the teacher knows."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,13 +13,18 @@ from tests.support.tiny_training import SIZE, tiny_recipe, write_color_blocks
 from tests.training.teachers.fakes import FakeTeacher
 from training.data.answers import Answers
 from training.data.class_sets import CAMVID, class_set
+from training.data.module import SampleDataModule
 from training.data.sample import Batch
+from training.data.source_spec import ImagesSpec
+from training.data.spec import AugmentSpec, DataSpec
 from training.distillation.inputs import DistillInputs
 from training.distillation.module import DistillationModule, start_model
 from training.models.spec import ModelSpec
 from training.teachers.base import Teacher, TeacherOutputs
 from training.teachers.cache.codes import encode_log_probs
+from training.teachers.cache.data_module import TaughtDataModule
 from training.teachers.cache.recall import Recall
+from training.teachers.cache.teacher import CachedTeacher
 from training.teachers.log_probs import LOG_ZERO
 
 CLASSES = len(CAMVID)
@@ -93,3 +101,30 @@ def test_losses_are_told_what_the_teacher_knows(given: Callable[..., DistillInpu
     assert (inputs.known.tolist(), inputs.known_things.tolist()) == (known, things)
     assert not inputs.valid[:, [3, 5]].any()
     assert inputs.valid.sum() == (SIZE[0] - 2) * SIZE[1]
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_padding_of_unlabelled_frames_is_not_distilled(
+    given: Callable[..., DistillInputs], tmp_path: Path, cached: bool
+) -> None:
+    """Small frames in a large crop, one of them letterboxed: what is grey is nobody's."""
+    for name, size in (("wide", (32, 96)), ("whole", SIZE)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((*size, 3), 200, np.uint8))
+    source = ImagesSpec(name="drive", path=tmp_path)
+    augment = AugmentSpec(crop=SIZE, scale=(0.6, 0.8), color=0.0, blur=0.0)
+    spec = DataSpec(train=[source], val=[source], size=SIZE, resize="letterbox", augment=augment, workers=0)
+    said = torch.zeros(2, CLASSES, SIZE[0] // 4, SIZE[1] // 4).log_softmax(1)
+    teacher = FakeTeacher(lambda images: TeacherOutputs(said[: len(images)]), [True] * CLASSES)
+    data = TaughtDataModule(spec, 2, 5) if cached else SampleDataModule(spec, 2, 5)
+    asked: Teacher | Recall = teacher
+    if isinstance(data, TaughtDataModule):
+        asked = data.learn_from(CachedTeacher(teacher, "fake", tmp_path / "cache", 10**9, {}), 4)
+        data.prepare_data()
+    (batch,) = data.train_dataloader()
+    valid, own = given(batch, asked).valid, (batch.images == 200).all(1)
+    assert not valid[~own].any()
+    assert 0.1 < own.float().mean() < 0.6
+    if cached:  # by the answers' cells: those that touch the border are out
+        assert valid.sum() > 0.8 * own.sum()
+    else:
+        assert torch.equal(valid, own)
