@@ -9,8 +9,8 @@ import torch
 
 from training.teachers.base import Teacher
 
-# To be raised by every change after which the same weights and settings give another answer (a decoder, how maps
-# are resized or views are merged) or are kept in another form. 2: maps that lay half a cell off are in place.
+# To be raised by every change after which the same weights and settings give another answer (a decoder, how
+# maps are resized or views are merged) or keep it in another form. 2: maps half a cell off are in place.
 ANSWERS_VERSION = 2
 
 
