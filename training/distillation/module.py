@@ -33,7 +33,7 @@ from training.teachers.base import Teacher
 from training.teachers.cache.recall import Recall
 from training.teachers.log_probs import missing_mass
 
-MOSTLY = math.log(0.5)
+MOSTLY = math.log(0.5)  # of a pixel: what is more probable than all else together
 
 
 def start_model(recipe: Recipe, class_set: ClassSet) -> MultiTaskNet:
