@@ -1,6 +1,7 @@
 """Random changes to training samples that keep frame, mask and boxes in step (albumentations).
 
-Geometry works on all three, light and weather on the frame alone. What is padded or cut out is void.
+Geometry works on all three, light and weather on the frame alone. What is padded or cut out is void; in a
+frame without a mask it is not `inside`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 import albumentations as A
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from distill_perception.vision.geometry import PAD_VALUE
 from training.data.class_set import ClassSet
@@ -66,17 +68,33 @@ class Augmenter:
             boxes = np.vstack([boxes, sample.trace.boxes])
             more = {CAME_FROM: sample.trace.came_from}
         rows = np.arange(len(boxes), dtype=np.float32)[:, None]
-        out = self._changes(image=sample.image, mask=sample.mask, bboxes=np.hstack([boxes, rows]), **more)
+        mask = sample.mask if sample.has_mask else self._whereabouts(sample)
+        out = self._changes(image=sample.image, mask=mask, bboxes=np.hstack([boxes, rows]), **more)
         found = np.asarray(out["bboxes"], np.float32).reshape(-1, 5)
         boxes, kept = np.ascontiguousarray(found[:, :4]), found[:, 4].astype(int)
         own = kept < len(sample.labels)
         if sample.trace is not None:
             others = sample.trace.rows[kept[~own] - len(sample.labels)]
             sample = dataclasses.replace(sample, trace=Trace(out[CAME_FROM], boxes[~own], others))
+        mask, inside = out["mask"], None
+        if not sample.has_mask:
+            mask, inside = np.full_like(mask, self.void_id), mask != self.void_id
         sample = dataclasses.replace(
-            sample, image=out["image"], mask=out["mask"], boxes=boxes[own], labels=sample.labels[kept[own]]
+            sample,
+            image=out["image"],
+            mask=mask,
+            inside=inside,
+            boxes=boxes[own],
+            labels=sample.labels[kept[own]],
         )
         return sample if self._holes is None else self._cut_out(sample, rng, state)
+
+    def _whereabouts(self, sample: Sample) -> NDArray[np.uint8]:
+        """In place of a frame's mask, uint8 [H,W]: void where a pixel is not its own, as padding will be."""
+        own = np.full(sample.size, self.void_id ^ 1, np.uint8)  # any id but void
+        if sample.inside is not None:
+            own[~sample.inside] = self.void_id
+        return own
 
     def _cut_out(self, sample: Sample, rng: np.random.Generator, state: random.Random) -> Sample:
         assert self._holes is not None
@@ -84,12 +102,14 @@ class Augmenter:
         out = self._holes(image=sample.image, mask=np.zeros_like(sample.mask))
         covered = out["mask"] > 0
         mask = np.where(covered, np.uint8(self.void_id), sample.mask)
+        inside = None if sample.inside is None else sample.inside & ~covered
         kept = visible_share(sample.boxes, covered) >= self.spec.min_visible
         trace = None if sample.trace is None else sample.trace.without(covered, self.spec.min_visible)
         return dataclasses.replace(
             sample,
             image=out["image"],
             mask=mask,
+            inside=inside,
             boxes=sample.boxes[kept],
             labels=sample.labels[kept],
             trace=trace,

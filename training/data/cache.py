@@ -14,12 +14,12 @@ from training.data.sample import Sample
 from training.data.sources.base import Source
 from training.errors import TrainingError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def _bytes_of(sample: Sample) -> int:
-    arrays = (sample.image, sample.mask, sample.boxes, sample.labels)
-    return sum(array.nbytes for array in arrays)
+    arrays = (sample.image, sample.mask, sample.boxes, sample.labels, sample.inside)
+    return sum(array.nbytes for array in arrays if array is not None)
 
 
 class MemoryCache:
@@ -85,13 +85,15 @@ def _read(path: Path) -> Sample | None:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             has_mask, has_boxes = file["flags"].tolist()
             arrays = (file["image"], file["mask"], file["boxes"], file["labels"])
-            return Sample(str(file["name"]), *arrays, bool(has_mask), bool(has_boxes))
+            inside = file["inside"] if "inside" in file.files else None
+            return Sample(str(file["name"]), *arrays, bool(has_mask), bool(has_boxes), inside)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
 
 def _write(path: Path, sample: Sample) -> None:
     """Write beside and rename, so that no other process ever reads half a file."""
+    inside = {} if sample.inside is None else {"inside": sample.inside}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
@@ -105,6 +107,7 @@ def _write(path: Path, sample: Sample) -> None:
                     boxes=sample.boxes,
                     labels=sample.labels,
                     flags=np.array([sample.has_mask, sample.has_boxes]),
+                    **inside,
                 )
             os.replace(name, path)
         except BaseException:

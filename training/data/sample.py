@@ -34,6 +34,8 @@ class Sample:
         boxes: float32 [K,4], x1, y1, x2, y2 in pixels; empty if there are none or they are not known.
         labels: int64 [K], class ids of the boxes, things all.
         has_boxes: false: what objects there are is not known, so neither train nor score detection on it.
+        inside: bool [H,W], of a frame without a mask: its own pixels, not border, padding or cut out; all if
+            None. In a mask the others are void.
         trace: where its pixels come from, while somebody's answer follows it through augmentation.
     """
 
@@ -44,6 +46,7 @@ class Sample:
     labels: NDArray[np.int64] = field(default_factory=no_labels)
     has_mask: bool = True
     has_boxes: bool = False
+    inside: NDArray[np.bool_] | None = None
     trace: Trace | None = None
 
     @property
@@ -64,6 +67,7 @@ class Batch:
         labels: N times int64 [K], class ids.
         has_mask, has_boxes: bool [N], as in `Sample`.
         names: N names of the samples.
+        inside: bool [N,H,W], as in `Sample`, False in frames that have a mask; None if all have one.
         answers: a teacher's, where they come from its cache.
     """
 
@@ -74,6 +78,7 @@ class Batch:
     has_mask: Tensor
     has_boxes: Tensor
     names: list[str] = field(default_factory=list)
+    inside: Tensor | None = None
     answers: Answers | None = None
 
     def __len__(self) -> int:
@@ -96,6 +101,7 @@ class Batch:
             change(self.has_mask),
             change(self.has_boxes),
             list(self.names),
+            None if self.inside is None else change(self.inside),
             None if self.answers is None else self.answers.map(change),
         )
 
@@ -110,4 +116,14 @@ def collate(samples: Sequence[Sample]) -> Batch:
         torch.tensor([sample.has_mask for sample in samples]),
         torch.tensor([sample.has_boxes for sample in samples]),
         [sample.name for sample in samples],
+        None if all(sample.has_mask for sample in samples) else _inside(samples),
     )
+
+
+def _inside(samples: Sequence[Sample]) -> Tensor:
+    """`Batch.inside`, bool [N,H,W]."""
+    inside = np.stack([np.full(sample.size, not sample.has_mask) for sample in samples])
+    for flags, sample in zip(inside, samples, strict=True):
+        if sample.inside is not None:
+            flags &= sample.inside
+    return torch.from_numpy(inside)

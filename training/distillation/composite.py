@@ -122,6 +122,20 @@ def _build(index: int, spec: TermSpec, classes: int, student: Seen, teacher: See
     for whose, path, seen in (("student", spec.student, student), ("teacher", spec.teacher, teacher)):
         if path not in seen.maps:
             raise TrainingError(f"{where}: the {whose} does not run '{path}' in a forward pass; name another")
+        if path in seen.repeated:
+            raise TrainingError(f"{where}: {_several_maps(whose, path)}")
     mine, theirs = student.maps[spec.student].shape[1], teacher.maps[spec.teacher].shape[1]
     adapter = make_adapter(mine, theirs) if kind.matches_channels else None
     return kind(spec, Site(classes, theirs, adapter))
+
+
+def _several_maps(whose: str, path: str) -> str:
+    """Only the last of them would be compared: with a teacher's test-time augmentation, the mirrored one."""
+    problem = f"the {whose} runs '{path}' several times in a forward pass, so that it has no one map there"
+    if whose == "student":
+        return f"{problem}: name a module that runs once"
+    return (
+        f"{problem}: with test-time augmentation it sees the frame mirrored or scaled, too; remove "
+        "teacher.tta, or compare outputs (kl and the like, or `teacher: logits`); without it, name a module "
+        "that runs once"
+    )

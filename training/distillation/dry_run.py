@@ -16,16 +16,25 @@ from training.models.outputs import Outputs
 
 @dataclass(frozen=True)
 class Seen:
-    """What a network gave: outputs, and captured maps by path; `logits` among them if there are any."""
+    """What a network gave: outputs, and captured maps by path; `logits` among them if there are any.
+
+    Attributes:
+        repeated: paths whose module ran more than once in that one pass.
+    """
 
     outputs: Outputs
     maps: dict[str, Tensor]
+    repeated: frozenset[str] = frozenset()
 
     @staticmethod
-    def of(outputs: Outputs, maps: Mapping[str, Tensor] = MappingProxyType({})) -> Seen:
+    def of(
+        outputs: Outputs,
+        maps: Mapping[str, Tensor] = MappingProxyType({}),
+        repeated: frozenset[str] = frozenset(),
+    ) -> Seen:
         """With the logits, if there are any, among the maps."""
         logits = {} if outputs.logits is None else {LOGITS: outputs.logits}
-        return Seen(outputs, {**maps, **logits})
+        return Seen(outputs, {**maps, **logits}, repeated)
 
 
 @torch.no_grad()
@@ -39,4 +48,5 @@ def dry_run(model: nn.Module, capture: FeatureCapture, size: tuple[int, int]) ->
     finally:
         for module, training in modes:
             module.training = training
-    return Seen.of(outputs, capture.take())
+    repeated = capture.repeated
+    return Seen.of(outputs, capture.take(), repeated)

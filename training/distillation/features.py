@@ -46,6 +46,7 @@ class FeatureCapture:
         """
         self._whose = whose
         self._maps: dict[str, Tensor] = {}
+        self._repeated: set[str] = set()
         found = {path: _locate(unwrap(model), path, whose) for path in dict.fromkeys(paths)}
         self._handles = [
             module.register_forward_hook(self._hook(path, module, index))
@@ -55,6 +56,8 @@ class FeatureCapture:
     def _hook(self, path: str, owner: nn.Module, index: int | None) -> Callable[..., None]:
         def keep(module: nn.Module, _: Any, output: Any) -> None:
             if module is owner:  # a deep copy of the network carries this hook along
+                if path in self._maps:
+                    self._repeated.add(path)
                 self._maps[path] = _one_map(output, index, f"{self._whose}: {path}")
 
         return keep
@@ -62,14 +65,20 @@ class FeatureCapture:
     def take(self) -> dict[str, Tensor]:
         """The maps of the last forward pass, float [N,C,h,w] by path; they are not kept any longer."""
         maps, self._maps = self._maps, {}
+        self._repeated = set()
         return maps
+
+    @property
+    def repeated(self) -> frozenset[str]:
+        """Paths of modules that ran more than once since the last `take`, of which only one map is kept."""
+        return frozenset(self._repeated)
 
     def close(self) -> None:
         """Remove the hooks and what they kept."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        self._maps = {}
+        self.take()
 
     def __deepcopy__(self, _: dict[int, Any]) -> FeatureCapture:
         return self

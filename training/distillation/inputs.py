@@ -15,13 +15,17 @@ class DistillInputs:
     """One step. H and W are the input's height and width in pixels, N the batch.
 
     Attributes:
-        student, teacher: their answers; losses detach the teacher's.
+        student, teacher: their answers; losses detach the teacher's. The teacher's logits are
+            log-probabilities, as `TeacherOutputs` has them.
         target: int64 [N,H,W] class ids, `void_id` where there is no label.
         valid: bool [N,H,W], pixels where the teacher's answer counts. Unlabelled frames have valid pixels.
         void_id: the id in `target` that means "no label".
         boxes: of each frame, float32 [K,4] x1,y1,x2,y2 in input pixels.
         has_boxes: bool [N], False where a frame's boxes are unknown; none are known if None.
         student_features, teacher_features: maps float [N,C,h,w] by dotted module path.
+        known: bool [C], classes that the teacher's segmentation can say; all if None. It gives the others a
+            log-probability that means 0, which is nothing to compare logits with.
+        known_things: bool [T], the same of its detection.
         progress: share of the training that is done, 0..1.
     """
 
@@ -34,6 +38,8 @@ class DistillInputs:
     has_boxes: Tensor | None = None
     student_features: Mapping[str, Tensor] = field(default_factory=dict)
     teacher_features: Mapping[str, Tensor] = field(default_factory=dict)
+    known: Tensor | None = None
+    known_things: Tensor | None = None
     progress: float = 0.0
 
     @property

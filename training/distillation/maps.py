@@ -10,6 +10,7 @@ from torch import Tensor
 from training.distillation.inputs import DistillInputs
 from training.errors import TrainingError
 from training.models.outputs import DetectionMaps, upsample
+from training.teachers.log_probs import with_missing
 
 UNKNOWN = -1  # class of a pixel that has neither a label nor an answer of the teacher
 
@@ -33,6 +34,11 @@ def nearest(mask: Tensor, size: tuple[int, int]) -> Tensor:
         for new, old in zip(size, mask.shape[-2:], strict=True)
     )
     return mask[:, rows][:, :, columns]
+
+
+def known_channels(x: Tensor, known: Tensor | None) -> Tensor:
+    """The channels of [N,C,h,w] that `known` bool [C] names; all if it is None."""
+    return x if known is None else x[:, known.to(x.device)]
 
 
 def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
@@ -64,6 +70,15 @@ def segmentation_logits(inputs: DistillInputs) -> tuple[Tensor, Tensor, Tensor]:
     return student, teacher, nearest(inputs.valid, size)
 
 
+def teacher_probabilities(inputs: DistillInputs, size: tuple[int, int]) -> Tensor:
+    """The teacher's class probabilities, float [N,C,*size]; what they lack to one is none of the classes.
+
+    A softmax would spread that over the classes: 1 % of road and 99 % of nothing would be sure of road.
+    """
+    assert inputs.teacher.logits is not None
+    return resize(with_missing(inputs.teacher.logits.detach()), size).softmax(1)[:, :-1]
+
+
 def classes_at(inputs: DistillInputs, size: tuple[int, int]) -> Tensor:
     """Class of each cell, int64 [N,*size]: the label, else the teacher's answer, else `UNKNOWN`.
 
@@ -88,13 +103,14 @@ class DetectionPair:
 
 
 def detection_maps(inputs: DistillInputs) -> DetectionPair:
-    """Detection maps that can be compared cell by cell.
+    """Detection maps that can be compared cell by cell, of the thing classes that the teacher knows.
 
     A teacher of another stride is resized. That is exact for its box distances inside an object: they change
     linearly with the cell's centre as long as the box stays the same.
 
     Raises:
-        TrainingError: one of the two does not detect, or they have another number of classes.
+        TrainingError: one of the two does not detect, they have another number of classes, or the teacher
+            knows none of them.
     """
     student, teacher = inputs.student.detection, inputs.teacher.detection
     if student is None or teacher is None:
@@ -106,9 +122,12 @@ def detection_maps(inputs: DistillInputs) -> DetectionPair:
             f"the teacher {teacher.heatmap.shape[1]}: map the teacher's"
         )
     size = (student.heatmap.shape[-2], student.heatmap.shape[-1])
-    heatmap, distances = (resize(full_precision(x.detach()), size) for x in (teacher.heatmap, teacher.size))
+    mine, theirs = (known_channels(x.heatmap, inputs.known_things) for x in (student, teacher))
+    if mine.shape[1] == 0:
+        raise TrainingError("the teacher knows no thing class: remove the losses that compare detections")
+    heatmap, distances = (resize(full_precision(x.detach()), size) for x in (theirs, teacher.size))
     return DetectionPair(
-        DetectionMaps(full_precision(student.heatmap), full_precision(student.size), student.stride),
+        DetectionMaps(full_precision(mine), full_precision(student.size), student.stride),
         DetectionMaps(heatmap, distances * (teacher.stride / student.stride), student.stride),
         nearest(inputs.valid, size),
     )

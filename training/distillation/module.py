@@ -31,6 +31,9 @@ from training.recipe import Recipe
 from training.run_folder import build_model, load_model
 from training.teachers.base import Teacher
 from training.teachers.cache.recall import Recall
+from training.teachers.log_probs import missing_mass
+
+MOSTLY = math.log(0.5)  # of a pixel: what is more probable than all else together
 
 
 def start_model(recipe: Recipe, class_set: ClassSet) -> MultiTaskNet:
@@ -170,8 +173,10 @@ class DistillationModule(L.LightningModule):
     def _inputs(self, images: Tensor, out: Outputs, batch: Batch) -> DistillInputs:
         teacher = self._teacher.network
         assert teacher is not None
-        # Void within a labelled frame is mostly padding; a frame without labels is valid everywhere.
-        valid = (batch.masks != self.class_set.void_id) | ~batch.has_mask[:, None, None]
+        # Void within a labelled frame is mostly padding; of a frame without labels all its own pixels count.
+        valid = batch.masks != self.class_set.void_id
+        if batch.inside is not None:
+            valid |= batch.inside
         if teacher.known is not None:  # whatever it says of a class that it never learnt is wrong
             known = F.pad(teacher.known.to(valid.device), (0, 256 - len(teacher.known)), value=True)
             valid &= known[batch.masks]
@@ -182,6 +187,9 @@ class DistillationModule(L.LightningModule):
         else:
             with torch.no_grad():
                 hints = teacher(images)
+        if hints.logits is not None:  # what is most likely none of the student's classes teaches none of them
+            other = missing_mass(hints.logits)[:, 0] > MOSTLY
+            valid &= ~nearest(other, (images.shape[-2], images.shape[-1]))
         return DistillInputs(
             student=out,
             teacher=hints,
@@ -190,6 +198,8 @@ class DistillationModule(L.LightningModule):
             void_id=self.class_set.void_id,
             boxes=batch.boxes,
             has_boxes=batch.has_boxes,
+            known=teacher.known,
+            known_things=teacher.known_things,
             progress=min(1.0, self.global_step / max(1, self.total_steps)),
         )
 

@@ -47,8 +47,11 @@ class Teacher(nn.Module, ABC):
     eval mode, `train()` notwithstanding.
 
     Attributes:
-        known: bool [C], the classes that its segmentation can say; None if it does not segment.
-        known_things: bool [T], the thing classes that its detection can say; None if it does not detect.
+        known: bool [C], the classes that its segmentation can say; None if it does not segment. To losses on
+            probabilities the others are classes of probability 0: what is labelled as one of them is not
+            compared, but the student learns that nothing else is one.
+        known_things: bool [T], the thing classes that its detection can say; None if it does not detect. It
+            says nothing of the others, neither that there are some nor that there are none.
     """
 
     known: Tensor | None

@@ -9,14 +9,15 @@ import torch
 
 from training.teachers.base import Teacher
 
-# To be raised whenever the same weights and settings begin to give another answer or cache layout.
-FORMAT = 1
+# To be raised by every change after which the same weights and settings give another answer (a decoder, how
+# maps are resized or views are merged) or keep it in another form. 2: maps half a cell off are in place.
+ANSWERS_VERSION = 2
 
 
 def fingerprint(teacher: Teacher, class_names: tuple[str, ...]) -> str:
-    """SHA-256 over weights, settings and the student's class names, first 32 hex digits."""
+    """SHA-256 over version, weights, settings and the student's class names, first 32 hex digits."""
     digest = hashlib.sha256()
-    about = {"format": FORMAT, "classes": class_names, "settings": teacher.settings()}
+    about = {"version": ANSWERS_VERSION, "classes": class_names, "settings": teacher.settings()}
     digest.update(json.dumps(about, sort_keys=True, default=str).encode())
     for name, value in sorted(teacher.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import albumentations as A
 import cv2
 import numpy as np
@@ -138,6 +140,26 @@ def test_frames_without_boxes_or_masks_pass() -> None:
     assert (out.boxes.shape, out.labels.shape, out.has_mask) == ((0, 4), (0,), False)
     assert (out.boxes.dtype, out.labels.dtype) == (np.float32, np.int64)
     assert set(out.mask.ravel()) == {VOID}
+
+
+@pytest.mark.parametrize("cutout", [None, CutoutSpec(probability=1.0, holes=(2, 2))])
+def test_padding_and_holes_of_a_frame_without_a_mask_are_not_its_own(cutout: CutoutSpec | None) -> None:
+    image, void = np.full((60, 80, 3), 200, np.uint8), np.full((60, 80), VOID, np.uint8)
+    bare = Sample("bare", image, void, has_mask=False)
+    bordered = np.ones((60, 80), bool)
+    bordered[:, 40:] = False
+    spec = quiet(scale=(0.5, 1.3), cutout=cutout)
+    shares = []
+    for number in range(20):
+        out = augment(spec, number, bare)
+        np.testing.assert_array_equal(out.inside, out.image[..., 0] == 200)
+        assert set(out.mask.ravel()) == {VOID}
+        less = augment(spec, number, dataclasses.replace(bare, inside=bordered))
+        assert less.inside.sum() < out.inside.sum()
+        assert not (less.inside & ~out.inside).any()
+        shares.append(out.inside.mean())
+    assert min(shares) < 0.6
+    assert augment(spec, 0).inside is None  # street() has a mask: void says it
 
 
 def test_what_is_cut_out_is_grey_and_void_and_hidden_boxes_go() -> None:

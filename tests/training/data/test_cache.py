@@ -11,7 +11,7 @@ from training.data.cache import DiskCache, MemoryCache
 from training.data.class_sets import class_set
 from training.data.resize import Resized
 from training.data.sample import Sample
-from training.data.source_spec import FolderSpec
+from training.data.source_spec import FolderSpec, ImagesSpec
 from training.data.sources import Source, open_source
 from training.errors import TrainingError
 
@@ -56,10 +56,21 @@ def change(source: Counted, index: int, seed: int) -> None:
 
 def assert_same(first: Sample, second: Sample) -> None:
     assert (first.name, first.has_mask, first.has_boxes) == (second.name, second.has_mask, second.has_boxes)
-    for name in ("image", "mask", "boxes", "labels"):
+    assert (first.inside is None) == (second.inside is None)
+    names = ["image", "mask", "boxes", "labels", *(["inside"] if first.inside is not None else [])]
+    for name in names:
         one, two = getattr(first, name), getattr(second, name)
         np.testing.assert_array_equal(one, two)
         assert one.dtype == two.dtype
+
+
+def test_the_disk_keeps_which_pixels_an_unlabelled_frame_has(source: Counted, tmp_path: Path) -> None:
+    bare = open_source(ImagesSpec(name="i", path=source.source.images[0].parent))  # type: ignore[attr-defined]
+    resized = Resized(bare, (20, 20), "letterbox")
+    cache = DiskCache(resized, tmp_path / "cache")
+    for _ in range(2):  # written, then read
+        assert_same(cache[0], resized[0])
+    assert not resized[0].inside.all()
 
 
 def test_memory_holds_the_first_frames_that_fit(source: Counted) -> None:

@@ -1,5 +1,7 @@
 """Samples at one size."""
 
+import dataclasses
+
 import numpy as np
 
 from distill_perception.vision.geometry import PAD_VALUE
@@ -38,6 +40,15 @@ def test_a_letterbox_keeps_proportions_and_its_border_is_void() -> None:
     assert set(resized.mask[border].ravel()) == {11}
     assert set(resized.image[border].ravel()) == {PAD_VALUE}
     assert 11 not in resized.mask[15:45]
+
+
+def test_without_a_mask_the_border_is_not_the_frames_own() -> None:
+    bare = dataclasses.replace(sample(), has_mask=False)
+    inside = resize_sample(bare, (60, 60), "letterbox", 11).inside
+    assert inside is not None
+    assert inside[15:45].all()
+    assert not inside[np.r_[0:15, 45:60]].any()
+    assert resize_sample(bare, (60, 60), "stretch", 11).inside is None  # nothing to leave out
 
 
 def test_a_sample_of_the_right_size_is_left_alone() -> None:

@@ -1,5 +1,7 @@
 """Batches of samples."""
 
+import dataclasses
+
 import numpy as np
 import torch
 from lightning.fabric.utilities import move_data_to_device
@@ -24,6 +26,18 @@ def test_a_batch_holds_what_its_samples_hold() -> None:
     assert [(b.shape, b.dtype) for b in batch.boxes] == [((2, 4), torch.float32), ((0, 4), torch.float32)]
     assert [x.tolist() for x in batch.labels] == [[8, 8], []]
     assert (batch.has_mask.tolist(), batch.has_boxes.tolist()) == ([True, True], [True, False])
+
+
+def test_a_batch_says_which_pixels_unlabelled_frames_have() -> None:
+    bare = dataclasses.replace(sample("bare", 0), has_mask=False)
+    inside = np.arange(24).reshape(4, 6) % 2 == 0
+    batch = collate([sample("a", 0), bare, dataclasses.replace(bare, inside=inside)])
+    assert batch.inside is not None
+    assert not batch.inside[0].any()
+    assert batch.inside[1].all()
+    np.testing.assert_array_equal(batch.inside[2], inside)
+    assert batch.to("meta").inside.device.type == "meta"
+    assert collate([sample("a", 0)]).inside is None
 
 
 def test_a_batch_moves_to_a_device_as_lightning_moves_it() -> None:

@@ -18,6 +18,9 @@ from training.distillation.inputs import DistillInputs
 from training.distillation.losses.registry import TERMS
 from training.distillation.spec import LossEntries
 from training.errors import TrainingError
+from training.teachers.class_mapping import ClassMapping
+from training.teachers.ensemble import AugmentedTeacher
+from training.teachers.run import RunTeacher
 
 SIZE = (16, 16)
 NECKS = {"student": "neck", "teacher": "neck"}
@@ -172,6 +175,19 @@ def test_a_teacher_that_did_not_run_is_named_when_its_maps_are_needed() -> None:
     inputs = DistillInputs(outputs, outputs, torch.zeros(2, *SIZE).long(), torch.ones(2, *SIZE).bool(), VOID)
     with pytest.raises(TrainingError, match="the teacher's map neck is missing in this step"):
         loss(inputs)
+
+
+@pytest.mark.parametrize(("scales", "flip"), [((1.0,), True), ((1.0, 2.0), False)])
+def test_maps_of_a_teacher_that_sees_each_frame_several_times_are_refused(scales, flip: bool) -> None:
+    """The map kept would be the last view's: mirrored, and no student could come near it."""
+    student, network = networks()
+    every = ClassMapping(((0,), (1,), (2,)))
+    teacher = AugmentedTeacher(RunTeacher(network, every, None, {}), scales, flip)
+    entry = {"name": "hint", "student": "neck", "teacher": "teacher.model.neck"}
+    with pytest.raises(TrainingError, match=r"\(hint\): the teacher runs 'teacher.model.neck' several .*tta"):
+        build([entry], student, teacher)
+    assert all(len(m._forward_hooks) == 0 for net in (student, teacher) for m in net.modules())
+    build([{**entry, "student": "logits", "teacher": "logits"}, {"name": "kl"}], student, teacher).close()
 
 
 def test_losses_are_computed_in_single_precision_under_autocast() -> None:

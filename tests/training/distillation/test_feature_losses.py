@@ -1,11 +1,14 @@
 """Losses on feature maps against hand-worked numbers and loops written from the papers."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+import yaml
 
+import training
 from tests.training.distillation.cases import PATH, VOID, feature_inputs, make_term, random_inputs
 from training.distillation.inputs import DistillInputs
 from training.distillation.losses.base import LOGITS
@@ -231,6 +234,19 @@ def test_mgd_is_the_mse_of_the_generated_map() -> None:
     made = F.conv2d(hidden, second.weight, second.bias, padding=1)
     expected = F.mse_loss(made.movedim(1, -1)[valid], teacher.movedim(1, -1)[valid])
     assert term(inputs).item() == pytest.approx(expected.item(), rel=1e-9)
+
+
+def test_the_ablation_weighs_mgd_as_its_paper_does() -> None:
+    """2e-5 of the sum over channels and positions, which is our mean times their number."""
+    recipes = Path(training.__file__).parent / "recipes"
+    ablation, teacher = (
+        yaml.safe_load((recipes / name).read_text()) for name in ("ablation.yaml", "camvid_teacher.yaml")
+    )
+    assert ablation["recipe"]["teacher"]["run"] == "runs/camvid_teacher"
+    rows, columns = (side // 4 for side in ablation["recipe"]["data"]["augment"]["crop"])
+    paper = 2e-5 * teacher["model"]["decoder_detail"] * rows * columns
+    (entry,) = (entry for entry in ablation["arms"]["mgd"] if entry["name"] == "mgd")
+    assert entry["weight"] == pytest.approx(paper, rel=0.01)
 
 
 def test_mgd_hides_its_share_of_positions_anew_at_each_step() -> None:

@@ -31,6 +31,17 @@ def test_maps_are_those_of_the_last_pass_and_are_let_go() -> None:
         assert torch.equal(maps["neck.0"], model.neck[0](model.stem(frames() / 255)[1]))
 
 
+def test_a_module_that_ran_twice_is_known_until_its_map_is_taken() -> None:
+    model = Toy(4, 2).eval()
+    with FeatureCapture(model, ["neck.0"], "teacher") as capture:
+        model(frames())
+        assert capture.repeated == frozenset()
+        model(frames().flip(-1))
+        assert capture.repeated == {"neck.0"}
+        capture.take()
+        assert capture.repeated == frozenset()
+
+
 def test_gradient_flows_through_a_captured_map() -> None:
     model = Toy(4, 2)
     capture = FeatureCapture(model, ["neck"], "student")

@@ -126,14 +126,30 @@ def test_confidence_weighs_pixels_by_the_teachers_highest_probability() -> None:
     p, q = pixels(teacher), pixels(student)
     weights = p.max(1)
     expected = (weights * (p * np.log(p / q)).sum(1)).sum() / weights.sum()
+    found = make_term("kl", confidence=True)(logit_inputs(student, teacher.log_softmax(1)))
+    assert found.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_confidence_is_that_of_the_class_and_not_of_the_best_of_a_bad_lot() -> None:
+    # The second pixel is none of the two classes by half: 0.4 weighs half of the first one's 0.8.
+    teacher = torch.cat([logits_of(0.8, 0.2), logits_of(0.4, 0.1)], dim=3)
+    student = torch.cat([logits_of(0.7, 0.3), logits_of(0.8, 0.2)], dim=3)
     found = make_term("kl", confidence=True)(logit_inputs(student, teacher))
-    assert found.item() == pytest.approx(expected, rel=1e-9)
+    assert found.item() == pytest.approx(0.0257320 * 0.8 / 1.2, abs=1e-7)
 
 
 def test_pseudo_labels_count_where_the_teacher_is_sure() -> None:
     # The second pixel's 0.6 is below the threshold: -ln 0.7 remains.
     teacher = torch.cat([logits_of(0.95, 0.05), logits_of(0.6, 0.4)], dim=3)
     student = torch.cat([logits_of(0.7, 0.3), logits_of(0.2, 0.8)], dim=3)
+    found = make_term("pseudo_labels", threshold=0.9)(logit_inputs(student, teacher))
+    assert found.item() == pytest.approx(-math.log(0.7), rel=1e-9)
+
+
+def test_pseudo_labels_are_not_sure_where_little_is_left_for_all_classes_together() -> None:
+    # Of the student's classes the first is by far the likeliest, but 0.99 is for none of them.
+    teacher = torch.cat([logits_of(0.0096, 0.0004), logits_of(0.95, 0.05)], dim=3)
+    student = torch.cat([logits_of(0.2, 0.8), logits_of(0.7, 0.3)], dim=3)
     found = make_term("pseudo_labels", threshold=0.9)(logit_inputs(student, teacher))
     assert found.item() == pytest.approx(-math.log(0.7), rel=1e-9)
 

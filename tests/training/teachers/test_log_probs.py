@@ -15,8 +15,9 @@ def test_missing_mass_is_what_the_classes_leave() -> None:
 def test_full_distributions_are_resized_as_logits_are() -> None:
     torch.manual_seed(0)
     logits = torch.randn(2, 5, 6, 8) * 5
-    expected = F.interpolate(logits, (17, 23), mode="bilinear", align_corners=False).softmax(1)
-    torch.testing.assert_close(resize(logits.log_softmax(1), 17, 23).exp(), expected, atol=1e-5, rtol=1e-4)
+    # 19 rows of 6 are no whole stride, which would stay where it is instead of being stretched.
+    expected = F.interpolate(logits, (19, 23), mode="bilinear", align_corners=False).softmax(1)
+    torch.testing.assert_close(resize(logits.log_softmax(1), 19, 23).exp(), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_resizing_keeps_missing_mass_where_all_neighbours_lack_it() -> None:

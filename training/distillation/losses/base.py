@@ -89,7 +89,8 @@ class FeatureTerm(Term):
     def maps(self, inputs: DistillInputs, adapt: bool = True) -> tuple[Tensor, Tensor, Tensor]:
         """Student and (detached) teacher maps float [N,C,h,w] at the coarser of their sizes, valid [N,h,w].
 
-        The student's goes through the adapter only with `adapt`.
+        The student's goes through the adapter only with `adapt`. Logits of classes that the teacher does not
+        know are 0 on both sides.
 
         Raises:
             TrainingError: a map was not captured in this step.
@@ -99,6 +100,11 @@ class FeatureTerm(Term):
         student, teacher = to_common_size(full_precision(student), full_precision(teacher.detach()))
         if adapt and self.adapter is not None:
             student = self.adapter(student)
+        if self.paths[1] == LOGITS and inputs.known is not None:
+            unknown = ~inputs.known.to(teacher.device)[:, None, None]
+            teacher = teacher.masked_fill(unknown, 0.0)
+            if self.paths[0] == LOGITS or (adapt and self.matches_channels):  # its channels are classes, too
+                student = student.masked_fill(unknown, 0.0)
         return student, teacher, nearest(inputs.valid, (student.shape[-2], student.shape[-1]))
 
 

@@ -41,6 +41,8 @@ class HeatmapSpec(TermSpec):
 class Heatmap(Term):
     """T^2 sum over valid cells of KL(P_T || P_S) / max(1, sum over them of the teacher's highest score).
 
+    Of the thing classes that the teacher knows: what it does not know, the labels alone teach.
+
     `bernoulli`: P of each cell and class is Bernoulli(sigmoid(z / T)), the KL summed over the classes.
     `softmax`: P of each cell is softmax of (0, z) / T, where 0 is the background's logit; with one class the
     same as `bernoulli`. The divisor is about the number of cells that hold an object, as focal losses divide

@@ -11,7 +11,14 @@ from torch import Tensor
 
 from training.distillation.inputs import DistillInputs
 from training.distillation.losses.base import Site, Term, TermSpec
-from training.distillation.maps import UNKNOWN, classes_at, full_precision, masked_mean, segmentation_logits
+from training.distillation.maps import (
+    UNKNOWN,
+    classes_at,
+    full_precision,
+    masked_mean,
+    segmentation_logits,
+    teacher_probabilities,
+)
 from training.distillation.schedule import Schedule, Temperature
 from training.errors import TrainingError
 
@@ -82,7 +89,8 @@ class Kl(Term):
         """Weight of each pixel, float [N,h,w]; 0 where not valid."""
         weights = valid.to(teacher.dtype)
         if self.spec.confidence:
-            weights = weights * teacher.softmax(1).amax(1)
+            sure = teacher_probabilities(inputs, (teacher.shape[-2], teacher.shape[-1])).amax(1)
+            weights = weights * sure.to(teacher.dtype)
         if self.class_weights is None and self.spec.balance == 0:
             return weights
         classes = classes_at(inputs, (teacher.shape[-2], teacher.shape[-1]))

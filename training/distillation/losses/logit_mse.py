@@ -9,7 +9,7 @@ from torch import Tensor
 
 from training.distillation.inputs import DistillInputs
 from training.distillation.losses.base import Term, TermSpec
-from training.distillation.maps import masked_mean, segmentation_logits
+from training.distillation.maps import known_channels, masked_mean, segmentation_logits
 
 
 class LogitMseSpec(TermSpec):
@@ -22,7 +22,7 @@ class LogitMseSpec(TermSpec):
 
 
 class LogitMse(Term):
-    """Mean over valid pixels and classes of (z_S - z_T)^2.
+    """Mean over valid pixels and classes that the teacher knows of (z_S - z_T)^2.
 
     Source: Ba, Caruana, "Do Deep Nets Really Need to be Deep?" (NeurIPS 2014,
     https://arxiv.org/abs/1312.6184), equation 1. With centred logits it is twice the limit of T^2 KL for
@@ -34,7 +34,7 @@ class LogitMse(Term):
 
     def forward(self, inputs: DistillInputs) -> Tensor:
         student, teacher, valid = segmentation_logits(inputs)
-        difference = student - teacher
+        difference = known_channels(student - teacher, inputs.known)
         if self.spec.centred:
             difference = difference - difference.mean(1, keepdim=True)
         return masked_mean(difference.square().mean(1), valid)

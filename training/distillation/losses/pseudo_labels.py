@@ -10,7 +10,7 @@ from torch import Tensor
 
 from training.distillation.inputs import DistillInputs
 from training.distillation.losses.base import Term, TermSpec
-from training.distillation.maps import masked_mean, nearest, segmentation_logits
+from training.distillation.maps import masked_mean, nearest, segmentation_logits, teacher_probabilities
 
 
 class PseudoLabelsSpec(TermSpec):
@@ -34,10 +34,10 @@ class PseudoLabels(Term):
     spec: PseudoLabelsSpec
 
     def forward(self, inputs: DistillInputs) -> Tensor:
-        student, teacher, valid = segmentation_logits(inputs)
-        confidence, answer = teacher.softmax(1).max(1)
+        student, _, valid = segmentation_logits(inputs)
+        size = (student.shape[-2], student.shape[-1])
+        confidence, answer = teacher_probabilities(inputs, size).max(1)
         counts = valid & (confidence >= self.spec.threshold)
         if self.spec.unlabelled_only:
-            labels = nearest(inputs.target, (student.shape[-2], student.shape[-1]))
-            counts &= labels == inputs.void_id
+            counts &= nearest(inputs.target, size) == inputs.void_id
         return masked_mean(F.cross_entropy(student, answer, reduction="none"), counts)

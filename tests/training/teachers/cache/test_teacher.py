@@ -16,7 +16,7 @@ from training.teachers.cache.codes import decode_codes
 from training.teachers.cache.fill import fill_cache
 from training.teachers.cache.teacher import CachedTeacher
 from training.teachers.detection_maps import render_boxes
-from training.teachers.fingerprint import fingerprint
+from training.teachers.fingerprint import ANSWERS_VERSION, fingerprint
 
 BOX = [8.0, 4.0, 24.0, 20.0]
 NAMES = ("a", "b", "c", "d", "e")
@@ -73,6 +73,18 @@ def test_fingerprint_follows_the_weights() -> None:
     with torch.no_grad():
         teacher.layer.bias[1] += 1e-6
     assert fingerprint(teacher, NAMES) != before
+
+
+def test_what_an_older_computation_answered_is_asked_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (image,) = frames(1)
+    cached(tmp_path)[0].outputs_for(image)
+    monkeypatch.setattr("training.teachers.fingerprint.ANSWERS_VERSION", ANSWERS_VERSION + 1)
+    asking, teacher = cached(tmp_path)
+    assert not asking.has(image)
+    asking.outputs_for(image)
+    assert teacher.asked == 1
 
 
 def test_fill_resumes_where_it_was_stopped(tmp_path: Path) -> None:

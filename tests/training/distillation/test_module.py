@@ -1,0 +1,130 @@
+"""What a training step gives to the distillation losses: which pixels count, and what the teacher knows."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.support.tiny_training import SIZE, tiny_recipe, write_color_blocks
+from tests.training.teachers.fakes import FakeTeacher
+from training.data.answers import Answers
+from training.data.class_sets import CAMVID, class_set
+from training.data.module import SampleDataModule
+from training.data.sample import Batch
+from training.data.source_spec import ImagesSpec
+from training.data.spec import AugmentSpec, DataSpec
+from training.distillation.inputs import DistillInputs
+from training.distillation.module import DistillationModule, start_model
+from training.models.spec import ModelSpec
+from training.teachers.base import Teacher, TeacherOutputs
+from training.teachers.cache.codes import encode_log_probs
+from training.teachers.cache.data_module import TaughtDataModule
+from training.teachers.cache.recall import Recall
+from training.teachers.cache.teacher import CachedTeacher
+from training.teachers.log_probs import LOG_ZERO
+
+CLASSES = len(CAMVID)
+THINGS = sum(item.kind == "thing" for item in CAMVID)
+VOID = class_set("camvid").void_id
+
+
+class Recorder(nn.Module):
+    """Stands for the losses and keeps what they were given."""
+
+    def forward(self, inputs: DistillInputs) -> tuple[Tensor, dict[str, Tensor]]:
+        self.inputs = inputs
+        return torch.zeros(()), {}
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Batch, Teacher | Recall], DistillInputs]:
+    """What the losses get of a batch and a teacher."""
+    folder = write_color_blocks(tmp_path_factory.mktemp("blocks") / "train", 4)
+    spec = ModelSpec(encoder="mobilenet_v3_small", pretrained=False, decoder_width=16)
+    recipe = tiny_recipe(folder, folder, model=spec, teacher={"run": "any"})
+    model = start_model(recipe, class_set("camvid"))
+
+    def make(batch: Batch, teacher: Teacher | Recall) -> DistillInputs:
+        module = DistillationModule(recipe, class_set("camvid"), model, torch.ones(CLASSES), 10, teacher)
+        module.distillation = Recorder()
+        module.losses(batch)
+        return module.distillation.inputs
+
+    return make
+
+
+def batch_of(masks: Tensor, **changes: object) -> Batch:
+    """One grey frame for each mask [N,H,W]."""
+    count = len(masks)
+    empty = [torch.zeros(0, 4)] * count, [torch.zeros(0).long()] * count
+    images = torch.full((count, 3, *masks.shape[1:]), 100, dtype=torch.uint8)
+    return Batch(images, masks, *empty, torch.ones(count).bool(), torch.zeros(count).bool(), **changes)
+
+
+def half_other(share: float) -> Tensor:
+    """Log-probabilities [1,C,h,w] of a teacher sure of class 0, of which the right half has but `share`."""
+    logits = torch.full((1, CLASSES, SIZE[0] // 4, SIZE[1] // 4), LOG_ZERO)
+    logits[:, 0] = 0.0
+    logits[:, 0, :, SIZE[1] // 8 :] = torch.tensor(share).log()
+    return logits
+
+
+@pytest.mark.parametrize(("share", "counts"), [(0.01, False), (0.4, False), (0.6, True)])
+@pytest.mark.parametrize("cached", [False, True])
+def test_what_the_teacher_holds_for_none_of_the_classes_is_not_distilled(
+    given: Callable[..., DistillInputs], share: float, counts: bool, cached: bool
+) -> None:
+    said, known = half_other(share), [True] * CLASSES
+    batch = batch_of(torch.zeros(1, *SIZE).long())
+    teacher: Teacher | Recall = FakeTeacher(lambda _: TeacherOutputs(said), known)
+    if cached:
+        batch.answers = Answers(torch.ones(1, *said.shape[2:]).bool(), encode_log_probs(said))
+        teacher = Recall(torch.tensor(known), None, 4)
+    valid = given(batch, teacher).valid
+    assert valid[..., : SIZE[1] // 2].all()
+    assert valid[..., SIZE[1] // 2 :].all() == counts
+    assert valid[..., SIZE[1] // 2 :].any() == counts
+
+
+def test_losses_are_told_what_the_teacher_knows(given: Callable[..., DistillInputs]) -> None:
+    known = [True] * (CLASSES - 1) + [False]
+    things = [False] + [True] * (THINGS - 1)
+    teacher = FakeTeacher(lambda _: TeacherOutputs(half_other(0.9)), known, things)
+    masks = torch.zeros(1, *SIZE).long()
+    masks[:, 3] = CLASSES - 1
+    masks[:, 5] = VOID
+    inputs = given(batch_of(masks), teacher)
+    assert (inputs.known.tolist(), inputs.known_things.tolist()) == (known, things)
+    assert not inputs.valid[:, [3, 5]].any()
+    assert inputs.valid.sum() == (SIZE[0] - 2) * SIZE[1]
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_padding_of_unlabelled_frames_is_not_distilled(
+    given: Callable[..., DistillInputs], tmp_path: Path, cached: bool
+) -> None:
+    """Small frames in a large crop, one of them letterboxed: what is grey is nobody's."""
+    for name, size in (("wide", (32, 96)), ("whole", SIZE)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((*size, 3), 200, np.uint8))
+    source = ImagesSpec(name="drive", path=tmp_path)
+    augment = AugmentSpec(crop=SIZE, scale=(0.6, 0.8), color=0.0, blur=0.0)
+    spec = DataSpec(train=[source], val=[source], size=SIZE, resize="letterbox", augment=augment, workers=0)
+    said = torch.zeros(2, CLASSES, SIZE[0] // 4, SIZE[1] // 4).log_softmax(1)
+    teacher = FakeTeacher(lambda images: TeacherOutputs(said[: len(images)]), [True] * CLASSES)
+    data = TaughtDataModule(spec, 2, 5) if cached else SampleDataModule(spec, 2, 5)
+    asked: Teacher | Recall = teacher
+    if isinstance(data, TaughtDataModule):
+        asked = data.learn_from(CachedTeacher(teacher, "fake", tmp_path / "cache", 10**9, {}), 4)
+        data.prepare_data()
+    (batch,) = data.train_dataloader()
+    valid, own = given(batch, asked).valid, (batch.images == 200).all(1)
+    assert not valid[~own].any()
+    assert 0.1 < own.float().mean() < 0.6
+    if cached:  # by the answers' cells: those that touch the border are out
+        assert valid.sum() > 0.8 * own.sum()
+    else:
+        assert torch.equal(valid, own)
