@@ -27,7 +27,7 @@ class Stream:
 
     @classmethod
     def of(cls, symbols: Symbols, alphabet: int) -> Stream:
-        """Code `symbols`, all below `alphabet`. Of one kind alone, it must be 0."""
+        """Code `symbols`, all below `alphabet`."""
         lengths = code_lengths(symbols, alphabet)
         return cls(lengths, len(symbols), encode(symbols, lengths))
 

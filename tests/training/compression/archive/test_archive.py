@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.support.tiny_nets import answers, tiny_net
@@ -63,6 +65,25 @@ def test_a_layer_comes_back_with_its_zeros_and_nothing_else_zero(zeros: float) -
     assert len(np.unique(back[back != 0])) <= 16
     again = SharedTensor.of(back, 4).weights().reshape(weights.shape)
     assert np.array_equal(again, back)  # shared weights are a fixed point: the round trip is exact
+
+
+def layers() -> st.SearchStrategy[NDArray[np.float32]]:
+    """Few values and zeros in any order, the same repeated, and one value somewhere among zeros."""
+    values = st.lists(st.sampled_from([0, 0, 0, 1, -2.5, 7]), min_size=1, max_size=12)
+    repeated = st.builds(list.__mul__, values, st.integers(1, 60))
+    zeros = st.integers(0, 600).map(lambda count: [0] * count)
+    survivor = st.builds(lambda before, after: [*before, 3, *after], zeros, zeros)
+    return (values | repeated | survivor).map(lambda found: np.array(found, np.float32))
+
+
+@settings(max_examples=200, deadline=None)
+@given(layers())
+@example(np.array([0, 0, 3], np.float32))
+@example(np.array([0, 1, 0, 2, 0, 3], np.float32))
+@example(np.zeros(5, np.float32))
+@example(np.full(5, 2, np.float32))
+def test_a_layer_of_few_distinct_values_comes_back_exactly(weights: NDArray[np.float32]) -> None:
+    assert np.array_equal(SharedTensor.of(weights, 8).weights(), weights)
 
 
 def test_unpacked_run_loads_and_packs_to_the_same_weights_again(run: Path, tmp_path: Path) -> None:
