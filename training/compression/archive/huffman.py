@@ -60,7 +60,13 @@ def encode(symbols: Symbols, lengths: NDArray[np.uint8]) -> bytes:
 
 
 def decode(data: bytes, lengths: NDArray[np.uint8], count: int) -> Symbols:
-    """`count` symbols back, uint8."""
+    """`count` symbols back, uint8.
+
+    Raises:
+        ValueError, IndexError: `data` is not the code of so many symbols.
+    """
+    if count > 8 * len(data):  # a word has a bit at least
+        raise ValueError(f"{count} symbols do not fit into {len(data)} bytes")
     symbol_of, length_of = np.zeros(1 << LONGEST, np.uint8), np.zeros(1 << LONGEST, np.uint8)
     for symbol, code in _codes(lengths).items():
         rest = LONGEST - int(lengths[symbol])
@@ -75,4 +81,6 @@ def decode(data: bytes, lengths: NDArray[np.uint8], count: int) -> Symbols:
     for _ in range(count):
         places.append(place)
         place += steps[place]
+    if -(-place // 8) != len(data):
+        raise ValueError(f"{count} symbols end at bit {place} of {8 * len(data)}")
     return symbol_of[windows[places]]

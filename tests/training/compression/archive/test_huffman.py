@@ -45,3 +45,10 @@ def test_one_symbol_alone_is_known_from_its_length(symbol: int) -> None:
     lengths = code_lengths(symbols, 4)
     assert lengths[symbol] == lengths.sum() == 1
     assert np.array_equal(decode(encode(symbols, lengths), lengths, 5), symbols)
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 3_000_000_000])
+def test_data_of_another_length_than_its_symbols_is_refused(count: int) -> None:
+    lengths = np.array([1, 0], np.uint8)
+    with pytest.raises((ValueError, IndexError)):
+        decode(b"\x80\0", lengths, count)  # no word begins with 1: decoding would stand still
