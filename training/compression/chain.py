@@ -152,7 +152,8 @@ def _finish(
     about = [
         f"Start: `{spec.run}`. Scores on {recipe.data.val[0].name} with {spec.engine}, latencies: "
         f"median of {spec.rounds} single frames, all points in turns, "
-        f"{platform.processor() or platform.machine()}, {spec.threads or os.cpu_count()} threads.",
+        f"{platform.processor() or platform.machine()}, {spec.threads or os.cpu_count()} threads. "
+        f"Budget: {spec.max_miou_drop:g} points of mIoU and of mAP50.",
         f"Commit {git_hash()}, `{command}`.",
     ]
     max_drop = spec.max_miou_drop / 100
