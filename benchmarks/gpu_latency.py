@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,8 +30,25 @@ from distill_perception.errors import EngineError
 WARM_UP = 20
 
 
+def batch_sizes(text: str) -> list[int]:
+    """Numbers from 1 on, separated by commas."""
+    try:
+        sizes = [int(word) for word in text.split(",")]
+    except ValueError:
+        sizes = [0]
+    if min(sizes) < 1:
+        raise typer.BadParameter(f"'{text}' is not a list such as 1,4")
+    return sizes
+
+
 def measure(bundle: Bundle, engine: str, settings: EngineSettings, calls: int) -> dict[str, Any]:
     """Opening, cold and warm, and the latency of single calls with frames of noise."""
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ[VARIABLE] = cache  # its own: an engine built before for a larger batch would serve too
+        return _measure(bundle, engine, settings, calls)
+
+
+def _measure(bundle: Bundle, engine: str, settings: EngineSettings, calls: int) -> dict[str, Any]:
     opening = []
     for _ in range(2):
         started = time.perf_counter()
@@ -66,6 +84,7 @@ def main(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="JSON file to write.")] = None,
 ) -> None:
     """Measure a bundle on this machine's GPU; run it while nothing else uses the GPU."""
+    sizes = batch_sizes(batches)
     try:
         find_gpu(device)
     except EngineError as error:
@@ -79,16 +98,11 @@ def main(
         raise typer.Exit(2)
     loaded = load_bundle(bundle)
     rows = []
-    with tempfile.TemporaryDirectory() as cache:
-        os.environ[VARIABLE] = cache  # so that the first start is a first one
-        for engine in engines:
-            for precision in loaded.manifest.precisions:
-                for batch in map(int, batches.split(",")):
-                    settings = EngineSettings(precision, device, max_batch=batch)
-                    try:
-                        rows.append(measure(loaded, engine, settings, calls))
-                    except EngineError as error:  # FP8 on an older GPU, for example
-                        typer.echo(f"without {precision} on {engine}: {error}", err=True)
+    for engine, precision, batch in product(engines, loaded.manifest.precisions, sizes):
+        try:
+            rows.append(measure(loaded, engine, EngineSettings(precision, device, max_batch=batch), calls))
+        except EngineError as error:  # FP8 on an older GPU, for example
+            typer.echo(f"without {precision} on {engine}: {error}", err=True)
     if not rows:
         raise typer.Exit(2)
     table = Table(*rows[0], title=f"{loaded.manifest.name} on {device}")

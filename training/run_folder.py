@@ -106,7 +106,8 @@ def load_model(folder: Path) -> tuple[Recipe, MultiTaskNet]:
         TrainingError: no recipe or weights there, or they do not fit each other.
     """
     recipe = load_recipe(folder / RECIPE)
-    path, state = _read_weights(folder)
+    path = weights_file(folder)
+    state = _read_weights(path)
     spec = recipe.model.model_copy(update={"pretrained": False})
     model = build_model(spec, class_set(recipe.data.class_set), read_shapes(folder))
     try:
@@ -116,19 +117,29 @@ def load_model(folder: Path) -> tuple[Recipe, MultiTaskNet]:
     return recipe, model.eval().to(memory_format=torch.channels_last)
 
 
-def _read_weights(folder: Path) -> tuple[Path, dict[str, Tensor]]:
+def weights_file(folder: Path) -> Path:
+    """The file with a run's weights.
+
+    Raises:
+        TrainingError: there is none.
+    """
     path = folder / CHECKPOINTS / LAST
-    if path.is_file():
+    for file in (path, folder / WEIGHTS):
+        if file.is_file():
+            return file
+    raise TrainingError(
+        f"{path} is missing: train first with `python -m training train RECIPE --out {folder}`"
+    )
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    if path.name == LAST:
         state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        return path, {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
-    if not (folder / WEIGHTS).is_file():
-        raise TrainingError(
-            f"{path} is missing: train first with `python -m training train RECIPE --out {folder}`"
-        )
+        return {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
     try:
-        return folder / WEIGHTS, load_file(folder / WEIGHTS)
+        return load_file(path)
     except SafetensorError as error:
-        raise TrainingError(f"{folder / WEIGHTS} is not a safetensors file: {error}") from error
+        raise TrainingError(f"{path} is not a safetensors file: {error}") from error
 
 
 def write_untrained(

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import torch
 from numpy.typing import NDArray
 
 from distill_perception.bundle import GRAPH_INPUT
-from training.compression.uniform import Range
+from training.compression.uniform import Range, simulate
 from training.export.layers import show_tensors
 
 BINS = 2048
@@ -73,12 +74,12 @@ def _values(
         yield dict(zip(tensors, found, strict=True))
 
 
-def max_range(seen: Histogram) -> Range:
+def max_range(seen: Histogram, symmetric: bool) -> Range:
     """All that was seen."""
     return seen.low, seen.high
 
 
-def percentile_range(seen: Histogram) -> Range:
+def percentile_range(seen: Histogram, symmetric: bool) -> Range:
     """All but the outermost values, 0.01 % in all (McKinstry et al. 2018, https://arxiv.org/abs/1809.04191)."""
     cumulative = np.cumsum(seen.counts) / seen.counts.sum()
     tail = (1 - PERCENTILE / 100) / 2
@@ -88,18 +89,18 @@ def percentile_range(seen: Histogram) -> Range:
     return min(low, 0.0), max(min(high, seen.high), 0.0)
 
 
-def mse_range(seen: Histogram) -> Range:
+def mse_range(seen: Histogram, symmetric: bool) -> Range:
     """The candidate with the least mean squared error of the values after quantization."""
+    values, counts = torch.from_numpy(seen.centres).float(), torch.from_numpy(seen.counts)
 
     def error(low: float, high: float) -> float:
-        scale = (high - low) / LEVELS
-        back = low + scale * np.round((np.clip(seen.centres, low, high) - low) / scale)
-        return float((seen.counts * (seen.centres - back) ** 2).sum())
+        back = simulate(values, torch.tensor(low), torch.tensor(high), symmetric)
+        return float((counts * (values - back) ** 2).sum())
 
     return _best(seen, error)
 
 
-def entropy_range(seen: Histogram) -> Range:
+def entropy_range(seen: Histogram, symmetric: bool) -> Range:
     """The candidate whose quantized distribution has the least KL divergence from what was seen.
 
     Migacz, "8-bit Inference with TensorRT" (GTC 2017): values outside go to the range's ends, the bins inside
@@ -140,7 +141,8 @@ def _kl(reference: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float((p[here] * np.log(p[here] / np.maximum(q[here], 1e-12))).sum())
 
 
-CALIBRATORS: dict[str, Callable[[Histogram], Range]] = {
+# Whether the engine's range will be symmetric matters to mse: a rectified tensor then has half the levels.
+CALIBRATORS: dict[str, Callable[[Histogram, bool], Range]] = {
     "max": max_range,
     "percentile": percentile_range,
     "entropy": entropy_range,

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from distill_perception.bundle import Bundle, load_bundle
@@ -18,8 +17,9 @@ from training.compression.latency import Candidate, latencies_ms
 from training.compression.points import MAIN_SCORES, Measured, Point, choose, read_point, write_point
 from training.compression.pruning.masks import zero_share
 from training.compression.report import table, write_report
+from training.compression.resume import start
 from training.compression.spec import CompressRecipe, FinetuneStep, SparsityStep
-from training.compression.steps import Outcome, base_recipe, do, outcome, training_recipe
+from training.compression.steps import STEPS, Outcome, base_recipe, do, outcome, step_folder, training_recipe
 from training.data.class_sets import class_set
 from training.data.sources import open_source
 from training.data.sources.base import Mapped
@@ -32,8 +32,7 @@ from training.models.table import model_row
 from training.recipe import Recipe
 from training.run_folder import git_hash, load_model
 
-STEPS, BUNDLE, RECIPE = "steps", "bundle", "compress.yaml"
-START = "00_start"
+BUNDLE, START = "bundle", "00_start"
 
 
 def compress(
@@ -55,23 +54,23 @@ def compress(
             limits (the report is written), or the gate (parity with torch, INT8 in budget) stops the bundle.
     """
     recipe = _checked(spec)
-    _start(spec, folder, resume)
+    start(spec, folder, resume)
     run = spec.run
     outcomes, points = {START: Outcome(run, run)}, []
     points.append(_point(spec, folder, START, outcomes[START], recipe, lambda: None))
     for number, step in enumerate(spec.steps, 1):
-        name = f"{number:02d}_{step.do}"
-        place = folder / STEPS / name
+        place = step_folder(folder, number, step)
+        name = place.name
         sparse = any(isinstance(earlier, SparsityStep) for earlier in spec.steps[:number])
         fresh = read_point(place) is None
-        work = partial(do, step, run, place, recipe, spec.engine, sparse)
+        work = partial(do, step, run, place, recipe, spec, sparse)
         outcomes[name] = outcome(step, run, place)
         points.append(_point(spec, folder, name, outcomes[name], recipe, work))
         run = outcomes[name].next
         if fresh or number == len(spec.steps):
             measured = _measure(spec, folder, points)
             say(table(measured) + "\n")
-    return _finish(spec, folder, measured, outcomes, command)
+    return _finish(spec, folder, recipe, measured, outcomes, command)
 
 
 def _checked(spec: CompressRecipe) -> Recipe:
@@ -87,22 +86,6 @@ def _checked(spec: CompressRecipe) -> Recipe:
             except ValidationError as error:
                 raise TrainingError(f"step '{step.do}': {describe_validation_error(error)}") from error
     return recipe
-
-
-def _start(spec: CompressRecipe, folder: Path, resume: bool) -> None:
-    values = spec.model_dump(mode="json")
-    path = folder / RECIPE
-    if path.is_file():
-        if not resume:
-            raise TrainingError(
-                f"{folder} already holds a compression: add --resume, or choose another --out"
-            )
-        before = yaml.safe_load(path.read_text())
-        same = all(before[key] == values[key] for key in ("run", "engine", "teacher", "distillation", "data"))
-        if not same or values["steps"][: len(before["steps"])] != before["steps"]:
-            raise TrainingError(f"{path} has other steps than the recipe: choose another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(values, sort_keys=False))
 
 
 def _point(
@@ -160,16 +143,17 @@ def _measure(spec: CompressRecipe, folder: Path, points: Sequence[Point]) -> lis
 def _finish(
     spec: CompressRecipe,
     folder: Path,
+    recipe: Recipe,
     measured: Sequence[Measured],
     outcomes: Mapping[str, Outcome],
     command: str,
 ) -> Bundle:
     """Report, choice, gate."""
-    first = spec.data.val[0] if spec.data is not None else load_model(spec.run)[0].data.val[0]
     about = [
-        f"Start: `{spec.run}`. Scores on {first.name} with {spec.engine}, latencies: median of {spec.rounds} "
-        f"single frames, all points in turns, {platform.processor() or platform.machine()}, "
-        f"{spec.threads or os.cpu_count()} threads.",
+        f"Start: `{spec.run}`. Scores on {recipe.data.val[0].name} with {spec.engine}, latencies: "
+        f"median of {spec.rounds} single frames, all points in turns, "
+        f"{platform.processor() or platform.machine()}, {spec.threads or os.cpu_count()} threads. "
+        f"Budget: {spec.max_miou_drop:g} points of mIoU and of mAP50.",
         f"Commit {git_hash()}, `{command}`.",
     ]
     max_drop = spec.max_miou_drop / 100
@@ -181,6 +165,14 @@ def _finish(
     write_report(folder, spec.name, about, measured, spec.engine, chosen.name)
     made = outcomes[chosen.name]
     request = ExportRequest(
-        made.run, folder / BUNDLE / spec.name, "1.0.0", "Apache-2.0", (), command, made.int8, max_drop
+        made.run,
+        folder / BUNDLE / spec.name,
+        "1.0.0",
+        "Apache-2.0",
+        (),
+        command,
+        made.int8,
+        max_drop,
+        data=recipe.data,
     )
     return write_bundle(request)[0]

@@ -63,7 +63,8 @@ class Quantizer:
         for index, node in enumerate(self._model.graph.node):
             node.name = node.name or f"{node.op_type}_{index}"
         self._nodes = {layer: node.name for layer, node in conv_nodes(self._model.graph).items()}
-        self._ranges = {name: CALIBRATORS[spec.calibrator](seen) for name, seen in histograms.items()}
+        calibrate = CALIBRATORS[spec.calibrator]
+        self._ranges = {name: calibrate(seen, self._symmetric) for name, seen in histograms.items()}
         inputs = {layer: node.input[0] for layer, node in conv_nodes(self._model.graph).items()}
         self._ranges |= {inputs[layer]: ends for layer, ends in (trained or {}).items()}
 

@@ -71,7 +71,8 @@ class SparsityStep(StrictModel):
     do: Literal["sparsify"]
     pattern: Literal["global", "layer", "2:4"] = Field(
         "global",
-        description="one threshold for the network, one a layer, or two of every four (sparse GPU kernels)",
+        description="one threshold for the network, one a layer, or two of every four (for TensorRT's sparse "
+        "kernels)",
     )
     share: float = Field(0.5, gt=0, lt=1, description="of the weights that are left; 2:4 is always half")
 

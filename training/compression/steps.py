@@ -25,7 +25,7 @@ from training.run_folder import RECIPE
 from training.stages import StageSpec, plain_recipes
 from training.train import train
 
-RUN, ARCHIVE = "run", "weights.dpa"
+STEPS, RUN, ARCHIVE = "steps", "run", "weights.dpa"
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class Outcome:
     next: Path
     int8: QuantizeSpec | None = None
     archive: Path | None = None
+
+
+def step_folder(folder: Path, number: int, step: Step) -> Path:
+    """Where a step, counted from 1, of the compression in `folder` works; its name is the point's."""
+    return folder / STEPS / f"{number:02d}_{step.do}"
 
 
 def outcome(step: Step, run: Path, folder: Path) -> Outcome:
@@ -67,12 +72,12 @@ def base_recipe(spec: CompressRecipe) -> Recipe:
     return Recipe.model_validate(recipe.model_copy(update=changes).model_dump(mode="json"))
 
 
-def do(step: Step, run: Path, folder: Path, recipe: Recipe, engine: str, sparse: bool) -> None:
+def do(step: Step, run: Path, folder: Path, recipe: Recipe, spec: CompressRecipe, sparse: bool) -> None:
     """Do a step.
 
     Args:
         run: the network to go on with. folder: the step's own, where an interrupted training goes on.
-        recipe: see `base_recipe`. sparse: zeros stay zero in training.
+        recipe: see `base_recipe`. spec: how latency is measured. sparse: zeros stay zero in training.
     """
     out = folder / RUN
     if isinstance(step, FinetuneStep):
@@ -80,7 +85,7 @@ def do(step: Step, run: Path, folder: Path, recipe: Recipe, engine: str, sparse:
         return
     shutil.rmtree(out, ignore_errors=True)
     if isinstance(step, ChannelStep):
-        prune_run(run, step, recipe, engine, out)
+        prune_run(run, step, recipe, spec, out)
     elif isinstance(step, SparsityStep):
         sparsify_run(run, step, recipe, out)
     elif isinstance(step, ClusterStep):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,10 +13,8 @@ import onnx
 
 from distill_perception.bundle import (
     Bundle,
-    InputSpec,
     Manifest,
     Metric,
-    ModelFile,
     Provenance,
     load_bundle,
     write_manifest,
@@ -27,6 +25,7 @@ from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
 from training.data.sources import open_source
 from training.data.sources.base import Mapped, Source
+from training.data.spec import DataSpec
 from training.errors import TrainingError
 from training.export.draft import MAIN_SCORES, draft_bundle, frames_of
 from training.export.evaluate import evaluate_bundle
@@ -55,6 +54,7 @@ class ExportRequest:
         int8: also write an INT8 form, calibrated like this.
         fp16: also write an FP16 form.
         fp8: also write an FP8 form, with these calibration frames and these layers in FP16.
+        data: calibrate and score on these frames instead of the run's.
         max_drop: what each of these may lose in mIoU and mAP50 against fp32, on the first validation source.
     """
 
@@ -68,6 +68,7 @@ class ExportRequest:
     max_drop: float = 0.01
     fp16: bool = False
     fp8: QuantizeSpec | None = None
+    data: DataSpec | None = None
 
 
 def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
@@ -78,7 +79,8 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
             torch, or a reduced precision loses too much.
     """
     check_place(request.out)
-    recipe, model = load_model(request.run)
+    trained, model = load_model(request.run)
+    recipe = trained if request.data is None else trained.model_copy(update={"data": request.data})
     read_json(request.run, RESULT)  # a run that did not end is not shipped
     classes = class_set(recipe.data.class_set)
     request.out.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +88,6 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
         folder = Path(scratch) / request.out.name
         draft = draft_bundle(model, recipe, folder, request.int8, request.max_drop, request.fp16, request.fp8)
         net = DeployedNet(model, recipe.model.detection.max_detections)
-        files = draft.manifest.precisions
         frames = np.stack(list(frames_of(recipe, recipe.data.val[:1], PARITY_FRAMES)))
         parity = measure_parity(net, draft, frames)
         require_parity(parity, partial(parting_layer, net, draft.model_path("fp32"), frames[0]))
@@ -95,7 +96,7 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
             *_compared(request),
             *_parity_metrics(request, parity),
         )
-        write_manifest(folder, _manifest(request, recipe, net, classes, files, metrics))
+        write_manifest(folder, _manifest(request, trained, net, classes, draft.manifest, metrics))
         load_bundle(folder)
         put(folder, request.out)
     return load_bundle(request.out), parity
@@ -189,7 +190,7 @@ def _manifest(
     recipe: Recipe,
     net: DeployedNet,
     classes: ClassSet,
-    files: Mapping[str, ModelFile],
+    draft: Manifest,
     metrics: Sequence[Metric],
 ) -> Manifest:
     provenance = read_json(request.run, PROVENANCE)
@@ -201,10 +202,8 @@ def _manifest(
             tasks=net.tasks,
             classes=classes.classes,
             void_id=classes.void_id,
-            input=InputSpec(
-                height=recipe.data.size[0], width=recipe.data.size[1], channel_order="rgb", resize="letterbox"
-            ),
-            precisions=dict(files),
+            input=draft.input,
+            precisions=draft.precisions,
             provenance=Provenance(
                 data=", ".join(source.name for source in recipe.data.train),
                 recipe=recipe.name,

@@ -37,7 +37,9 @@ def cut_to(model: nn.Module, shapes: Shapes) -> None:
         raise TrainingError(f"{SHAPES}: layer '{name}' is not in both file and network: another recipe's?")
     for name, layer in layers.items():
         before, after = list(layer.weight.shape), shapes[name]
-        if len(before) != len(after) or any(new > old for new, old in zip(after, before, strict=True)):
+        if len(before) != len(after) or any(
+            not 0 < new <= old for new, old in zip(after, before, strict=True)
+        ):
             raise TrainingError(f"{SHAPES}: layer '{name}' is {before}, which cannot be cut to {after}")
         if before != after:
             _cut(layer, after)

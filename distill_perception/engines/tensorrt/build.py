@@ -114,6 +114,7 @@ def build_engine(
     config.add_optimization_profile(profile)
     apply_target(config, key.target, library)
     flags = library.trt.BuilderFlag
+    config.set_flag(flags.SPARSE_WEIGHTS)  # weights of the 2:4 pattern may take sparse kernels
     if key.version_compatible:
         config.set_flag(flags.VERSION_COMPATIBLE)
     if hasattr(flags, "REQUIRE_USER_ALLOCATION"):  # RTX: else the stream could not be captured

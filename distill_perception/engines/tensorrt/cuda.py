@@ -27,7 +27,7 @@ class Gpu:
         index: CUDA's number of it.
         name: e.g. `NVIDIA GeForce RTX 3090`.
         sm: compute capability, e.g. 86 for 8.6.
-        driver: newest CUDA version that its driver knows, e.g. `13.0`.
+        driver: newest CUDA version that its driver supports, e.g. `13.0`; many drivers share one.
     """
 
     index: int

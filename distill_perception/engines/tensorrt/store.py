@@ -22,7 +22,7 @@ from .library import version_key
 _log = logging.getLogger(__name__)
 
 VARIABLE = "DISTILL_PERCEPTION_CACHE"
-RECIPE = 1  # raised whenever the code that builds engines makes others from the same ONNX file
+RECIPE = 2  # raised whenever the code that builds engines makes others from the same ONNX file
 
 
 @dataclass(frozen=True)

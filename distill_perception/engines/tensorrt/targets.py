@@ -1,8 +1,11 @@
 """Which GPUs an engine is built for, as one word for both libraries.
 
-`this-gpu`  the GPU of this machine, and best for it
+`this-gpu`  the GPU of this machine, and best for it: the model, and the newest CUDA version that its driver
+            supports, which many drivers share; for RTX `smXX`, where it knows that one
 `ampere+`   every GPU from Ampere (compute capability 8.0) on
 `sm86`      every GPU of compute capability 8.6 (or 75, 87, 89, ...)
+
+Neither of the other two names a driver; one that cannot load an engine refuses it, and it is built anew.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Building with the real tensorrt_rtx, which needs no GPU for it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,6 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from distill_perception.bundle import Bundle, ModelFile, load_bundle, sha256_of
 from distill_perception.engine_view import build_engines
 from distill_perception.engines import EngineSettings, open_engine
+from distill_perception.engines.tensorrt import build as building
+from distill_perception.engines.tensorrt import targets
 from distill_perception.engines.tensorrt.build import BuildProgress, BuildRequest, build_engine
 from distill_perception.engines.tensorrt.cuda import Gpu
 from distill_perception.engines.tensorrt.engine import load_engine
@@ -135,6 +138,20 @@ def test_engines_are_built_ahead_for_other_gpus(
     build(BuildRequest(bundle, "fp32", max_batch=4, target=target), library, store)
     (entry,) = store.entries()
     assert (entry.key.target, entry.key.max_batch) == (target, 4)
+
+
+def test_weights_of_the_two_of_four_pattern_may_take_sparse_kernels(
+    bundle: Bundle, library: Library, store: EngineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = []
+
+    def apply_target(config: Any, *target: Any) -> None:
+        configs.append(config)
+        targets.apply_target(config, *target)
+
+    monkeypatch.setattr(building, "apply_target", apply_target)
+    build(BuildRequest(bundle, "fp32", target="ampere+"), library, store)
+    assert configs[0].get_flag(library.trt.BuilderFlag.SPARSE_WEIGHTS)
 
 
 def test_progress_rises_to_the_end(bundle: Bundle, library: Library, store: EngineStore) -> None:

@@ -45,11 +45,11 @@ def test_collecting_sees_every_value_of_every_frame(tmp_path: Path) -> None:
 
 
 def test_max_takes_everything() -> None:
-    assert CALIBRATORS["max"](seen(BULK)) == (BULK.min(), BULK.max())
+    assert CALIBRATORS["max"](seen(BULK), False) == (BULK.min(), BULK.max())
 
 
 def test_percentile_is_numpys() -> None:
-    low, high = CALIBRATORS["percentile"](seen(BULK))
+    low, high = CALIBRATORS["percentile"](seen(BULK), False)
     width = (BULK.max() - BULK.min()) / BINS
     assert low == pytest.approx(np.percentile(BULK, 0.005), abs=2 * width)
     assert high == pytest.approx(np.percentile(BULK, 99.995), abs=2 * width)
@@ -58,7 +58,7 @@ def test_percentile_is_numpys() -> None:
 @pytest.mark.parametrize("name", ["percentile", "entropy"])
 def test_a_few_outliers_do_not_stretch_the_range(name: str) -> None:
     values = np.concatenate((np.abs(BULK), [40.0, 41.0]))
-    low, high = CALIBRATORS[name](seen(values))
+    low, high = CALIBRATORS[name](seen(values), False)
     assert low == 0
     assert np.abs(BULK).max() * 0.5 < high < 20
     assert error(np.abs(BULK), low, high) < error(np.abs(BULK), 0, 41)
@@ -67,20 +67,32 @@ def test_a_few_outliers_do_not_stretch_the_range(name: str) -> None:
 @pytest.mark.parametrize("name", CALIBRATORS)
 def test_many_zeros_of_a_rectified_tensor_do_not_narrow_the_range(name: str) -> None:
     values = np.clip(3 * BULK - 3, 0, 6)  # five of six are zero, some saturate
-    low, high = CALIBRATORS[name](seen(values))
+    low, high = CALIBRATORS[name](seen(values), False)
     assert error(values, low, high) < 2 * error(values, 0, values.max())
 
 
 def test_mse_has_the_least_error_of_all_shrunken_ranges() -> None:
     values = RNG.laplace(size=100_000)
-    low, high = CALIBRATORS["mse"](seen(values))
+    low, high = CALIBRATORS["mse"](seen(values), False)
     candidates = [error(values, values.min() * s, values.max() * s) for s in np.linspace(1, 0.1, 91)]
     assert error(values, low, high) <= min(candidates) * 1.02
+
+
+def test_mse_of_a_rectified_tensor_counts_the_levels_that_a_symmetric_range_leaves() -> None:
+    values = np.concatenate((RNG.exponential(2, 100_000), np.full(3, 40.0)))
+
+    def lost(high: float) -> float:
+        scale = high / 127
+        return float(((values - scale * np.clip(np.round(values / scale), -127, 127)) ** 2).mean())
+
+    _, high = CALIBRATORS["mse"](seen(values), True)
+    assert lost(high) <= min(lost(40 * share) for share in np.linspace(1, 0.1, 91)) * 1.02
+    assert high < CALIBRATORS["mse"](seen(values), False)[1]
 
 
 @pytest.mark.parametrize("name", CALIBRATORS)
 def test_a_tensor_that_is_always_zero_has_a_range(name: str) -> None:
     counts = np.zeros(BINS)
     counts[0] = 10
-    low, high = CALIBRATORS[name](Histogram(0.0, 0.0, counts))
+    low, high = CALIBRATORS[name](Histogram(0.0, 0.0, counts), False)
     assert low == high == 0

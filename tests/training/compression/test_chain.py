@@ -11,6 +11,7 @@ from distill_perception.bundle import Bundle, load_bundle
 from tests.support.tiny_nets import BOTH
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
 from training.compression import chain
+from training.compression.latency import Candidate
 from training.compression.pruning import run as pruning
 from training.compression.spec import CompressRecipe
 from training.errors import TrainingError
@@ -56,9 +57,14 @@ def recipe(student: Path, **changes: object) -> CompressRecipe:
 @pytest.fixture(scope="module")
 def compressed(student: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Bundle, list[str]]:
     out, said = tmp_path_factory.mktemp("out"), []
+
+    def latencies(items: list[Candidate], engine: str, rounds: int, threads: int) -> list[float]:
+        assert (engine, rounds, threads) == ("onnxruntime", 1, 1)  # as the table's
+        return [float(item.bundle) for item in items]
+
     with pytest.MonkeyPatch.context() as patch:  # parameters stand for milliseconds
         patch.setattr(pruning, "draft_bundle", lambda model, *_: count_parameters(model))
-        patch.setattr(pruning, "latencies_ms", lambda items, _: [float(item.bundle) for item in items])
+        patch.setattr(pruning, "latencies_ms", latencies)
         bundle = chain.compress(recipe(student), out, say=said.append)
     return out, bundle, said
 
@@ -112,6 +118,32 @@ def test_resuming_does_no_step_again(
         chain.compress(recipe(student), out)
     with pytest.raises(TrainingError, match="other steps"):
         chain.compress(recipe(student, steps=STEPS[::-1]), out, resume=True)
+    with pytest.raises(TrainingError, match="other threads"):  # that channels were cut with
+        chain.compress(recipe(student, threads=2), out, resume=True)
+
+
+def test_the_bundle_is_calibrated_and_scored_on_the_compress_recipes_data(
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = load_model(student)[0].data
+    (val,) = own.val
+    (train,) = own.train
+    other = {"name": "elsewhere", "path": write_color_blocks(tmp_path / "other", 6, 9, True)}
+    sources = {"train": [train.model_copy(update=other)], "val": [val.model_copy(update=other)]}
+    data = own.model_copy(update=sources)
+    monkeypatch.setattr(chain, "choose", lambda measured, *_: measured[1])  # quantize, of the start itself
+    spec = recipe(student, data=data, steps=[{"do": "quantize", "frames": 4}])
+    bundle = chain.compress(spec, tmp_path / "out", say=lambda _: None)
+    scores = {
+        metric.value: metric.data
+        for metric in bundle.manifest.metrics
+        if metric.name == "miou" and metric.data.endswith("onnxruntime") and "int8" in metric.data
+    }
+    point = json.loads((tmp_path / "out" / "steps" / "01_quantize" / "point.json").read_text())
+    assert scores == {round(point["scores"]["miou"], 4): "elsewhere val, 6 frames, int8 on onnxruntime"}
+    table = tmp_path / "out" / "steps" / "01_quantize" / "bundle" / "student_int8.onnx"
+    assert bundle.model_path("int8").read_bytes() == table.read_bytes()
+    assert bundle.manifest.provenance.data == train.name  # what the network was trained on stays
 
 
 def test_mistakes_in_later_steps_stop_before_the_first(student: Path, tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
-"""The archive's format: magic, length of the header (uint32, little endian), header (JSON), payload.
+"""The archive's format: magic, SHA-256 of what follows, length of the header (uint32, little endian), header
+(JSON), payload.
 
-The header holds what a run folder holds beside weights (recipe, shapes), the SHA-256 of the payload, and for
-each tensor name, shape, dtype and the lengths of its parts, which follow each other in the payload. Raw
-tensors (batch norm, biases) are little-endian values. Nothing in it is executed.
+The header holds what a run folder holds beside weights (recipe, shapes), and for each tensor name, shape,
+dtype and the lengths of its parts, which follow each other in the payload. Raw tensors (batch norm, biases)
+are little-endian values. Nothing in it is executed. Anyone can make an archive with a right SHA-256: nothing
+is allocated before lengths were compared with the payload, and shapes with the recipe's network.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +23,9 @@ from numpy.typing import NDArray
 from training.compression.archive.tensors import SharedTensor, Stream
 from training.errors import TrainingError
 
-MAGIC = b"DPARCHIVE1\n"
+MAGIC = b"DPARCHIVE2\n"
 Tensors = Mapping[str, NDArray[Any]]
+Kind = tuple[tuple[int, ...], str]  # shape and dtype, the latter as numpy writes it: <f4
 
 
 def write_archive(
@@ -37,13 +41,13 @@ def write_archive(
         else:
             payload += values.tobytes()
         entries.append(entry)
-    digest = hashlib.sha256(payload).hexdigest()
-    header = json.dumps({**about, "sha256": digest, "tensors": entries}).encode()
-    path.write_bytes(MAGIC + struct.pack("<I", len(header)) + header + payload)
+    header = json.dumps({**about, "tensors": entries}).encode()
+    content = struct.pack("<I", len(header)) + header + payload
+    path.write_bytes(MAGIC + hashlib.sha256(content).digest() + content)
 
 
-def read_archive(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Tensors and header.
+def read_archive(path: Path) -> tuple[dict[str, Any], memoryview]:
+    """Header and payload.
 
     Raises:
         TrainingError: not an archive, cut short, or damaged.
@@ -53,19 +57,40 @@ def read_archive(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     except OSError as error:
         raise TrainingError(f"cannot read archive {path}: {error.strerror}") from error
     if not data.startswith(MAGIC):
-        raise TrainingError(f"{path} is no archive of `python -m training archive pack`")
-    start = len(MAGIC) + 4
-    try:
-        (length,) = struct.unpack("<I", data[len(MAGIC) : start])
-        header: dict[str, Any] = json.loads(data[start : start + length])
-        payload = memoryview(data)[start + length :]
-        whole = hashlib.sha256(payload).hexdigest() == header["sha256"]
-    except (struct.error, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path} is cut short or damaged: pack it again") from error
-    if not whole:
+        raise TrainingError(f"{path} is no archive that this version of `archive pack` wrote: pack it again")
+    start = len(MAGIC) + hashlib.sha256().digest_size
+    digest, content = data[len(MAGIC) : start], memoryview(data)[start:]
+    if hashlib.sha256(content).digest() != digest:
         raise TrainingError(f"{path} is cut short or damaged (its SHA-256 differs): pack it again")
+    try:
+        (length,) = struct.unpack("<I", content[:4])
+        header: dict[str, Any] = json.loads(bytes(content[4 : 4 + length]))
+    except (struct.error, ValueError, RecursionError) as error:
+        raise TrainingError(f"{path} has no header that can be read: pack it again") from error
+    return header, content[4 + length :]
+
+
+def read_tensors(
+    header: Mapping[str, Any], payload: memoryview, kinds: Mapping[str, Kind]
+) -> dict[str, NDArray[Any]]:
+    """The tensors of an archive, which must be these, in this order.
+
+    Raises:
+        ValueError, TypeError, LookupError: the archive holds others, or not what its header says.
+    """
     reader = _Reader(payload)
-    return {entry["name"]: _take(reader, entry) for entry in header["tensors"]}, header
+    found = {}
+    for entry, (name, (shape, dtype)) in zip(header["tensors"], kinds.items(), strict=True):
+        if (entry["name"], entry["shape"], entry["dtype"]) != (name, list(shape), dtype):
+            raise ValueError(f"tensor '{entry['name']}' is not the network's '{name}', {dtype} {list(shape)}")
+        if "shared" not in entry:
+            values = reader.take(dtype, math.prod(shape)).copy()
+        elif dtype == "<f4":
+            values = _take_shared(reader, entry["shared"], math.prod(shape))
+        else:
+            raise ValueError(f"tensor '{name}' is {dtype}, which cannot be shared")
+        found[name] = values.reshape(shape)
+    return found
 
 
 def _put_shared(payload: bytearray, tensor: SharedTensor) -> dict[str, Any]:
@@ -84,19 +109,16 @@ class _Reader:
     def take(self, dtype: str, count: int) -> NDArray[Any]:
         size = np.dtype(dtype).itemsize * count
         part = self._data[self._place : self._place + size]
+        if len(part) != size:
+            raise ValueError("the payload is shorter than the header says")
         self._place += size
         return np.frombuffer(part, dtype)
 
 
-def _take(reader: _Reader, entry: Mapping[str, Any]) -> NDArray[Any]:
-    shape = tuple(entry["shape"])
-    size = int(np.prod(shape))
-    if "shared" not in entry:
-        return reader.take(entry["dtype"], size).reshape(shape).copy()
-    codebook = reader.take("<f4", entry["shared"]["codebook"])
+def _take_shared(reader: _Reader, described: Mapping[str, Any], size: int) -> NDArray[np.float32]:
+    codebook = reader.take("<f4", described["codebook"])
     streams = [
         Stream(reader.take("u1", alphabet), count, reader.take("u1", length).tobytes())
-        for alphabet, count, length in entry["shared"]["streams"]
+        for alphabet, count, length in described["streams"]
     ]
-    gaps = streams[1] if len(streams) > 1 else None
-    return SharedTensor(size, codebook, streams[0], gaps).weights().reshape(shape)
+    return SharedTensor(size, codebook, streams[0], streams[1] if len(streams) > 1 else None).weights()

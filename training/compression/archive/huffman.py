@@ -14,8 +14,8 @@ Symbols = NDArray[np.uint8]
 def code_lengths(symbols: Symbols, alphabet: int) -> NDArray[np.uint8]:
     """Bits of each symbol's code word, uint8 [alphabet]; 0 for symbols that do not occur.
 
-    A message of one symbol alone needs no bits: all lengths are 0. Very rare symbols are counted as less rare
-    until no word is longer than 16 bits.
+    A symbol that is alone has a word of one bit, so that the lengths tell which one it is. Very rare symbols
+    are counted as less rare until no word is longer than 16 bits.
     """
     counts = np.bincount(symbols, minlength=alphabet)
     while True:
@@ -28,6 +28,8 @@ def code_lengths(symbols: Symbols, alphabet: int) -> NDArray[np.uint8]:
 def _tree(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
     heap = [(int(count), symbol, [symbol]) for symbol, count in enumerate(counts) if count]
     lengths = np.zeros(len(counts), np.uint8)
+    if len(heap) == 1:
+        lengths[heap[0][1]] = 1
     heapq.heapify(heap)
     while len(heap) > 1:
         one, other = heapq.heappop(heap), heapq.heappop(heap)
@@ -49,8 +51,6 @@ def _codes(lengths: NDArray[np.uint8]) -> dict[int, int]:
 
 def encode(symbols: Symbols, lengths: NDArray[np.uint8]) -> bytes:
     """The code words one after the other, the last byte filled with zeros."""
-    if not lengths.any():
-        return b""
     words = np.zeros((len(lengths), LONGEST), np.uint8)
     for symbol, code in _codes(lengths).items():
         length = int(lengths[symbol])
@@ -59,14 +59,14 @@ def encode(symbols: Symbols, lengths: NDArray[np.uint8]) -> bytes:
     return np.packbits(words[symbols][used[symbols]]).tobytes()
 
 
-def decode(data: bytes, lengths: NDArray[np.uint8], count: int, only: int = 0) -> Symbols:
+def decode(data: bytes, lengths: NDArray[np.uint8], count: int) -> Symbols:
     """`count` symbols back, uint8.
 
-    Args:
-        only: the symbol of a message that has no other.
+    Raises:
+        ValueError, IndexError: `data` is not the code of so many symbols.
     """
-    if not lengths.any():
-        return np.full(count, only, np.uint8)
+    if count > 8 * len(data):  # a word has a bit at least
+        raise ValueError(f"{count} symbols do not fit into {len(data)} bytes")
     symbol_of, length_of = np.zeros(1 << LONGEST, np.uint8), np.zeros(1 << LONGEST, np.uint8)
     for symbol, code in _codes(lengths).items():
         rest = LONGEST - int(lengths[symbol])
@@ -81,4 +81,6 @@ def decode(data: bytes, lengths: NDArray[np.uint8], count: int, only: int = 0) -
     for _ in range(count):
         places.append(place)
         place += steps[place]
+    if -(-place // 8) != len(data):
+        raise ValueError(f"{count} symbols end at bit {place} of {8 * len(data)}")
     return symbol_of[windows[places]]

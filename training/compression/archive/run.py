@@ -8,13 +8,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from training.compression.archive.file import read_archive, write_archive
+from training.compression.archive.file import read_archive, read_tensors, write_archive
 from training.compression.archive.tensors import SharedTensor
 from training.data.class_sets import class_set
 from training.errors import TrainingError
 from training.models.shapes import read_shapes
 from training.recipe import Recipe
 from training.run_folder import build_model, load_model, write_untrained
+
+DTYPES = {torch.float32: "<f4", torch.int64: "<i8"}
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,15 @@ def unpack(path: Path, run: Path) -> None:
     """
     if run.exists():
         raise TrainingError(f"{run} exists: choose another folder for the unpacked run")
-    tensors, header = read_archive(path)
-    recipe = Recipe.model_validate(header["recipe"])
-    spec = recipe.model.model_copy(update={"pretrained": False})
-    model = build_model(spec, class_set(recipe.data.class_set), header["shapes"])
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
+    header, payload = read_archive(path)
+    try:
+        recipe = Recipe.model_validate(header["recipe"])
+        spec = recipe.model.model_copy(update={"pretrained": False})
+        with torch.device("meta"):  # names and shapes without memory, however large the header's network is
+            model = build_model(spec, class_set(recipe.data.class_set), header["shapes"])
+        kinds = {name: (tuple(v.shape), DTYPES[v.dtype]) for name, v in model.state_dict().items()}
+        tensors = read_tensors(header, payload, kinds)
+    except Exception as error:  # what a made-up recipe, shapes or lengths may raise shares no base class
+        raise TrainingError(f"{path} does not hold the network that its header names: {error}") from error
+    model.load_state_dict({name: torch.from_numpy(v) for name, v in tensors.items()}, assign=True)
     write_untrained(run, recipe, model, header["shapes"])

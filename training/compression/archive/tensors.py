@@ -27,7 +27,7 @@ class Stream:
 
     @classmethod
     def of(cls, symbols: Symbols, alphabet: int) -> Stream:
-        """Code `symbols`, all below `alphabet`. Of one kind alone, it must be 0."""
+        """Code `symbols`, all below `alphabet`."""
         lengths = code_lengths(symbols, alphabet)
         return cls(lengths, len(symbols), encode(symbols, lengths))
 
@@ -57,10 +57,17 @@ class SharedTensor:
         return cls(len(flat), codebook, Stream.of(entries, max(1, len(codebook))), gaps)
 
     def weights(self) -> NDArray[np.float32]:
-        """The shared weights, float32 [size]."""
+        """The shared weights, float32 [size].
+
+        Raises:
+            ValueError, IndexError: the streams do not fit each other, the codebook or the size.
+        """
+        values = self.codebook[self.entries.symbols()]
+        places = np.arange(self.size) if self.gaps is None else _places(self.gaps.symbols())
+        if len(values) != len(places):  # numpy would repeat a single value
+            raise ValueError(f"{len(values)} weights for {len(places)} places")
         found = np.zeros(self.size, np.float32)
-        values = self.codebook[self.entries.symbols()] if len(self.codebook) else self.codebook
-        found[slice(None) if self.gaps is None else _places(self.gaps.symbols())] = values
+        found[places] = values
         return found
 
 

@@ -16,7 +16,7 @@ from training.compression.pruning.importance import IMPORTANCE, add_gradients
 from training.compression.pruning.masks import PATTERNS
 from training.compression.pruning.plans import mildest, sensitive_plans, uniform_plans
 from training.compression.pruning.sensitivity import copy_with_gradients, scan
-from training.compression.spec import ChannelStep, SparsityStep
+from training.compression.spec import ChannelStep, CompressRecipe, SparsityStep
 from training.data.module import SampleDataModule
 from training.data.sample import collate
 from training.distillation.module import DistillationModule
@@ -32,12 +32,12 @@ from training.teachers.open import open_teacher
 SCORES = ("miou", "map50")
 
 
-def prune_run(run: Path, step: ChannelStep, recipe: Recipe, engine: str, out: Path) -> float:
+def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe, out: Path) -> float:
     """Cut channels of the network of `run` and write it to `out`, not finetuned yet.
 
     Args:
         recipe: data, losses and teacher that gradients and sensitivity are taken with.
-        engine: whose latency decides.
+        spec: engine whose latency decides, its threads, and frames that each latency is the median of.
 
     Returns:
         Latency as a share of the network's before.
@@ -64,7 +64,7 @@ def prune_run(run: Path, step: ChannelStep, recipe: Recipe, engine: str, out: Pa
 
         def share_of(plan: Widths) -> float:
             after = Candidate(draft_bundle(cut(plan), recipe, Path(scratch) / "after"))
-            full, pruned = latencies_ms([before, after], engine)
+            full, pruned = latencies_ms([before, after], spec.engine, spec.rounds, spec.threads)
             return pruned / full
 
         plan, share = mildest(plans, share_of, step.latency)

@@ -1,17 +1,26 @@
 """Weights that were shared, coded and written come back bit for bit."""
 
+import contextlib
+import hashlib
+import json
+import struct
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.support.tiny_nets import answers, tiny_net
 from tests.support.tiny_training import tiny_recipe
+from training.compression.archive.file import MAGIC
 from training.compression.archive.kmeans import share_weights
 from training.compression.archive.run import pack, unpack
-from training.compression.archive.tensors import SharedTensor
+from training.compression.archive.tensors import SharedTensor, Stream
 from training.compression.pruning.channels import prune_channels
 from training.compression.pruning.importance import IMPORTANCE
 from training.compression.pruning.masks import prune_global
@@ -21,6 +30,7 @@ from training.models.spec import ModelSpec
 from training.run_folder import load_model, write_untrained
 
 RNG = np.random.default_rng(0)
+HEAD = len(MAGIC) + 32 + 4  # magic, SHA-256, length of the header
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +75,33 @@ def test_a_layer_comes_back_with_its_zeros_and_nothing_else_zero(zeros: float) -
     assert np.array_equal(again, back)  # shared weights are a fixed point: the round trip is exact
 
 
+def layers() -> st.SearchStrategy[NDArray[np.float32]]:
+    """Few values and zeros in any order, the same repeated, and one value somewhere among zeros."""
+    values = st.lists(st.sampled_from([0, 0, 0, 1, -2.5, 7]), min_size=1, max_size=12)
+    repeated = st.builds(list.__mul__, values, st.integers(1, 60))
+    zeros = st.integers(0, 600).map(lambda count: [0] * count)
+    survivor = st.builds(lambda before, after: [*before, 3, *after], zeros, zeros)
+    return (values | repeated | survivor).map(lambda found: np.array(found, np.float32))
+
+
+@settings(max_examples=200, deadline=None)
+@given(layers())
+@example(np.array([0, 0, 3], np.float32))
+@example(np.array([0, 1, 0, 2, 0, 3], np.float32))
+@example(np.zeros(5, np.float32))
+@example(np.full(5, 2, np.float32))
+def test_a_layer_of_few_distinct_values_comes_back_exactly(weights: NDArray[np.float32]) -> None:
+    assert np.array_equal(SharedTensor.of(weights, 8).weights(), weights)
+
+
+@pytest.mark.parametrize("gaps", [None, [0, 1, 0]])
+def test_one_weight_is_not_spread_over_the_places_of_others(gaps: list[int] | None) -> None:
+    one = Stream.of(np.array([0], np.uint8), 1)
+    others = None if gaps is None else Stream.of(np.array(gaps, np.uint8), 256)
+    with pytest.raises(ValueError, match="1 weights for"):
+        SharedTensor(6, np.array([2], np.float32), one, others).weights()
+
+
 def test_unpacked_run_loads_and_packs_to_the_same_weights_again(run: Path, tmp_path: Path) -> None:
     packed = pack(run, tmp_path / "a.dpa", 5)
     unpack(tmp_path / "a.dpa", tmp_path / "a")
@@ -82,15 +119,130 @@ def test_unpacked_run_loads_and_packs_to_the_same_weights_again(run: Path, tmp_p
     assert packed.ratio > 4
 
 
-def test_damaged_archives_are_refused(run: Path, tmp_path: Path) -> None:
-    path = tmp_path / "a.dpa"
+@pytest.fixture(scope="module")
+def whole(run: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A sound archive."""
+    path = tmp_path_factory.mktemp("whole") / "a.dpa"
     pack(run, path, 4)
-    whole = path.read_bytes()
-    for content in (whole[:-10], whole[:-1] + bytes([whole[-1] ^ 1]), whole[:20]):
-        path.write_bytes(content)
-        with pytest.raises(TrainingError, match="damaged"):
-            unpack(path, tmp_path / "out")
-    path.write_bytes(b"PK")
-    with pytest.raises(TrainingError, match="no archive"):
-        unpack(path, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    return path.read_bytes()
+
+
+def refused(content: bytes, folder: Path, why: str = "") -> None:
+    path, out = folder / "a.dpa", folder / "out"
+    path.write_bytes(content)
+    with pytest.raises(TrainingError, match=rf"a\.dpa .*{why}"):
+        unpack(path, out)
+    assert not out.exists()
+
+
+def test_what_is_no_archive_of_this_version_is_refused(whole: bytes, tmp_path: Path) -> None:
+    for content in (b"", b"PK", whole.replace(b"DPARCHIVE2", b"DPARCHIVE1", 1)):
+        refused(content, tmp_path, "no archive")
+
+
+def test_archives_cut_short_anywhere_are_refused(whole: bytes, tmp_path: Path) -> None:
+    for length in (*range(len(MAGIC), 60), *range(60, len(whole), len(whole) // 100), len(whole) - 1):
+        refused(whole[:length], tmp_path, "cut short or damaged")
+
+
+def test_a_bit_that_flipped_in_header_or_payload_is_noticed(whole: bytes, tmp_path: Path) -> None:
+    header = HEAD + struct.unpack_from("<I", whole, HEAD - 4)[0]
+    places = (
+        *range(len(MAGIC), HEAD),
+        *RNG.integers(HEAD, header, 200),
+        *RNG.integers(header, len(whole), 50),
+    )
+    for place in places:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << RNG.integers(8)
+        refused(bytes(damaged), tmp_path, "cut short or damaged")
+
+
+def made_up(whole: bytes, header: object, payload: bytes | None = None) -> bytes:
+    """An archive with another header, or payload, and a SHA-256 that is right."""
+    text = json.dumps(header).encode()
+    rest = whole[HEAD + struct.unpack_from("<I", whole, HEAD - 4)[0] :] if payload is None else payload
+    content = struct.pack("<I", len(text)) + text + rest
+    return MAGIC + hashlib.sha256(content).digest() + content
+
+
+def header_of(whole: bytes) -> dict[str, Any]:
+    return json.loads(whole[HEAD : HEAD + struct.unpack_from("<I", whole, HEAD - 4)[0]])
+
+
+SHARED, LARGE = ("tensors", 0, "shared"), 3_000_000_000  # the first tensor is a convolution's weight
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ((*SHARED, "codebook"), LARGE),
+        ((*SHARED, "codebook"), 0),
+        ((*SHARED, "codebook"), -1),
+        ((*SHARED, "streams"), []),
+        ((*SHARED, "streams", 0, 0), LARGE),
+        ((*SHARED, "streams", 0, 1), LARGE),
+        ((*SHARED, "streams", 0, 1), 1),
+        ((*SHARED, "streams", 1, 1), 1),
+        ((*SHARED, "streams", 0, 1), -1),
+        ((*SHARED, "streams", 0, 2), LARGE),
+        ((*SHARED, "streams", 0, 2), 0.5),
+        ((*SHARED, "streams", 0), None),
+        (SHARED, {}),
+        (("tensors", 0, "name"), "other"),
+        (("tensors", 0, "shape"), [LARGE]),
+        (("tensors", 0, "shape", 0), -1),
+        (("tensors", 0, "dtype"), "<f8"),
+        (("tensors", 0, "dtype"), "|O"),
+        (("tensors",), []),
+        (("tensors",), 3),
+        (("recipe", "model", "width_multiplier"), 0.1),
+        (("recipe", "model", "encoder"), "other"),
+        (("recipe", "data", "class_set"), "other"),
+        (("recipe",), None),
+        (("shapes",), None),
+        (("shapes",), []),
+        (("shapes", "encoder._bn0"), [-1]),
+        (("shapes", "encoder._bn0"), [LARGE]),
+    ],
+    ids=str,
+)
+def test_a_header_that_does_not_fit_payload_or_network_is_refused_in_little_memory(
+    place: tuple[str | int, ...], value: object, whole: bytes, tmp_path: Path
+) -> None:
+    header = header_of(whole)
+    inner: Any = header
+    for step in place[:-1]:
+        inner = inner[step]
+    assert inner[place[-1]] != value
+    inner[place[-1]] = value
+    tracemalloc.start()
+    try:
+        refused(made_up(whole, header), tmp_path, "does not hold")
+        assert tracemalloc.get_traced_memory()[1] < 100e6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("header", [3, [], {}, {"recipe": {}, "tensors": []}], ids=str)
+def test_a_header_of_another_kind_is_refused(header: object, whole: bytes, tmp_path: Path) -> None:
+    refused(made_up(whole, header), tmp_path, "does not hold")
+
+
+def test_a_payload_that_is_shorter_than_its_header_says_is_refused(whole: bytes, tmp_path: Path) -> None:
+    header = header_of(whole)
+    payload = whole[HEAD + len(json.dumps(header)) :]
+    for length in (0, 100, len(payload) - 1):
+        refused(made_up(whole, header, payload[:length]), tmp_path, "shorter than the header says")
+
+
+def test_a_header_made_up_bit_by_bit_never_ends_in_another_error(whole: bytes, tmp_path: Path) -> None:
+    text = json.dumps(header_of(whole)).encode()
+    payload = whole[HEAD + len(text) :]
+    for number in range(100):
+        changed = bytearray(text)
+        changed[RNG.integers(len(text))] ^= 1 << RNG.integers(8)
+        content = struct.pack("<I", len(changed)) + changed + payload
+        (tmp_path / "a.dpa").write_bytes(MAGIC + hashlib.sha256(content).digest() + content)
+        with contextlib.suppress(TrainingError):
+            unpack(tmp_path / "a.dpa", tmp_path / str(number))

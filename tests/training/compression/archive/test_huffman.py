@@ -13,8 +13,7 @@ from training.compression.archive.huffman import LONGEST, code_lengths, decode, 
 def test_what_is_coded_comes_back(values: list[int]) -> None:
     symbols = np.array(values, np.uint8)
     lengths = code_lengths(symbols, 21)
-    only = int(symbols[0]) if len(symbols) else 0
-    assert np.array_equal(decode(encode(symbols, lengths), lengths, len(symbols), only), symbols)
+    assert np.array_equal(decode(encode(symbols, lengths), lengths, len(symbols)), symbols)
 
 
 def test_lengths_of_the_textbook_example() -> None:
@@ -40,7 +39,16 @@ def test_no_word_is_longer_than_the_decoder_looks() -> None:
     assert sum(2.0 ** -int(length) for length in lengths) <= 1  # Kraft: decodable
 
 
-@pytest.mark.parametrize("count", [0, 5])
-def test_one_symbol_alone_needs_no_bits(count: int) -> None:
-    symbols = np.full(count, 0, np.uint8)
-    assert encode(symbols, code_lengths(symbols, 4)) == b""
+@pytest.mark.parametrize("symbol", [0, 3])
+def test_one_symbol_alone_is_known_from_its_length(symbol: int) -> None:
+    symbols = np.full(5, symbol, np.uint8)
+    lengths = code_lengths(symbols, 4)
+    assert lengths[symbol] == lengths.sum() == 1
+    assert np.array_equal(decode(encode(symbols, lengths), lengths, 5), symbols)
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 3_000_000_000])
+def test_data_of_another_length_than_its_symbols_is_refused(count: int) -> None:
+    lengths = np.array([1, 0], np.uint8)
+    with pytest.raises((ValueError, IndexError)):
+        decode(b"\x80\0", lengths, count)  # no word begins with 1: decoding would stand still
