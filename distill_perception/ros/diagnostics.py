@@ -95,7 +95,8 @@ def _why_silent(topic: str, health: Health) -> str:
     if not health.publishers:
         return (
             f"nobody publishes {topic}; compare with `ros2 topic list`, check the 'cameras' parameter, "
-            "remappings and ROS_DOMAIN_ID"
+            "remappings and ROS_DOMAIN_ID; processes with FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA and "
+            "without do not find each other"
         )
     if health.other_type:
         return (

@@ -15,7 +15,7 @@ TOPIC = "/cam/image_raw"
         (Health(Tally(received=5), Tally(received=5, processed=5), 0.1, 1), OK, "receiving"),
         (Health(Tally(), Tally(), 1.0, 0), OK, "waiting for the first frame"),
         (Health(Tally(), Tally(), 4.0, 0), WARN, f"nobody publishes {TOPIC}"),
-        (Health(Tally(), Tally(), 4.0, 2), WARN, "FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA"),
+        (Health(Tally(), Tally(), 4.0, 2), WARN, "config/fastdds.xml in its environment"),
         (Health(Tally(), Tally(), 4.0, 1, qos_problem="reliability"), WARN, "qos_reliability:=best_effort"),
         (Health(Tally(), Tally(), 4.0, 1, other_type="x/msg/Y"), WARN, "is published as x/msg/Y"),
         (
