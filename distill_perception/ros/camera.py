@@ -97,6 +97,7 @@ class CameraInput:
             recent=recent,
             silent_s=self._stats.silent_s(now_s),
             publishers=len(endpoints),
+            stalled_s=self._stats.stalled_s(now_s),
             other_type=others[0] if others and len(others) == len(endpoints) else "",
             qos_problem=self._qos_problem,
             max_age_ms=max_age_ms,
