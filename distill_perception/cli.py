@@ -169,7 +169,9 @@ def bag_(
 
 @app.command()
 def watch(
-    node: Annotated[str, typer.Option(help="The node's name.")] = "perception",
+    node: Annotated[
+        str, typer.Option(help="The node's name, after its namespace if it has one: car/perception.")
+    ] = "perception",
     once: Annotated[bool, typer.Option("--once", help="Print the status once and exit.")] = False,
 ) -> None:
     """Watch a running node: rate, latency and drops of each camera. Ctrl-C ends it."""

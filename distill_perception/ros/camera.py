@@ -15,7 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from ..errors import ImageError
 from ..latest import LatestSlot
 from .diagnostics import CameraStats, Health, judge
-from .messages import frame_from_image, status_message
+from .messages import frame_from_image, status_message, status_name
 from .topics import is_compressed
 from .worker import Arrival
 
@@ -112,7 +112,7 @@ class CameraInput:
             "age_ms": health.age_ms,
             **self._stats.percentiles_ms(),
         }
-        return status_message(level, f"perception: {self.topic}", text, self.topic, values)
+        return status_message(level, status_name(self._node, self.topic), text, self.topic, values)
 
     def summary(self) -> str:
         """The final counters, for the log."""

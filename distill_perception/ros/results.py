@@ -24,6 +24,7 @@ class CameraResults:
     def __init__(self, node: LifecycleNode, camera: str, bundle: Bundle) -> None:
         self.camera = camera
         self._node, self._bundle = node, bundle
+        self._timing_name = messages.status_name(node, "timing")
         self._classes = bundle.manifest.classes
         self._palette = palette_of(self._classes)
         self._publishers: list[Publisher] = []
@@ -89,7 +90,7 @@ class CameraResults:
     def publish_timing(self, header: Header, stages_ms: dict[str, float]) -> None:
         """Publish how long the frame's stages took, when anybody listens."""
         if _heard(self._timing):
-            self._timing.publish(messages.timing_message(header, self.camera, stages_ms))
+            self._timing.publish(messages.timing_message(header, self._timing_name, self.camera, stages_ms))
 
 
 def _heard(publisher: Publisher | None) -> bool:

@@ -139,6 +139,23 @@ def test_arguments_that_ros_cannot_read_are_reported_without_a_traceback(domain:
     assert "Traceback" not in node.log
 
 
+def test_a_renamed_node_in_a_namespace_signs_its_diagnostics_with_its_whole_name(
+    client: Client, domain: int, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    parameters = {"bundle": str(tiny_bundle), "cameras": [RAW]}
+    remapped = ("--ros-args", "-r", "__ns:=/car", "-r", "__node:=front")
+    node = NodeProcess(domain, tmp_path / "log", parameters, *remapped)
+    try:
+        node.wait_for_log("active:")
+        names = {"car/front: node", f"car/front: {RAW}"}
+        wait_until(
+            lambda: any({status.name for status in m.status} == names for m in diagnostics), 5.0, "both names"
+        )
+    finally:
+        node.stop()
+
+
 def test_silence_is_explained(client: Client, domain: int, tiny_bundle: Path, tmp_path: Path) -> None:
     diagnostics = client.collect(DiagnosticArray, "/diagnostics")
     with running_node(
