@@ -65,8 +65,14 @@ def _main(
     pass
 
 
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
 @app.command()
 def run(
+    context: typer.Context,
     bundle: BundleOption = "camvid_lite0",
     cameras: Annotated[
         list[str] | None,
@@ -103,18 +109,17 @@ def run(
 
     For each camera TOPIC the results appear beside it, under perception/: mask, detections, overlay and more.
     """
-    from .replay.node_process import NodeOptions
+    from .replay.node_process import ros_arguments
     from .ros.node import main as node_main
 
-    extra = (
-        f"max_age_ms:={max_age_ms}",
-        f"score_threshold:={score_threshold}",
-        f"qos_reliability:='{qos_reliability}'",
-        *(params or []),
-    )
-    topics = tuple(cameras or ["/camera/image_raw"])
-    options = NodeOptions(bundle, topics, engine, precision, device, threads, extra)
-    code = node_main(["perception_node", *options.arguments(), *(ros_args or [])])
+    # Only what was given here: a default of this command must not stand before --param or a parameter file.
+    given = {
+        name: value
+        for name, value in context.params.items()
+        if name not in ("params", "ros_args") and _is_given(context, name)
+    }
+    arguments = ros_arguments(given, params or [])
+    code = node_main(["perception_node", *arguments, *(ros_args or [])])
     if code:
         raise typer.Exit(code)
 

@@ -166,6 +166,16 @@ def test_class_names_of_a_bag_can_come_from_a_bundle(tiny: Path, tmp_path: Path)
     assert open_bag(tmp_path / "bag").class_names == dict(enumerate(drives.CLASS_NAMES))
 
 
+@pytest.mark.ros
+def test_a_parameter_that_cannot_be_used_is_not_hidden_by_an_options_default(tiny: Path) -> None:
+    pytest.importorskip("rclpy", reason="the real node needs rclpy")
+    done = command("run", "-b", tiny, "-p", "max_age_ms:=abc", "-p", "score_treshold:=0.99")
+
+    assert done.returncode == 1
+    assert "'max_age_ms' must be of type float, not 'abc'" in done.stderr
+    assert "did you mean 'score_threshold'?" in done.stderr
+
+
 def test_without_ros_bags_bundles_and_in_process_replay_work(bag: Path, tiny: Path, no_ros: Path) -> None:
     folder = drives.write_folder(no_ros / "folder", frames=2)
 

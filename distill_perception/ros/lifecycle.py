@@ -173,6 +173,8 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
             values = {change.name: change.value for change in changes}
             self._settings = parameters.changed(self._settings, values)
             apply_settings(self._configured.perceptor, self._settings)
+            if self._active is not None and "score_threshold" in values:
+                self._active.publish_info()
         return SetParametersResult(successful=True)
 
     # ---- diagnostics ----

@@ -55,7 +55,7 @@ class CameraResults:
         self._publishers.clear()
 
     def publish_info(self, header: Header, engine: str, score_threshold: float) -> None:
-        """Publish what the class ids mean and which model speaks; late subscribers get it too."""
+        """Publish what the class ids mean, what is left out and which model speaks; latecomers get it too."""
         self._label_info.publish(messages.label_info_message(header, self._bundle, score_threshold))
         topic = result_topic(self.camera, "label_info")
         self._vision_info.publish(messages.vision_info_message(header, self._bundle, engine, topic))
