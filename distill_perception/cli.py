@@ -199,11 +199,12 @@ def inspect(
 def verify(
     bundle: Annotated[str, typer.Argument(help="A bundle's folder or a shipped one's name.")],
     engine: EngineOption = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Check a bundle's files against their hashes, and each model's graph by loading and running it once."""
     from .bundle_view import verify_bundle
 
-    verify_bundle(bundle, engine)
+    verify_bundle(bundle, engine, device)
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import distill_perception
+from distill_perception import bundle_view
+from distill_perception.engines import open_engine
 from tests.replay import drives
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -174,6 +176,23 @@ def test_a_parameter_that_cannot_be_used_is_not_hidden_by_an_options_default(tin
     assert done.returncode == 1
     assert "'max_age_ms' must be of type float, not 'abc'" in done.stderr
     assert "did you mean 'score_threshold'?" in done.stderr
+
+
+def test_verify_runs_the_bundle_where_it_is_told_to(tiny: Path) -> None:
+    done = command("bundle", "verify", tiny, "--device", "abacus")
+    assert done.returncode == 2
+    assert "no engine is available for device 'abacus'" in done.stderr
+
+
+def test_verify_looks_for_a_gpu_unless_told_otherwise(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = []
+    monkeypatch.setattr(
+        bundle_view,
+        "open_engine",
+        lambda bundle, engine, settings: devices.append(settings.device) or open_engine(bundle),
+    )
+    bundle_view.verify_bundle(str(tiny))
+    assert devices == ["auto"]  # TensorRT can serve no CPU
 
 
 def test_without_ros_bags_bundles_and_in_process_replay_work(bag: Path, tiny: Path, no_ros: Path) -> None:
