@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from .cli_engine import engine_app
 from .cli_options import BundleOption, DeviceOption, EngineOption, ParamOption, PrecisionOption, ThreadsOption
 from .cli_replay import replay_command
 from .compare.cli import compare_command
+from .dependencies import check_dependencies
 from .errors import PerceptionError
 from .terminal import OUT, complain
 
@@ -209,6 +211,11 @@ def verify(
 
 def main() -> None:
     """Entry point of the console script."""
+    try:
+        check_dependencies("pydantic", "typer")
+    except PerceptionError as error:
+        complain(str(error))
+        sys.exit(2)
     app(prog_name="distill-perception")
 
 

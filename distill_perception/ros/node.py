@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
+from ..dependencies import check_dependencies
 from ..errors import ConfigError, PerceptionError
 from .transport import use_large_messages
 
@@ -26,6 +27,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     stopping = _catch_signals()
     try:
+        check_dependencies("pydantic")
         use_large_messages()
         return _run(list(sys.argv if args is None else args), stopping)
     except PerceptionError as error:
