@@ -52,6 +52,7 @@ class Health:
         recent: counters since the last diagnostics.
         silent_s: seconds since the last frame arrived (since activation when none has).
         publishers: how many publishers the topic has, matched or not.
+        lost: frames that the middleware has lost since the last diagnostics; they were never received.
         stalled_s: for how many seconds frames have arrived and none was finished.
         other_type: the type the topic is published as when it is not the one subscribed to, else empty.
         qos_problem: the policy that a publisher offers incompatibly, else empty.
@@ -64,6 +65,7 @@ class Health:
     recent: Tally
     silent_s: float
     publishers: int
+    lost: int = 0
     stalled_s: float = 0.0
     other_type: str = ""
     qos_problem: str = ""
@@ -81,6 +83,8 @@ def judge(topic: str, health: Health) -> tuple[bytes, str]:
     recent = health.recent
     if recent.failed:
         return ERROR, f"inference fails: {health.reason}"
+    if health.lost:
+        return WARN, f"{health.lost} frames were lost on their way: {REMEDY}"
     if health.silent_s >= SILENCE_S:
         return WARN, f"no frame for {health.silent_s:.0f} s: {_why_silent(topic, health)}"
     if recent.dropped_stale and not recent.processed:

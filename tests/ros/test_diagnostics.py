@@ -23,6 +23,7 @@ TOPIC = "/cam/image_raw"
             WARN,
             "ros2 bag play --clock",
         ),
+        (Health(Tally(), Tally(received=5, processed=5), 0.1, 1, lost=25), WARN, "25 frames were lost"),
         (Health(Tally(), Tally(received=2, malformed=2), 0.1, 1, reason="bad step"), WARN, "bad step"),
         (
             Health(Tally(), Tally(received=30, dropped_overwritten=30), 0.1, 1, stalled_s=4.0),

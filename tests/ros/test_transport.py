@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from distill_perception.replay.private_transport import private_environment
 from distill_perception.ros.transport import VARIABLE, use_large_messages
 from distill_perception.share import share_path
-from tests.support.ros_process import ROOT, random_domain, wait_until
+from tests.support.ros_process import ROOT, Client, random_domain, wait_until
 
 SHIPPED = str(share_path("config", "fastdds.xml"))
 CHOICES = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
@@ -110,3 +111,31 @@ def test_processes_with_default_transports_are_heard_and_hear(
             )
             assert done.returncode == 0, done.stderr
     assert RAW in done.stdout
+
+
+def test_a_large_camera_with_default_transports_is_seen_to_lose_frames(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    domain = random_domain()
+    client = Client(domain)
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    env = plain_environment(domain)
+    camera = [sys.executable, "-m", "tests.support.camera_process", RAW, "1280", "720", "30", "60"]
+    try:
+        with running(tmp_path / "log", env, "--bundle", str(tiny_bundle), "--camera", RAW):
+            env["FASTDDS_BUILTIN_TRANSPORTS"] = "DEFAULT"  # else the camera would take the profile by itself
+            subprocess.run(camera, env=env, cwd=ROOT, timeout=60, check=True)
+
+            def of_camera() -> list[DiagnosticStatus]:
+                return [line for message in diagnostics for line in message.status if line.hardware_id == RAW]
+
+            def accounted() -> int:
+                values = {item.key: item.value for item in of_camera()[-1].values}
+                return int(values["lost_in_transport"]) + int(values["received"])
+
+            wait_until(lambda: accounted() >= 50, 5.0, "nearly all of 60 frames are accounted for")
+            assert accounted() <= 60
+            assert any("frames were lost on their way" in line.message for line in of_camera())
+    finally:
+        client.close()
+    assert "config/fastdds.xml" in (tmp_path / "log").read_text()
