@@ -47,7 +47,7 @@ def print_bundle(name: str) -> None:
         OUT.print(metrics)
 
 
-def verify_bundle(name: str, engine: str = "auto") -> None:
+def verify_bundle(name: str, engine: str = "auto", device: str = "auto") -> None:
     """Check hashes, then load and run every precision once.
 
     Raises:
@@ -58,7 +58,7 @@ def verify_bundle(name: str, engine: str = "auto") -> None:
         f"[green]ok[/]  {bundle.path}: manifest and SHA-256 of {len(bundle.manifest.precisions)} file(s)"
     )
     for precision in bundle.manifest.precisions:
-        opened = open_engine(bundle, engine, EngineSettings(precision))
+        opened = open_engine(bundle, engine, EngineSettings(precision, device))
         try:
             opened.warm_up()
             OUT.print(f"[green]ok[/]  {precision}: graph keeps the contract, runs on {opened.description}")

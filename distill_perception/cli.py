@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from .cli_engine import engine_app
 from .cli_options import BundleOption, DeviceOption, EngineOption, ParamOption, PrecisionOption, ThreadsOption
 from .cli_replay import replay_command
 from .compare.cli import compare_command
+from .dependencies import check_dependencies
 from .errors import PerceptionError
 from .terminal import OUT, complain
 
@@ -65,8 +67,14 @@ def _main(
     pass
 
 
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
 @app.command()
 def run(
+    context: typer.Context,
     bundle: BundleOption = "camvid_lite0",
     cameras: Annotated[
         list[str] | None,
@@ -103,18 +111,17 @@ def run(
 
     For each camera TOPIC the results appear beside it, under perception/: mask, detections, overlay and more.
     """
-    from .replay.node_process import NodeOptions
+    from .replay.node_process import ros_arguments
     from .ros.node import main as node_main
 
-    extra = (
-        f"max_age_ms:={max_age_ms}",
-        f"score_threshold:={score_threshold}",
-        f"qos_reliability:='{qos_reliability}'",
-        *(params or []),
-    )
-    topics = tuple(cameras or ["/camera/image_raw"])
-    options = NodeOptions(bundle, topics, engine, precision, device, threads, extra)
-    code = node_main(["perception_node", *options.arguments(), *(ros_args or [])])
+    # Only what was given here: a default of this command must not stand before --param or a parameter file.
+    given = {
+        name: value
+        for name, value in context.params.items()
+        if name not in ("params", "ros_args") and _is_given(context, name)
+    }
+    arguments = ros_arguments(given, params or [])
+    code = node_main(["perception_node", *arguments, *(ros_args or [])])
     if code:
         raise typer.Exit(code)
 
@@ -169,7 +176,9 @@ def bag_(
 
 @app.command()
 def watch(
-    node: Annotated[str, typer.Option(help="The node's name.")] = "perception",
+    node: Annotated[
+        str, typer.Option(help="The node's name, after its namespace if it has one: car/perception.")
+    ] = "perception",
     once: Annotated[bool, typer.Option("--once", help="Print the status once and exit.")] = False,
 ) -> None:
     """Watch a running node: rate, latency and drops of each camera. Ctrl-C ends it."""
@@ -192,15 +201,21 @@ def inspect(
 def verify(
     bundle: Annotated[str, typer.Argument(help="A bundle's folder or a shipped one's name.")],
     engine: EngineOption = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Check a bundle's files against their hashes, and each model's graph by loading and running it once."""
     from .bundle_view import verify_bundle
 
-    verify_bundle(bundle, engine)
+    verify_bundle(bundle, engine, device)
 
 
 def main() -> None:
     """Entry point of the console script."""
+    try:
+        check_dependencies("pydantic", "typer")
+    except PerceptionError as error:
+        complain(str(error))
+        sys.exit(2)
     app(prog_name="distill-perception")
 
 

@@ -33,6 +33,9 @@ def replay_command(
         bool,
         typer.Option("--attach", help="Use the node that runs already (same ROS_DOMAIN_ID, same bundle)."),
     ] = False,
+    node: Annotated[
+        str, typer.Option(help="With --attach: the node's name, after its namespace if it has one.")
+    ] = "perception",
     engine: EngineOption = "auto",
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
@@ -63,12 +66,15 @@ def replay_command(
 
     if in_process and attach:
         raise typer.BadParameter("--in-process and --attach exclude each other")
+    if node != "perception" and not attach:
+        raise typer.BadParameter("--node names a node that runs already, so it needs --attach")
     signal.signal(signal.SIGTERM, _interrupt)  # `timeout` and service managers end it as Ctrl-C does
     play = PlayOptions(
         rate=rate,
         lockstep=fast,
         attach=attach,
         domain_id=domain_id,
+        node_name=node,
         start_timeout_s=start_timeout,
         answer_timeout_s=answer_timeout,
     )

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import distill_perception
+from distill_perception import bundle_view
+from distill_perception.engines import open_engine
 from tests.replay import drives
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -164,6 +166,33 @@ def test_class_names_of_a_bag_can_come_from_a_bundle(tiny: Path, tmp_path: Path)
 
     assert command("bag", folder, tmp_path / "bag", "-b", tiny).returncode == 0
     assert open_bag(tmp_path / "bag").class_names == dict(enumerate(drives.CLASS_NAMES))
+
+
+@pytest.mark.ros
+def test_a_parameter_that_cannot_be_used_is_not_hidden_by_an_options_default(tiny: Path) -> None:
+    pytest.importorskip("rclpy", reason="the real node needs rclpy")
+    done = command("run", "-b", tiny, "-p", "max_age_ms:=abc", "-p", "score_treshold:=0.99")
+
+    assert done.returncode == 1
+    assert "'max_age_ms' must be of type float, not 'abc'" in done.stderr
+    assert "did you mean 'score_threshold'?" in done.stderr
+
+
+def test_verify_runs_the_bundle_where_it_is_told_to(tiny: Path) -> None:
+    done = command("bundle", "verify", tiny, "--device", "abacus")
+    assert done.returncode == 2
+    assert "no engine is available for device 'abacus'" in done.stderr
+
+
+def test_verify_looks_for_a_gpu_unless_told_otherwise(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = []
+    monkeypatch.setattr(
+        bundle_view,
+        "open_engine",
+        lambda bundle, engine, settings: devices.append(settings.device) or open_engine(bundle),
+    )
+    bundle_view.verify_bundle(str(tiny))
+    assert devices == ["auto"]  # TensorRT can serve no CPU
 
 
 def test_without_ros_bags_bundles_and_in_process_replay_work(bag: Path, tiny: Path, no_ros: Path) -> None:

@@ -54,6 +54,14 @@ def test_another_nodes_diagnostics_are_not_taken_for_ours() -> None:
     assert read_status(SimpleNamespace(status=[line("camera driver", {"received": "3"})])) is None
 
 
+def test_a_renamed_or_namespaced_node_is_found_by_its_whole_name() -> None:
+    names = ("perception", "front_perception", "perception_rear", "car/perception")
+    for name in names:
+        status = SimpleNamespace(status=[line(f"{name}: node", {"state": "active"}, message=name)])
+        assert [other for other in names if read_status(status, other)] == [name]
+        assert read_status(status, f"/{name}") is not None
+
+
 def test_the_view_shows_rate_latency_and_all_drops_in_80_columns() -> None:
     status = read_status(diagnostics())
     assert status is not None

@@ -25,7 +25,7 @@ class EngineSettings:
 
     Attributes:
         precision: one of the bundle's precisions, e.g. `fp32`, or `auto` for the fastest on the device.
-        device: `cpu`, or an accelerator as the engine understands it (`gpu`, `cuda`, `cuda:1`).
+        device: `cpu`, or an accelerator as the engine understands it (`gpu`, `cuda:1`); kept in lower case.
         threads: CPU threads for one inference; 0 lets the engine decide.
         max_batch: most frames in one call; engines that allocate memory ahead take it for so many.
         progress: told what takes long while the engine opens: name, done, of how much.
@@ -38,6 +38,7 @@ class EngineSettings:
     progress: Progress = field(default=_silent, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "device", self.device.lower())  # people write `CPU`, as OpenVINO does
         if self.threads < 0:
             raise EngineError(f"setting threads={self.threads} is not valid; use 0 (engine decides) or more")
         if self.max_batch < 1:

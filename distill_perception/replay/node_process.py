@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,22 +32,20 @@ class NodeOptions:
 
     def arguments(self) -> list[str]:
         """As ROS arguments."""
-        values = {
-            "bundle": _quoted(self.bundle),
-            "cameras": "[" + ", ".join(_quoted(topic) for topic in self.cameras) + "]",
-            "engine": _quoted(self.engine),
-            "precision": _quoted(self.precision),
-            "device": _quoted(self.device),
-            "threads": str(self.threads),
-            "autostart": "true",
-        }
-        assignments = [f"{name}:={value}" for name, value in values.items()] + list(self.extra)
-        return ["--ros-args", *(word for text in assignments for word in ("-p", text))]
+        names = ("bundle", "cameras", "engine", "precision", "device", "threads")
+        values = {name: getattr(self, name) for name in names}
+        return ros_arguments({**values, "autostart": True}, self.extra)
 
 
-def _quoted(text: str) -> str:
-    """A YAML string: `1` or `on` must not become a number or a truth value."""
-    return "'" + text.replace("'", "''") + "'"
+def ros_arguments(values: Mapping[str, object], extra: Sequence[str] = ()) -> list[str]:
+    """Parameters as ROS arguments.
+
+    Args:
+        values: by name; JSON is YAML in which `1` and `on` stay texts.
+        extra: `name:=value` assignments, which come last and so win.
+    """
+    assignments = [f"{name}:={json.dumps(value)}" for name, value in values.items()]
+    return ["--ros-args", *(word for text in (*assignments, *extra) for word in ("-p", text))]
 
 
 class NodeProcess:

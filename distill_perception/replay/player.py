@@ -124,7 +124,8 @@ def _silence(process: NodeProcess | None, what: str) -> str:
         return f"the perception node {what}; {process.tail()}"
     return (
         f"the running node {what}; is it active (ros2 lifecycle get /perception), in this ROS_DOMAIN_ID, "
-        "started with FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA, and do its cameras name this bag's image topics?"
+        "with this terminal's FASTDDS_BUILTIN_TRANSPORTS (if any), and do its cameras name this bag's image "
+        "topics?"
     )
 
 

@@ -1,9 +1,4 @@
-"""A transport between a replay and its own node: on this machine, for large frames, quick to start.
-
-Fast DDS offers no such choice by an environment variable: with `LARGE_DATA` it takes seconds until both sides
-have found each other, the whole network hears them, and limiting discovery to this machine (LOCALHOST)
-undoes it.
-"""
+"""A transport between a replay and its own node: that of `config/fastdds.xml`, kept on this machine."""
 
 from __future__ import annotations
 
@@ -13,45 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..ros.transport import use_large_messages
+from ..ros.transport import VARIABLE, use_large_messages
 
-_SEGMENT_BYTES = 64 * 1024 * 1024  # some twenty colour frames of 1280x720
-
-_PROFILE = f"""<?xml version="1.0" encoding="UTF-8"?>
-<dds xmlns="http://www.eprosima.com">
-  <profiles>
-    <transport_descriptors>
-      <transport_descriptor>
-        <transport_id>memory</transport_id>
-        <type>SHM</type>
-        <segment_size>{_SEGMENT_BYTES}</segment_size>
-      </transport_descriptor>
-      <transport_descriptor>
-        <transport_id>loopback</transport_id>
-        <type>UDPv4</type>
-        <interfaceWhiteList><address>127.0.0.1</address></interfaceWhiteList>
-      </transport_descriptor>
-    </transport_descriptors>
-    <participant profile_name="replay" is_default_profile="true">
-      <rtps>
-        <userTransports>
-          <transport_id>memory</transport_id>
-          <transport_id>loopback</transport_id>
-        </userTransports>
-        <useBuiltinTransports>false</useBuiltinTransports>
-        <builtin>
-          <discovery_config>
-            <initialAnnouncements>
-              <count>100</count>
-              <period><nanosec>100000000</nanosec></period>
-            </initialAnnouncements>
-          </discovery_config>
-        </builtin>
-      </rtps>
-    </participant>
-  </profiles>
-</dds>
-"""
+_NETWORK = "<type>UDPv4</type>"
+_LOOPBACK = f"{_NETWORK}<interfaceWhiteList><address>127.0.0.1</address></interfaceWhiteList>"
 
 
 @contextmanager
@@ -64,12 +24,13 @@ def private_environment(domain_id: int) -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="distill-perception-") as folder:
         environ = os.environ | {
             "ROS_DOMAIN_ID": str(domain_id),
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",  # LOCALHOST would replace the transports
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",  # the profile says how far it is heard
             "ROS_LOCALHOST_ONLY": "0",
             "PYTHONUNBUFFERED": "1",
         }
         if use_large_messages(environ):
+            shipped = Path(environ[VARIABLE]).read_text(encoding="utf8")
             profile = Path(folder) / "transport.xml"
-            profile.write_text(_PROFILE, encoding="utf8")
-            environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(profile)
+            profile.write_text(shipped.replace(_NETWORK, _LOOPBACK), encoding="utf8")
+            environ[VARIABLE] = str(profile)
         yield environ

@@ -38,14 +38,14 @@ class Status:
 def read_status(message: Any, node_name: str = "perception") -> Status | None:
     """The node's status, or None if the array is another node's.
 
-    Camera lines are those that count received frames; their hardware_id is the image topic. The node's own
-    line is named after the node and tells its lifecycle state.
+    Lines are named `NODE: WHAT`, the node with its namespace. Camera lines are those that count received
+    frames; their hardware_id is the image topic. The node's own line tells its lifecycle state.
     """
     cameras = []
     own: dict[str, str] = {}
     words = ""
     for status in message.status:
-        if not status.name.startswith(node_name):
+        if status.name.partition(": ")[0] != node_name.strip("/"):
             continue
         values = {pair.key: pair.value for pair in status.values}
         if "received" in values:

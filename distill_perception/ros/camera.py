@@ -15,7 +15,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from ..errors import ImageError
 from ..latest import LatestSlot
 from .diagnostics import CameraStats, Health, judge
-from .messages import frame_from_image, status_message
+from .lost_frames import LostFrames
+from .messages import frame_from_image, status_message, status_name
 from .topics import is_compressed
 from .worker import Arrival
 
@@ -58,8 +59,12 @@ class CameraInput:
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos),
         )
 
+        self._lost = LostFrames(self._subscription)
+        self._lost_before = 0
+
     def destroy(self) -> None:
         """Stop listening."""
+        self._lost.destroy()
         self._node.destroy_subscription(self._subscription)
 
     def _on_frame(self, message: Any) -> None:
@@ -90,6 +95,8 @@ class CameraInput:
         now_s = time.perf_counter()
         tally = self._stats.tally(self._slot.counts)
         recent, seconds = self._stats.recent(tally, now_s)
+        lost, lost_before = self._lost.total(), self._lost_before
+        self._lost_before = lost
         endpoints = self._node.get_publishers_info_by_topic(self.topic)
         others = [info.topic_type for info in endpoints if info.topic_type != self._type]
         health = Health(
@@ -97,6 +104,8 @@ class CameraInput:
             recent=recent,
             silent_s=self._stats.silent_s(now_s),
             publishers=len(endpoints),
+            lost=lost - lost_before,
+            stalled_s=self._stats.stalled_s(now_s),
             other_type=others[0] if others and len(others) == len(endpoints) else "",
             qos_problem=self._qos_problem,
             max_age_ms=max_age_ms,
@@ -108,10 +117,11 @@ class CameraInput:
             "rate_hz": recent.processed / seconds if seconds > 0 else 0.0,
             "received_hz": recent.received / seconds if seconds > 0 else 0.0,
             **{name: getattr(tally, name) for name in tally.__dataclass_fields__},
+            "lost_in_transport": lost,
             "age_ms": health.age_ms,
             **self._stats.percentiles_ms(),
         }
-        return status_message(level, f"perception: {self.topic}", text, self.topic, values)
+        return status_message(level, status_name(self._node, self.topic), text, self.topic, values)
 
     def summary(self) -> str:
         """The final counters, for the log."""

@@ -19,6 +19,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 STAGES = ("queue", "preprocess", "inference", "postprocess", "publish", "total")
 PERCENTILES = (50, 95, 99)
 SILENCE_S = 3.0
+STALL_S = 3.0  # no model worth running live takes as long for a frame
 _WINDOW = 512  # frames over which latency percentiles are taken
 
 
@@ -51,6 +52,8 @@ class Health:
         recent: counters since the last diagnostics.
         silent_s: seconds since the last frame arrived (since activation when none has).
         publishers: how many publishers the topic has, matched or not.
+        lost: frames that the middleware has lost since the last diagnostics; they were never received.
+        stalled_s: for how many seconds frames have arrived and none was finished.
         other_type: the type the topic is published as when it is not the one subscribed to, else empty.
         qos_problem: the policy that a publisher offers incompatibly, else empty.
         max_age_ms: the limit that frames were judged by.
@@ -62,6 +65,8 @@ class Health:
     recent: Tally
     silent_s: float
     publishers: int
+    lost: int = 0
+    stalled_s: float = 0.0
     other_type: str = ""
     qos_problem: str = ""
     max_age_ms: float = 0.0
@@ -78,6 +83,8 @@ def judge(topic: str, health: Health) -> tuple[bytes, str]:
     recent = health.recent
     if recent.failed:
         return ERROR, f"inference fails: {health.reason}"
+    if health.lost:
+        return WARN, f"{health.lost} frames were lost on their way: {REMEDY}"
     if health.silent_s >= SILENCE_S:
         return WARN, f"no frame for {health.silent_s:.0f} s: {_why_silent(topic, health)}"
     if recent.dropped_stale and not recent.processed:
@@ -85,6 +92,11 @@ def judge(topic: str, health: Health) -> tuple[bytes, str]:
             f"every frame is too old (the newest was stamped {health.age_ms:.0f} ms ago, max_age_ms is "
             f"{health.max_age_ms:.0f}): synchronize the clocks; for a recording set use_sim_time:=true and "
             "play it with `ros2 bag play --clock`; or raise max_age_ms (0 accepts every age)"
+        )
+    if recent.received and health.stalled_s >= STALL_S:
+        return ERROR, (
+            f"frames arrive but none has been finished for {health.stalled_s:.0f} s: the engine hangs "
+            "or is far too slow; restart the node, or choose another engine or device"
         )
     if recent.malformed:
         return WARN, f"{recent.malformed} malformed frames: {health.reason}"
@@ -95,7 +107,8 @@ def _why_silent(topic: str, health: Health) -> str:
     if not health.publishers:
         return (
             f"nobody publishes {topic}; compare with `ros2 topic list`, check the 'cameras' parameter, "
-            "remappings and ROS_DOMAIN_ID"
+            "remappings and ROS_DOMAIN_ID; processes with FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA and "
+            "without do not find each other"
         )
     if health.other_type:
         return (
@@ -121,29 +134,41 @@ class CameraStats:
         self._last_tally = Tally()
         self._last_s = now_s
         self._arrived_s = now_s
+        self._unfinished_s: float | None = None  # since when frames have been arriving and none was finished
         self.age_ms = 0.0
         self.reason = ""
 
     def arrived(self, now_s: float, age_ms: float) -> None:
         """Note that a frame came in."""
         self._arrived_s, self.age_ms = now_s, age_ms
+        with self._lock:
+            if self._unfinished_s is None:
+                self._unfinished_s = now_s
 
     def processed(self, stages_ms: dict[str, float]) -> None:
         """Count a published frame and keep its stage times."""
         with self._lock:
             self._processed += 1
+            self._unfinished_s = None
             self._latencies.append(tuple(stages_ms[stage] for stage in STAGES))
 
     def failed(self, reason: str) -> None:
         """Count a frame that the engine could not process."""
         with self._lock:
             self._failed += 1
+            self._unfinished_s = None
             self.reason = reason
 
     def malformed(self, reason: str) -> None:
         """Remember why a frame could not be read; its slot counts it."""
         with self._lock:
+            self._unfinished_s = None
             self.reason = reason
+
+    def stalled_s(self, now_s: float) -> float:
+        """Seconds for which frames have been arriving and none was finished."""
+        with self._lock:
+            return 0.0 if self._unfinished_s is None else now_s - self._unfinished_s
 
     def silent_s(self, now_s: float) -> float:
         """Seconds since a frame came in."""

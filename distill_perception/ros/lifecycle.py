@@ -17,7 +17,7 @@ from rclpy.parameter import Parameter
 from ..errors import ConfigError, PerceptionError
 from . import parameters
 from .diagnostics import ERROR, OK
-from .messages import status_message
+from .messages import status_message, status_name
 from .parameters import Settings
 from .runtime import Active, Configured, apply_settings
 from .topics import check_cameras
@@ -173,6 +173,8 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
             values = {change.name: change.value for change in changes}
             self._settings = parameters.changed(self._settings, values)
             apply_settings(self._configured.perceptor, self._settings)
+            if self._active is not None and "score_threshold" in values:
+                self._active.publish_info()
         return SetParametersResult(successful=True)
 
     # ---- diagnostics ----
@@ -193,7 +195,7 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
         problem = "" if self._configured is not None else self._problem
         values["cameras"] = len(cameras)
         text = problem or (f"{state}, {self._progress}" if self._progress else state)
-        status = status_message(ERROR if problem else OK, "perception: node", text, "", values)
+        status = status_message(ERROR if problem else OK, status_name(self, "node"), text, "", values)
         message = DiagnosticArray(status=[status, *cameras])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.lifecycle import LifecycleNode
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -181,7 +182,12 @@ def status_message(
     return DiagnosticStatus(level=level, name=name, message=text, hardware_id=hardware_id, values=pairs)
 
 
-def timing_message(header: Header, camera: str, stages_ms: dict[str, float]) -> DiagnosticArray:
+def status_name(node: LifecycleNode, what: str) -> str:
+    """Which node, with its namespace, and what of it, as is the convention: `car/perception: node`."""
+    return f"{node.get_fully_qualified_name().lstrip('/')}: {what}"
+
+
+def timing_message(header: Header, name: str, camera: str, stages_ms: dict[str, float]) -> DiagnosticArray:
     """How long each stage of one frame took, in milliseconds, under the image's header."""
-    status = status_message(DiagnosticStatus.OK, "perception: timing", camera, "", stages_ms)
+    status = status_message(DiagnosticStatus.OK, name, camera, "", stages_ms)
     return DiagnosticArray(header=header, status=[status])

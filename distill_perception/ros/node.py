@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
+from ..dependencies import check_dependencies
 from ..errors import ConfigError, PerceptionError
-from .transport import transport_problem, use_large_messages
+from .transport import use_large_messages
 
 _POLL_S = 0.2  # a Python signal handler runs when the executor comes back from waiting
 
@@ -25,8 +26,9 @@ def main(args: Sequence[str] | None = None) -> int:
         0 after an orderly end, 1 when the node could not start, 2 when the ROS arguments could not be read.
     """
     stopping = _catch_signals()
-    use_large_messages()
     try:
+        check_dependencies("pydantic")
+        use_large_messages()
         return _run(list(sys.argv if args is None else args), stopping)
     except PerceptionError as error:
         print(f"perception_node: {error}", file=sys.stderr)
@@ -54,9 +56,6 @@ def _run(args: list[str], stopping: list[int]) -> int:
         return 2
     logging.getLogger("distill_perception").addHandler(RosLogHandler(node))
     logging.getLogger("distill_perception").setLevel(logging.INFO)
-    problem = transport_problem()
-    if problem:
-        node.get_logger().warning(problem)
     executor = _executor()
     executor.add_node(node)
     code = 0

@@ -5,6 +5,7 @@ Adding a parameter is one line in ``PARAMETERS`` and one field in ``Settings``.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -157,9 +158,11 @@ def declare(node: Node) -> dict[str, str]:
     """Declare every parameter of the table.
 
     A start-up value that cannot be used is left out: the node comes up and can say why it will not configure.
+    A name that is nearly one of the table's is taken for a mistake. Other unknown names are only logged: a
+    file of parameters for every node (`/**`) may have them for others.
 
     Returns:
-        the problem of each parameter whose start-up value was refused, by name.
+        the problem of each parameter whose start-up value or name was refused, by name.
     """
     problems: dict[str, str] = {}
     for spec in PARAMETERS:
@@ -177,6 +180,13 @@ def declare(node: Node) -> dict[str, str]:
                 node.declare_parameter(spec.name, default, descriptor, ignore_override=True)
         if problem:
             problems[spec.name] = problem
+    for name in node._parameter_overrides:
+        if node.has_parameter(name) or name.startswith("qos_overrides."):
+            continue
+        if nearest := difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.75):
+            problems[name] = f"parameter '{name}' is not known: did you mean '{nearest[0]}'?"
+        else:
+            node.get_logger().warning(f"parameter '{name}' is not known and not used")
     return problems
 
 

@@ -24,6 +24,7 @@ class CameraResults:
     def __init__(self, node: LifecycleNode, camera: str, bundle: Bundle) -> None:
         self.camera = camera
         self._node, self._bundle = node, bundle
+        self._timing_name = messages.status_name(node, "timing")
         self._classes = bundle.manifest.classes
         self._palette = palette_of(self._classes)
         self._publishers: list[Publisher] = []
@@ -54,7 +55,7 @@ class CameraResults:
         self._publishers.clear()
 
     def publish_info(self, header: Header, engine: str, score_threshold: float) -> None:
-        """Publish what the class ids mean and which model speaks; late subscribers get it too."""
+        """Publish what the class ids mean, what is left out and which model speaks; latecomers get it too."""
         self._label_info.publish(messages.label_info_message(header, self._bundle, score_threshold))
         topic = result_topic(self.camera, "label_info")
         self._vision_info.publish(messages.vision_info_message(header, self._bundle, engine, topic))
@@ -89,7 +90,7 @@ class CameraResults:
     def publish_timing(self, header: Header, stages_ms: dict[str, float]) -> None:
         """Publish how long the frame's stages took, when anybody listens."""
         if _heard(self._timing):
-            self._timing.publish(messages.timing_message(header, self.camera, stages_ms))
+            self._timing.publish(messages.timing_message(header, self._timing_name, self.camera, stages_ms))
 
 
 def _heard(publisher: Publisher | None) -> bool:

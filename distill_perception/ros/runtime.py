@@ -81,13 +81,11 @@ class Active:
         settings: Callable[[], Settings],
         complain: Callable[[str], None],
     ) -> None:
-        self._settings = settings
+        self._node, self._configured, self._settings = node, configured, settings
         slots: LatestSlots[Arrival] = LatestSlots()
         clock = node.get_clock()
-        header = Header(stamp=clock.now().to_msg())
         stats = {camera: CameraStats(time.perf_counter()) for camera in configured.results}
-        for results in configured.results.values():
-            results.publish_info(header, configured.perceptor.engine.description, settings().score_threshold)
+        self.publish_info()
         self._worker = Worker(
             slots,
             {camera: Camera(results, stats[camera]) for camera, results in configured.results.items()},
@@ -106,6 +104,13 @@ class Active:
         except Exception:
             self.close()
             raise
+
+    def publish_info(self) -> None:
+        """Publish what the results mean; once more whenever a setting has changed that it tells."""
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        engine = self._configured.perceptor.engine.description
+        for results in self._configured.results.values():
+            results.publish_info(header, engine, self._settings().score_threshold)
 
     def status(self) -> list[DiagnosticStatus]:
         """The cameras' diagnostics."""

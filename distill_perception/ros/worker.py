@@ -109,22 +109,22 @@ class Worker:
             camera = self._cameras[taken.slot.name]
             try:
                 camera.results.publish(taken.item.header, frame, perception)
+                published = time.perf_counter()
+                times = perception.timings
+                stages_ms = {
+                    "queue": (start - taken.item.received_s) * 1e3,
+                    "preprocess": decode_ms + times.preprocess_ms,
+                    "inference": times.inference_ms,
+                    "postprocess": times.postprocess_ms,
+                    "publish": (published - perceived) * 1e3,
+                    "total": (published - taken.item.received_s) * 1e3,
+                }
+                camera.results.publish_timing(taken.item.header, stages_ms)
             except Exception as error:
                 camera.stats.failed(str(error))
                 self._complain(f"{taken.slot.name}: publishing failed: {error}")
-                continue
-            published = time.perf_counter()
-            times = perception.timings
-            stages_ms = {
-                "queue": (start - taken.item.received_s) * 1e3,
-                "preprocess": decode_ms + times.preprocess_ms,
-                "inference": times.inference_ms,
-                "postprocess": times.postprocess_ms,
-                "publish": (published - perceived) * 1e3,
-                "total": (published - taken.item.received_s) * 1e3,
-            }
-            camera.stats.processed(stages_ms)
-            camera.results.publish_timing(taken.item.header, stages_ms)
+            else:
+                camera.stats.processed(stages_ms)
 
     def _decode(self, batch: Sequence[Taken[Arrival]]) -> tuple[list[Taken[Arrival]], list[Frame]]:
         readable: list[Taken[Arrival]] = []

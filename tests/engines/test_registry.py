@@ -43,6 +43,13 @@ def test_auto_passes_over_what_is_missing_and_logs_the_reason(
     assert "passed over openvino on cpu: the openvino package is missing" in caplog.text
 
 
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_the_device_may_be_written_in_upper_case(engine: str, bundle: Bundle) -> None:
+    settings = EngineSettings(device="CPU")
+    assert settings.device == "cpu", "a bundle's fastest precision is chosen by this name"
+    assert open_engine(bundle, engine, settings).description.endswith("cpu, fp32")
+
+
 def test_a_missing_engine_is_refused_with_the_remedy(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime_module, "ort", None)
     with pytest.raises(EngineError, match=r"'onnxruntime' is not available: .*pip install"):

@@ -36,7 +36,6 @@ def test_a_node_that_cannot_start_ends_the_replay_with_its_log(
 def start(*words: object, domain_id: int | None = None) -> "subprocess.Popen[str]":
     """A command that goes on while the test looks at it."""
     environ = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
-    environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     if domain_id is not None:
         environ["ROS_DOMAIN_ID"] = str(domain_id)
     line = [sys.executable, "-m", "distill_perception.cli", *map(str, words)]

@@ -15,7 +15,7 @@ TOPIC = "/cam/image_raw"
         (Health(Tally(received=5), Tally(received=5, processed=5), 0.1, 1), OK, "receiving"),
         (Health(Tally(), Tally(), 1.0, 0), OK, "waiting for the first frame"),
         (Health(Tally(), Tally(), 4.0, 0), WARN, f"nobody publishes {TOPIC}"),
-        (Health(Tally(), Tally(), 4.0, 2), WARN, "FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA"),
+        (Health(Tally(), Tally(), 4.0, 2), WARN, "config/fastdds.xml in its environment"),
         (Health(Tally(), Tally(), 4.0, 1, qos_problem="reliability"), WARN, "qos_reliability:=best_effort"),
         (Health(Tally(), Tally(), 4.0, 1, other_type="x/msg/Y"), WARN, "is published as x/msg/Y"),
         (
@@ -23,7 +23,13 @@ TOPIC = "/cam/image_raw"
             WARN,
             "ros2 bag play --clock",
         ),
+        (Health(Tally(), Tally(received=5, processed=5), 0.1, 1, lost=25), WARN, "25 frames were lost"),
         (Health(Tally(), Tally(received=2, malformed=2), 0.1, 1, reason="bad step"), WARN, "bad step"),
+        (
+            Health(Tally(), Tally(received=30, dropped_overwritten=30), 0.1, 1, stalled_s=4.0),
+            ERROR,
+            "frames arrive but none has been finished for 4 s",
+        ),
         (Health(Tally(), Tally(received=2, failed=2), 0.1, 1, reason="no memory"), ERROR, "no memory"),
     ],
 )
@@ -36,6 +42,20 @@ def test_trouble_is_named_with_its_remedy(health: Health, level: bytes, said: st
 def test_some_stale_frames_among_processed_ones_are_no_trouble() -> None:
     recent = Tally(received=9, processed=5, dropped_stale=4)
     assert judge(TOPIC, Health(recent, recent, 0.1, 1))[0] == OK
+
+
+def test_frames_are_unfinished_from_the_first_arrival_until_one_is_done() -> None:
+    stats = CameraStats(0.0)
+    assert stats.stalled_s(9.0) == 0.0, "a silent camera says nothing about the engine"
+    stats.arrived(10.0, 0.0)
+    stats.arrived(12.0, 0.0)
+    assert stats.stalled_s(13.0) == 3.0
+    stats.processed(stages(1.0))
+    assert stats.stalled_s(14.0) == 0.0
+    stats.arrived(15.0, 0.0)
+    assert stats.stalled_s(16.0) == 1.0
+    stats.failed("boom")
+    assert stats.stalled_s(17.0) == 0.0
 
 
 def stages(total: float) -> dict[str, float]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from lifecycle_msgs.msg import Transition
 
+from distill_perception.ros.transport import VARIABLE
 from tests.support.recorded_launch import recorded_launch
 from tests.support.ros_process import environment, random_domain
 
@@ -33,7 +34,7 @@ def load(file: Path) -> ModuleType:
 
 @pytest.fixture
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delenv("FASTDDS_BUILTIN_TRANSPORTS", raising=False)
+    monkeypatch.delenv(VARIABLE, raising=False)
     with recorded_launch():
         yield
 
@@ -70,10 +71,10 @@ def test_every_argument_is_declared_with_a_description() -> None:
 @pytest.mark.usefixtures("stand_ins")
 def test_launching_sets_the_transport_up_for_every_process() -> None:
     load(ROOT / "launch" / "perception.launch.py").generate_launch_description()
-    assert os.environ["FASTDDS_BUILTIN_TRANSPORTS"] == "LARGE_DATA"
-    os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "UDPv4"
+    assert Path(os.environ[VARIABLE]).samefile(ROOT / "config" / "fastdds.xml")
+    os.environ[VARIABLE] = "/etc/dds.xml"
     load(ROOT / "launch" / "perception.launch.py").generate_launch_description()
-    assert os.environ["FASTDDS_BUILTIN_TRANSPORTS"] == "UDPv4"
+    assert os.environ[VARIABLE] == "/etc/dds.xml"
 
 
 @pytest.mark.usefixtures("stand_ins")

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
+from vision_msgs.msg import LabelInfo
 
 from tests.support.ros_process import (
+    LATCHED,
     CameraClient,
     Client,
     NodeProcess,
@@ -85,6 +87,22 @@ def test_a_bad_parameter_fails_configuring_until_it_is_set_right(
     assert "Traceback" not in node.log
 
 
+def test_a_misspelt_parameter_fails_configuring_and_a_foreign_one_is_logged(
+    domain: int, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    camera: [/cam/image_raw]\n    wheel_base: 2.7\n")
+    parameters = {"bundle": str(tiny_bundle), "score_treshold": 0.99, "use_sim_time": False}
+    node = NodeProcess(domain, tmp_path / "log", parameters, "--ros-args", "--params-file", str(file))
+    assert node.wait() == 1
+    errors = [line for line in node.log.splitlines() if "ERROR" in line]
+    assert len(errors) == 1
+    assert "'score_treshold' is not known: did you mean 'score_threshold'?" in errors[0]
+    assert "'camera' is not known: did you mean 'cameras'?" in errors[0]
+    assert "'wheel_base' is not known and not used" in node.log
+    assert "use_sim_time" not in node.log
+
+
 def test_parameters_change_at_run_time_or_are_refused_with_the_reason(
     domain: int, client: Client, tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -94,7 +112,12 @@ def test_parameters_change_at_run_time_or_are_refused_with_the_reason(
         assert camera.perceive(image_message(BLACK)).height == 96
         assert client.set_parameter("mask_resolution", "model") == (True, "")
         assert camera.perceive(image_message(BLACK)).height == 48
+        told = client.collect(LabelInfo, "/cam/perception/label_info", LATCHED)
+        wait_until(lambda: told, 5.0, "label_info")
         assert client.set_parameter("score_threshold", 0.95) == (True, "")
+        wait_until(
+            lambda: told[-1].threshold == pytest.approx(0.95), 5.0, "label_info with the new threshold"
+        )
         for name, value, said in (
             ("mask_resolution", "huge", "one of camera, model"),
             ("score_threshold", 3.0, ""),
@@ -137,6 +160,23 @@ def test_arguments_that_ros_cannot_read_are_reported_without_a_traceback(domain:
     assert node.wait() == 2
     assert "cannot start" in node.log
     assert "Traceback" not in node.log
+
+
+def test_a_renamed_node_in_a_namespace_signs_its_diagnostics_with_its_whole_name(
+    client: Client, domain: int, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    parameters = {"bundle": str(tiny_bundle), "cameras": [RAW]}
+    remapped = ("--ros-args", "-r", "__ns:=/car", "-r", "__node:=front")
+    node = NodeProcess(domain, tmp_path / "log", parameters, *remapped)
+    try:
+        node.wait_for_log("active:")
+        names = {"car/front: node", f"car/front: {RAW}"}
+        wait_until(
+            lambda: any({status.name for status in m.status} == names for m in diagnostics), 5.0, "both names"
+        )
+    finally:
+        node.stop()
 
 
 def test_silence_is_explained(client: Client, domain: int, tiny_bundle: Path, tmp_path: Path) -> None:

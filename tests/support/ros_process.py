@@ -50,7 +50,7 @@ def random_domain() -> int:
 
 
 def environment(domain: int) -> dict[str, str]:
-    """Environment of a ROS process in a domain of its own. The range stays SUBNET: see ros/transport.py."""
+    """Environment of a ROS process in a domain of its own."""
     own = {"ROS_DOMAIN_ID": str(domain), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
     return {**os.environ, **own}
 
