@@ -28,6 +28,7 @@ from training.models.spec import ModelSpec
 from training.recipe import Recipe, load_recipe
 
 RECIPE = "recipe.yaml"
+STAGED_RECIPE = "recipe_staged.yaml"  # as it was given; recipe.yaml is then its last stage's
 PROVENANCE = "provenance.json"
 RESULT = "result.json"
 CHECKPOINTS = "checkpoints"
@@ -48,9 +49,11 @@ def git_hash() -> str:
 def start_run(folder: Path, recipe: Recipe) -> None:
     """Create the folder and write recipe, provenance and, if it starts from a pruned run, shapes.
 
-    A resumed run keeps the provenance of its first start and lists each time that it went on.
+    A resumed run keeps the provenance of its first start and lists each time that it went on. It is
+    unfinished from here on.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULT).unlink(missing_ok=True)
     if recipe.model.init is not None and (shapes := read_shapes(recipe.model.init)) is not None:
         write_shapes(folder, shapes)
     (folder / RECIPE).write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
