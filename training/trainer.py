@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 
@@ -22,7 +21,15 @@ from training.models.shapes import read_shapes
 from training.models.table import model_row
 from training.progress import StageBar
 from training.recipe import Recipe
-from training.run_folder import CHECKPOINTS, LAST, RESULT, read_json, start_run, write_result
+from training.run_folder import (
+    CHECKPOINTS,
+    LAST,
+    RESULT,
+    read_checkpoint,
+    read_json,
+    start_run,
+    write_result,
+)
 from training.run_log import keep_rows, new_logger
 from training.teachers.base import Teacher
 from training.teachers.cache.data_module import TaughtDataModule
@@ -148,7 +155,7 @@ def finished_epochs(checkpoint: Path) -> int:
     """Epochs that a checkpoint has behind it; 0 if there is none."""
     if not checkpoint.is_file():
         return 0
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"]) + 1
+    return int(read_checkpoint(checkpoint)["epoch"]) + 1
 
 
 def record_cost(folder: Path, recipe: Recipe, module: DistillationModule) -> None:

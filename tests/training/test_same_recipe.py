@@ -51,10 +51,8 @@ def test_an_unfinished_run_keeps_its_recipe_when_another_one_asks_to_go_on(tmp_p
 
 def test_an_arm_that_was_edited_keeps_no_old_numbers(tmp_path: Path) -> None:
     recipe = tiny_recipe(tmp_path, tmp_path, teacher={"run": "r"}).model_dump(mode="json")
-    first, edited = (
-        Ablation.model_validate({"recipe": recipe, "arms": {"kl": [{"name": "kl", "weight": w}]}, "seeds": [1]})
-        for w in (1.0, 2.0)
-    )
+    arms = ({"kl": [{"name": "kl", "weight": weight}]} for weight in (1.0, 2.0))
+    first, edited = (Ablation.model_validate({"recipe": recipe, "arms": arm, "seeds": [1]}) for arm in arms)
     for run in first.recipes():
         finished(tmp_path / run.name, run)
     ablate(first, tmp_path, print)

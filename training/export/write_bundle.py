@@ -80,7 +80,6 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     """
     check_place(request.out)
     recipe, model = load_model(request.run)
-    read_json(request.run, RESULT)  # a run that did not end is not shipped
     classes = class_set(recipe.data.class_set)
     request.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=request.out.parent, prefix=".export-") as scratch:
