@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -46,13 +47,24 @@ def file_key(files: Iterable[Path], *settings: object) -> str:
     return digest.hexdigest()
 
 
-class Selected:
-    """Every n-th frame of a source, perhaps with masks or boxes hidden."""
+def every_nth(streams: Iterable[str], every: int) -> list[int]:
+    """Indices of every n-th frame of each stream, whose name is given for each frame, in their order."""
+    seen: Counter[str] = Counter()
+    taken = []
+    for index, stream in enumerate(streams):
+        if seen[stream] % every == 0:
+            taken.append(index)
+        seen[stream] += 1
+    return taken
 
-    def __init__(self, source: Source, every: int, use_masks: bool, use_boxes: bool) -> None:
+
+class Selected:
+    """Some of a source's frames, perhaps with masks or boxes hidden."""
+
+    def __init__(self, source: Source, indices: Sequence[int], use_masks: bool, use_boxes: bool) -> None:
         self.source = source
         self.class_set = source.class_set
-        self.indices = range(0, len(source), every)
+        self.indices = indices
         self.use_masks = use_masks
         self.use_boxes = use_boxes
 
