@@ -14,12 +14,12 @@ from training.data.sample import Sample
 from training.data.sources.base import Source
 from training.errors import TrainingError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_ARRAYS = ("image", "mask", "boxes", "labels", "ignored", "ignored_labels")
 
 
 def _bytes_of(sample: Sample) -> int:
-    arrays = (sample.image, sample.mask, sample.boxes, sample.labels)
-    return sum(array.nbytes for array in arrays)
+    return sum(getattr(sample, name).nbytes for name in _ARRAYS)
 
 
 class MemoryCache:
@@ -84,8 +84,8 @@ def _read(path: Path) -> Sample | None:
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             has_mask, has_boxes = file["flags"].tolist()
-            arrays = (file["image"], file["mask"], file["boxes"], file["labels"])
-            return Sample(str(file["name"]), *arrays, bool(has_mask), bool(has_boxes))
+            arrays = {name: file[name] for name in _ARRAYS}
+            return Sample(str(file["name"]), has_mask=bool(has_mask), has_boxes=bool(has_boxes), **arrays)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
@@ -100,10 +100,7 @@ def _write(path: Path, sample: Sample) -> None:
                 np.savez_compressed(
                     file,
                     name=np.array(sample.name),
-                    image=sample.image,
-                    mask=sample.mask,
-                    boxes=sample.boxes,
-                    labels=sample.labels,
+                    **{key: getattr(sample, key) for key in _ARRAYS},
                     flags=np.array([sample.has_mask, sample.has_boxes]),
                 )
             os.replace(name, path)

@@ -33,6 +33,8 @@ class Sample:
         mask: uint8 [H,W], class ids, the class set's void id where undefined; all void if not `has_mask`.
         boxes: float32 [K,4], x1, y1, x2, y2 in pixels; empty if there are none or they are not known.
         labels: int64 [K], class ids of the boxes, things all.
+        ignored: float32 [I,4], regions in which nobody told single objects from one another.
+        ignored_labels: int64 [I], the things that may be there: neither a find nor a miss of one is a fault.
         has_boxes: false: what objects there are is not known, so neither train nor score detection on it.
         trace: where its pixels come from, while somebody's answer follows it through augmentation.
     """
@@ -44,6 +46,8 @@ class Sample:
     labels: NDArray[np.int64] = field(default_factory=no_labels)
     has_mask: bool = True
     has_boxes: bool = False
+    ignored: NDArray[np.float32] = field(default_factory=no_boxes)
+    ignored_labels: NDArray[np.int64] = field(default_factory=no_labels)
     trace: Trace | None = None
 
     @property
@@ -65,6 +69,7 @@ class Batch:
         has_mask, has_boxes: bool [N], as in `Sample`.
         names: N names of the samples.
         answers: a teacher's, where they come from its cache.
+        ignored, ignored_labels: N times float32 [I,4] and int64 [I], as in `Sample`; empty: there are none.
     """
 
     images: Tensor
@@ -75,6 +80,8 @@ class Batch:
     has_boxes: Tensor
     names: list[str] = field(default_factory=list)
     answers: Answers | None = None
+    ignored: list[Tensor] = field(default_factory=list)
+    ignored_labels: list[Tensor] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -97,6 +104,8 @@ class Batch:
             change(self.has_boxes),
             list(self.names),
             None if self.answers is None else self.answers.map(change),
+            [change(boxes) for boxes in self.ignored],
+            [change(labels) for labels in self.ignored_labels],
         )
 
 
@@ -110,4 +119,6 @@ def collate(samples: Sequence[Sample]) -> Batch:
         torch.tensor([sample.has_mask for sample in samples]),
         torch.tensor([sample.has_boxes for sample in samples]),
         [sample.name for sample in samples],
+        ignored=[torch.from_numpy(sample.ignored) for sample in samples],
+        ignored_labels=[torch.from_numpy(sample.ignored_labels) for sample in samples],
     )
