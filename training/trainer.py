@@ -16,6 +16,7 @@ from training.curves import plot_curves
 from training.data.module import SampleDataModule
 from training.distillation.module import DistillationModule, start_model
 from training.errors import TrainingError
+from training.evaluation.teacher import teacher_scores
 from training.hardware import Hardware
 from training.models.shapes import read_shapes
 from training.models.table import model_row
@@ -96,6 +97,9 @@ def train_plain(
     if data.first_epoch >= recipe.optimizer.epochs:  # killed after the last epoch: nothing was left to train
         trainer.validate(module, datamodule=data, verbose=False)
     metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if not k.startswith("loss/")}
+    if isinstance(teacher, Teacher) and module.distillation is not None and not hardware.shards_teacher:
+        module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])  # the averaged weights
+        metrics |= teacher_scores(module.model, teacher, data, trainer.strategy.root_device)
     if trainer.is_global_zero:
         plot_curves(folder)
         write_result(folder, recipe.optimizer.epochs, (time.monotonic() - begin) / 60, metrics)
