@@ -78,14 +78,21 @@ class BoxScores:
 
 @dataclass(frozen=True)
 class _Matches:
-    """One picture and class: scores [D] best first, and per IoU threshold whether each hit: bool [10,D]."""
+    """One picture and class.
+
+    Attributes:
+        scores: float64 [D], best first.
+        hits: bool [10,D], by IoU threshold whether each hit.
+        counts: bool [10,D], false for what missed within an ignored region.
+    """
 
     scores: NDArray[np.float64]
     hits: NDArray[np.bool_]
+    counts: NDArray[np.bool_]
 
 
 class AveragePrecision:
-    """COCO's bounding-box average precision: all areas, 100 detections a picture and class, no crowds."""
+    """COCO's bounding-box average precision: all areas, 100 detections a picture and class."""
 
     def __init__(self, class_ids: Sequence[int]) -> None:
         self.class_ids = tuple(class_ids)
@@ -99,6 +106,8 @@ class AveragePrecision:
         labels: NDArray[np.integer],
         true_boxes: NDArray[np.floating],
         true_labels: NDArray[np.integer],
+        ignored: NDArray[np.floating] | None = None,
+        ignored_labels: NDArray[np.integer] | None = None,
     ) -> None:
         """Add one picture.
 
@@ -108,8 +117,12 @@ class AveragePrecision:
             labels: int [D] class ids.
             true_boxes: float [G,4].
             true_labels: int [G].
+            ignored: float [I,4], regions (COCO's crowds) in which a detection counts for nothing.
+            ignored_labels: int [I], of which class they are so.
         """
         boxes, true_boxes = np.reshape(boxes, (-1, 4)), np.reshape(true_boxes, (-1, 4))
+        regions = np.zeros((0, 4)) if ignored is None else np.reshape(ignored, (-1, 4))
+        region_labels = np.zeros(0, int) if ignored_labels is None else np.asarray(ignored_labels)
         for class_id in self.class_ids:
             mine = np.asarray(labels) == class_id
             found, found_scores = boxes[mine], np.asarray(scores, np.float64)[mine]
@@ -118,7 +131,9 @@ class AveragePrecision:
             self._labelled[class_id] += len(wanted)
             if len(best):
                 hits = match(iou_matrix(found[best], wanted))
-                self._matches[class_id].append(_Matches(found_scores[best], hits))
+                within = share_within(found[best], regions[region_labels == class_id])
+                counts = hits | (within < np.array(IOU_THRESHOLDS)[:, None])
+                self._matches[class_id].append(_Matches(found_scores[best], hits, counts))
 
     def compute(self) -> BoxScores:
         """Average precision of everything given so far."""
@@ -132,6 +147,15 @@ class AveragePrecision:
         table = np.array(list(by_class.values()))
         means = {class_id: float(row.mean()) for class_id, row in by_class.items()}
         return BoxScores(float(table.mean()), float(table[:, 0].mean()), means)
+
+
+def share_within(boxes: NDArray[np.floating], regions: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Largest share of each box float [D,4] that lies within one of the regions float [I,4]: float64 [D]."""
+    low = np.maximum(boxes[:, None, :2], regions[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], regions[None, :, 2:])
+    overlap = np.clip(high - low, 0, None).prod(2)
+    area = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(1)[:, None]
+    return np.asarray((overlap / np.maximum(area, 1e-12)).max(axis=1, initial=0.0), np.float64)
 
 
 def match(ious: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -164,9 +188,10 @@ def _precision_by_threshold(matches: Sequence[_Matches], labelled: int) -> NDArr
         return np.zeros(len(IOU_THRESHOLDS))
     order = np.argsort(-np.concatenate([item.scores for item in matches]), kind="stable")
     hits = np.concatenate([item.hits for item in matches], axis=1)[:, order]
+    counted = np.cumsum(np.concatenate([item.counts for item in matches], axis=1)[:, order], axis=1)
     true = np.cumsum(hits, axis=1, dtype=np.float64)
     recall = true / labelled
-    precision = true / np.arange(1, hits.shape[1] + 1)
+    precision = true / np.maximum(counted, 1)
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     result: NDArray[np.float64] = np.zeros(len(IOU_THRESHOLDS))
     for row in range(len(IOU_THRESHOLDS)):

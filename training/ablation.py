@@ -13,9 +13,9 @@ import fnmatch
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from distill_perception.strict import StrictModel
+from distill_perception.strict import StrictModel, describe_validation_error
 from training.distillation.spec import LossEntries
 from training.errors import TrainingError
 from training.hardware import Hardware
@@ -40,21 +40,29 @@ class Ablation(StrictModel):
             raise ValueError("recipe: it needs a teacher section")
         if LABELS in self.arms:
             raise ValueError(f"arms: '{LABELS}' is the baseline without a teacher, which is always trained")
+        self.recipes()  # a mistake in the last arm is found before the first one is trained
         return self
 
     def recipes(self) -> list[Recipe]:
-        """Every run, all arms of a seed before the next seed; the baseline is first."""
+        """Every run, all arms of a seed before the next seed; the baseline is first.
+
+        Raises:
+            ValueError: an arm does not fit the recipe.
+        """
+        base = self.recipe.model_dump(mode="json")
         runs = []
         for seed in self.seeds:
             for name, losses in {LABELS: [], **self.arms}.items():
-                teacher = self.recipe.teacher if losses else None
                 changes = {
                     "name": f"{name}_s{seed}",
                     "seed": seed,
-                    "teacher": teacher,
-                    "distillation": losses,
+                    "teacher": base["teacher"] if losses else None,
+                    "distillation": [entry.model_dump(mode="json") for entry in losses],
                 }
-                runs.append(self.recipe.model_copy(update=changes))
+                try:
+                    runs.append(Recipe.model_validate(base | changes))
+                except ValidationError as error:
+                    raise ValueError(f"arms.{name}: {describe_validation_error(error)}") from error
         return runs
 
 

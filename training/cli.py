@@ -13,6 +13,7 @@ from rich.console import Console
 
 from distill_perception.errors import PerceptionError
 from training.cli_compression import archive_app, compress_command
+from training.cli_data import boxes_command
 from training.cli_export import adapt_command, fusion_command, mobile_command
 
 app = typer.Typer(
@@ -247,6 +248,7 @@ def export_command(
     typer.echo(f"bundle: {bundle.path}")
 
 
+app.command("boxes")(boxes_command)
 app.command("compress")(compress_command)
 app.command("fusion")(fusion_command)
 app.command("mobile")(mobile_command)

@@ -111,7 +111,8 @@ def load_recipe(path: Path) -> Recipe:
     """Read and check a recipe.
 
     Raises:
-        TrainingError: file missing, not YAML, or a key or value that is not known, named with its place.
+        TrainingError: file missing, not UTF-8, not YAML, or a key or value that is not known, named with its
+            place.
     """
     return read_spec(path, Recipe)
 
@@ -119,9 +120,11 @@ def load_recipe(path: Path) -> Recipe:
 def read_spec(path: Path, kind: type[Spec]) -> Spec:
     """Read and check a YAML file; raises as `load_recipe`."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise TrainingError(f"cannot read recipe {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TrainingError(f"recipe {path} is not UTF-8 text ({error}): save it as UTF-8") from error
     try:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import platform
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from training.models.spec import ModelSpec
 from training.recipe import Recipe, load_recipe
 
 RECIPE = "recipe.yaml"
+STAGED_RECIPE = "recipe_staged.yaml"  # as it was given; recipe.yaml is then its last stage's
 PROVENANCE = "provenance.json"
 RESULT = "result.json"
 CHECKPOINTS = "checkpoints"
@@ -48,9 +50,11 @@ def git_hash() -> str:
 def start_run(folder: Path, recipe: Recipe) -> None:
     """Create the folder and write recipe, provenance and, if it starts from a pruned run, shapes.
 
-    A resumed run keeps the provenance of its first start and lists each time that it went on.
+    A resumed run keeps the provenance of its first start and lists each time that it went on. It is
+    unfinished from here on.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULT).unlink(missing_ok=True)
     if recipe.model.init is not None and (shapes := read_shapes(recipe.model.init)) is not None:
         write_shapes(folder, shapes)
     (folder / RECIPE).write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
@@ -66,7 +70,7 @@ def start_run(folder: Path, recipe: Recipe) -> None:
     }
     path = folder / PROVENANCE
     if path.is_file() and (folder / CHECKPOINTS / LAST).is_file():
-        first = json.loads(path.read_text())
+        first = read_json(folder, PROVENANCE)
         again = {key: provenance[key] for key in ("command", "git_hash", "date")}
         provenance = {**first, "resumed": [*first.get("resumed", []), again]}
     path.write_text(json.dumps(provenance, indent=2) + "\n")
@@ -76,12 +80,18 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     """A JSON file of the run.
 
     Raises:
-        TrainingError: the file is missing, that is, `folder` is no run folder or the run did not end.
+        TrainingError: the file is damaged or missing, that is, `folder` is no run folder or the run did not
+            end.
     """
     path = folder / name
     if not path.is_file():
         raise TrainingError(f"{path} is missing: {folder} is not the folder of a finished run")
-    loaded: dict[str, Any] = json.loads(path.read_text())
+    try:
+        loaded: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise TrainingError(
+            f"{path} is damaged ({error}): delete it, then `train ... --resume` writes it again"
+        ) from error
     return loaded
 
 
@@ -103,11 +113,16 @@ def load_model(folder: Path) -> tuple[Recipe, MultiTaskNet]:
     """The trained network of a run (averaged weights of its last epoch), in eval mode.
 
     Raises:
-        TrainingError: no recipe or weights there, or they do not fit each other.
+        TrainingError: no recipe or weights there, they do not fit each other, or the run is not finished.
     """
     recipe = load_recipe(folder / RECIPE)
     path = weights_file(folder)
     state = _read_weights(path)
+    if not (folder / RESULT).is_file():
+        raise TrainingError(
+            f"{folder} is not the folder of a finished run (no {RESULT}): let it end, or go on with "
+            f"`python -m training train RECIPE --out {folder} --resume`"
+        )
     spec = recipe.model.model_copy(update={"pretrained": False})
     model = build_model(spec, class_set(recipe.data.class_set), read_shapes(folder))
     try:
@@ -132,9 +147,25 @@ def weights_file(folder: Path) -> Path:
     )
 
 
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What Lightning saved; tensors are read when they are looked at.
+
+    Raises:
+        TrainingError: the file is damaged.
+    """
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+        first = str(error).partition("\n")[0]
+        raise TrainingError(
+            f"{path} is damaged ({first}): copy it again, or delete {path.parents[1]} to train anew"
+        ) from error
+    return saved
+
+
 def _read_weights(path: Path) -> dict[str, Tensor]:
     if path.name == LAST:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        state = read_checkpoint(path)["state_dict"]
         return {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
     try:
         return load_file(path)

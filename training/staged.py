@@ -15,12 +15,10 @@ from training.curves import plot_curves
 from training.hardware import Hardware
 from training.models.shapes import SHAPES
 from training.recipe import Recipe
-from training.run_folder import CHECKPOINTS, LAST, RESULT, read_json, start_run
+from training.run_folder import CHECKPOINTS, LAST, RESULT, STAGED_RECIPE, read_json, start_run
 from training.run_log import joined, read_rows, write_rows
 from training.stages import STAGES, stage_folder
 from training.trainer import refuse_to_overwrite, train_plain
-
-STAGED_RECIPE = "recipe_staged.yaml"
 
 
 def train_stages(recipe: Recipe, folder: Path, resume: bool, hardware: Hardware) -> dict[str, float]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 
@@ -17,12 +16,21 @@ from training.curves import plot_curves
 from training.data.module import SampleDataModule
 from training.distillation.module import DistillationModule, start_model
 from training.errors import TrainingError
+from training.evaluation.teacher import teacher_scores
 from training.hardware import Hardware
 from training.models.shapes import read_shapes
 from training.models.table import model_row
 from training.progress import StageBar
 from training.recipe import Recipe
-from training.run_folder import CHECKPOINTS, LAST, RESULT, read_json, start_run, write_result
+from training.run_folder import (
+    CHECKPOINTS,
+    LAST,
+    RESULT,
+    read_checkpoint,
+    read_json,
+    start_run,
+    write_result,
+)
 from training.run_log import keep_rows, new_logger
 from training.teachers.base import Teacher
 from training.teachers.cache.data_module import TaughtDataModule
@@ -89,6 +97,9 @@ def train_plain(
     if data.first_epoch >= recipe.optimizer.epochs:  # killed after the last epoch: nothing was left to train
         trainer.validate(module, datamodule=data, verbose=False)
     metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if not k.startswith("loss/")}
+    if isinstance(teacher, Teacher) and module.distillation is not None and not hardware.shards_teacher:
+        module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])  # the averaged weights
+        metrics |= teacher_scores(module.model, teacher, data, trainer.strategy.root_device)
     if trainer.is_global_zero:
         plot_curves(folder)
         write_result(folder, recipe.optimizer.epochs, (time.monotonic() - begin) / 60, metrics)
@@ -148,7 +159,7 @@ def finished_epochs(checkpoint: Path) -> int:
     """Epochs that a checkpoint has behind it; 0 if there is none."""
     if not checkpoint.is_file():
         return 0
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"]) + 1
+    return int(read_checkpoint(checkpoint)["epoch"]) + 1
 
 
 def record_cost(folder: Path, recipe: Recipe, module: DistillationModule) -> None:

@@ -71,7 +71,7 @@ def compare_command(
     """Compare finished runs: one table with mean and spread over seeds.
 
     Runs whose recipes differ only in the seed (and in a seed at the end of their name: kl_s1, kl_s2) are
-    one row. Unfinished runs are left out and listed.
+    one row. Unfinished runs, and what is no run, are left out and listed.
 
     A table of all runs:  distill-perception compare runs
 

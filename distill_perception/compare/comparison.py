@@ -58,7 +58,7 @@ def compare(
         metrics: names or patterns (`iou/camvid/*`); all but the scores by class if empty.
 
     Raises:
-        CompareError: a path is no run, nothing is finished, or baseline or metrics are unknown.
+        CompareError: no path holds a run, nothing is finished, or baseline or metrics are unknown.
     """
     found, skipped = discover(runs)
     if baseline is not None and is_run(Path(baseline)):

@@ -28,15 +28,19 @@ def discover(paths: Iterable[Path]) -> tuple[list[Run], list[Skipped]]:
     """Read every run among `paths`; a folder of runs stands for all of them.
 
     Returns:
-        The runs, and those left out because they are unfinished or damaged.
+        The runs, and what is left out: unfinished or damaged ones, and what lies beside runs but is none, as
+        a shell's `runs/*` names it too.
 
     Raises:
-        CompareError: a path does not exist, or holds no run.
+        CompareError: a path does not exist, or none holds a run.
     """
+    found = {path: _folders(path) for path in paths}
+    if not any(found.values()):
+        raise CompareError(f"{', '.join(map(str, found))}: no run there; {_EXPECTED}")
     runs: list[Run] = []
-    skipped: list[Skipped] = []
+    skipped = [Skipped(path, "is no run") for path, folders in found.items() if not folders]
     seen: set[Path] = set()
-    for folder in (folder for path in paths for folder in _folders(path)):
+    for folder in (folder for folders in found.values() for folder in folders):
         if folder.resolve() in seen:
             continue
         seen.add(folder.resolve())
@@ -57,16 +61,15 @@ def _read(folder: Path) -> Run:
 
 
 def _folders(path: Path) -> list[Path]:
+    """The runs that a path stands for."""
     if not path.exists():
         raise CompareError(f"{path}: no such folder")
     folder = path if path.is_dir() else path.parent
     if is_run(folder):
         return [folder]
-    if path.is_dir():
-        inside = sorted((item for item in path.iterdir() if item.is_dir() and is_run(item)), key=_natural)
-        if inside:
-            return inside
-    raise CompareError(f"{path}: is no run; {_EXPECTED}")
+    if not path.is_dir():
+        return []
+    return sorted((item for item in path.iterdir() if item.is_dir() and is_run(item)), key=_natural)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

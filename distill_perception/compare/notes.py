@@ -23,7 +23,10 @@ def notes(comparison: Comparison) -> list[str]:
             f"({', '.join(sorted(teachers))})"
         )
     lines += [line for group in comparison.groups for line in _repeated_seeds(group)]
-    lines += [f"skipped {item.path}: {item.reason}" for item in comparison.skipped]
+    reasons = dict.fromkeys(item.reason for item in comparison.skipped)
+    for reason in reasons:
+        paths = ", ".join(str(item.path) for item in comparison.skipped if item.reason == reason)
+        lines.append(f"skipped {paths}: {reason}")
     return lines
 
 

@@ -56,12 +56,26 @@ def test_unfinished_and_damaged_runs_are_listed_not_fatal(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("path", "message"), [("nowhere", "no such folder"), ("empty", "is no run; expected")]
+    ("path", "message"), [("nowhere", "no such folder"), ("empty", "no run there; expected")]
 )
 def test_what_is_no_run_is_refused(path: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(CompareError, match=message):
         discover([tmp_path / path])
+
+
+def test_what_lies_beside_the_runs_of_a_shells_pattern_is_left_out_and_listed(tmp_path: Path) -> None:
+    write_run(tmp_path / "kl_s1", 1, MIOU)
+    (tmp_path / "teacher_cache" / "0a").mkdir(parents=True)
+    (tmp_path / "fill.log").touch()
+    runs, skipped = discover(sorted(tmp_path.iterdir()))
+    assert [run.name for run in runs] == ["kl"]
+    assert {item.path.name: item.reason for item in skipped} == {
+        "fill.log": "is no run",
+        "teacher_cache": "is no run",
+    }
+    with pytest.raises(CompareError, match=r"fill\.log, .*teacher_cache: no run there; expected"):
+        discover([tmp_path / "fill.log", tmp_path / "teacher_cache"])
 
 
 def test_a_bundle_brings_its_manifests_metrics(tmp_path: Path) -> None:

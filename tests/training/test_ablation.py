@@ -39,6 +39,16 @@ def test_the_shipped_ablation_tries_every_loss() -> None:
         ({"arms": {"labels": []}}, "'labels' is the baseline"),
         ({"seed": 1}, "seed.*did you mean 'seeds'"),
         ({"teacher": None}, "needs a teacher"),
+        (
+            {
+                "teacher": {"run": "r", "cache": "caches"},
+                "arms": {
+                    "kl": [{"name": "kl"}],
+                    "maps": [{"name": "hint", "student": "decoder", "teacher": "model.decoder"}],
+                },
+            },
+            r"arms\.maps: teacher\.cache holds .* distillation\.0 .hint. compare its feature maps",
+        ),
     ],
 )
 def test_mistakes_are_explained(tmp_path: Path, changes: dict[str, object], message: str) -> None:

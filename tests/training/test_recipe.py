@@ -92,6 +92,9 @@ def test_missing_and_malformed_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("a: [")
     with pytest.raises(TrainingError, match="is not YAML"):
         load_recipe(tmp_path / "bad.yaml")
+    (tmp_path / "latin.yaml").write_bytes("name: Straße".encode("latin-1"))
+    with pytest.raises(TrainingError, match=r"latin\.yaml is not UTF-8 text"):
+        load_recipe(tmp_path / "latin.yaml")
 
 
 def test_recipes_of_earlier_runs_still_say_the_same(tmp_path: Path) -> None:

@@ -117,6 +117,18 @@ def test_distilled_run_logs_the_kl_term(student: Path) -> None:
     assert all(value >= 0 for _, value in curves["loss/distill_kl"])
 
 
+def test_a_distilled_run_tells_how_far_it_agrees_with_its_teacher(student: Path, teacher: Path) -> None:
+    """Against the two networks' classes, pixel by pixel, as they are read back."""
+    metrics = json.loads((student / "result.json").read_text())["metrics"]
+    source = open_source(load_model(student)[0].data.val[0])
+    frames = torch.from_numpy(np.stack([source[index].image for index in range(len(source))]))
+    with torch.inference_mode():
+        one, other = (DeployedNet(load_model(run)[1])(frames)[0] for run in (student, teacher))
+    assert metrics["agreement/blocks"] == pytest.approx((one == other).float().mean().item(), abs=1e-3)
+    assert metrics["teacher_kl/blocks"] >= 0
+    assert "agreement/blocks" not in json.loads((teacher / "result.json").read_text())["metrics"]
+
+
 def test_run_may_start_from_the_weights_of_another(
     folders: tuple[Path, Path], teacher: Path, tmp_path: Path
 ) -> None:

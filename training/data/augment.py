@@ -63,7 +63,7 @@ class Augmenter:
         state = random.Random(int(rng.integers(2**63)))
         # One shared state: seeding each transform alike would tie their random choices together.
         self._changes.set_random_state(rng, state)
-        boxes, more = sample.boxes, {}
+        boxes, more = np.vstack([sample.boxes, sample.ignored]), {}
         if sample.trace is not None:
             boxes = np.vstack([boxes, sample.trace.boxes])
             more = {CAME_FROM: sample.trace.came_from}
@@ -72,10 +72,12 @@ class Augmenter:
         out = self._changes(image=sample.image, mask=mask, bboxes=np.hstack([boxes, rows]), **more)
         found = np.asarray(out["bboxes"], np.float32).reshape(-1, 5)
         boxes, kept = np.ascontiguousarray(found[:, :4]), found[:, 4].astype(int)
-        own = kept < len(sample.labels)
+        first, ends = len(sample.labels), len(sample.labels) + len(sample.ignored)
+        own, ignored = kept < first, (first <= kept) & (kept < ends)
         if sample.trace is not None:
-            others = sample.trace.rows[kept[~own] - len(sample.labels)]
-            sample = dataclasses.replace(sample, trace=Trace(out[CAME_FROM], boxes[~own], others))
+            others = kept >= ends
+            rows_left = sample.trace.rows[kept[others] - ends]
+            sample = dataclasses.replace(sample, trace=Trace(out[CAME_FROM], boxes[others], rows_left))
         mask, inside = out["mask"], None
         if not sample.has_mask:
             mask, inside = np.full_like(mask, self.void_id), mask != self.void_id
@@ -86,6 +88,8 @@ class Augmenter:
             inside=inside,
             boxes=boxes[own],
             labels=sample.labels[kept[own]],
+            ignored=boxes[ignored],
+            ignored_labels=sample.ignored_labels[kept[ignored] - first],
         )
         return sample if self._holes is None else self._cut_out(sample, rng, state)
 

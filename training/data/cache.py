@@ -15,10 +15,11 @@ from training.data.sources.base import Source
 from training.errors import TrainingError
 
 FORMAT_VERSION = 2
+_ARRAYS = ("image", "mask", "boxes", "labels", "ignored", "ignored_labels")
 
 
 def _bytes_of(sample: Sample) -> int:
-    arrays = (sample.image, sample.mask, sample.boxes, sample.labels, sample.inside)
+    arrays = [getattr(sample, name) for name in (*_ARRAYS, "inside")]
     return sum(array.nbytes for array in arrays if array is not None)
 
 
@@ -84,9 +85,9 @@ def _read(path: Path) -> Sample | None:
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             has_mask, has_boxes = file["flags"].tolist()
-            arrays = (file["image"], file["mask"], file["boxes"], file["labels"])
-            inside = file["inside"] if "inside" in file.files else None
-            return Sample(str(file["name"]), *arrays, bool(has_mask), bool(has_boxes), inside)
+            arrays = {name: file[name] for name in _ARRAYS}
+            arrays["inside"] = file["inside"] if "inside" in file.files else None
+            return Sample(str(file["name"]), has_mask=bool(has_mask), has_boxes=bool(has_boxes), **arrays)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
@@ -102,10 +103,7 @@ def _write(path: Path, sample: Sample) -> None:
                 np.savez_compressed(
                     file,
                     name=np.array(sample.name),
-                    image=sample.image,
-                    mask=sample.mask,
-                    boxes=sample.boxes,
-                    labels=sample.labels,
+                    **{key: getattr(sample, key) for key in _ARRAYS},
                     flags=np.array([sample.has_mask, sample.has_boxes]),
                     **inside,
                 )

@@ -28,7 +28,6 @@ CLASS_SETS: dict[str, ClassSet] = {
     )
 }
 CAMVID: tuple[ClassInfo, ...] = camvid.CAMVID.classes
-CAMVID_NAMES: tuple[str, ...] = camvid.CAMVID.names
 
 DROPPED = -1
 Overrides = Mapping[str, str | None]

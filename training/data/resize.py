@@ -32,7 +32,12 @@ def resize_sample(sample: Sample, size: tuple[int, int], rule: ResizeRule, void_
     scale = np.array([box.width / sample.size[1], box.height / sample.size[0]] * 2, np.float32)
     origin = np.array([box.left, box.top] * 2, np.float32)
     return dataclasses.replace(
-        sample, image=box.apply(sample.image), mask=mask, inside=inside, boxes=sample.boxes * scale + origin
+        sample,
+        image=box.apply(sample.image),
+        mask=mask,
+        inside=inside,
+        boxes=sample.boxes * scale + origin,
+        ignored=sample.ignored * scale + origin,
     )
 
 

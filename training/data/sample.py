@@ -33,6 +33,8 @@ class Sample:
         mask: uint8 [H,W], class ids, the class set's void id where undefined; all void if not `has_mask`.
         boxes: float32 [K,4], x1, y1, x2, y2 in pixels; empty if there are none or they are not known.
         labels: int64 [K], class ids of the boxes, things all.
+        ignored: float32 [I,4], regions in which nobody told single objects from one another.
+        ignored_labels: int64 [I], the things that may be there: neither a find nor a miss of one is a fault.
         has_boxes: false: what objects there are is not known, so neither train nor score detection on it.
         inside: bool [H,W], of a frame without a mask: its own pixels, not border, padding or cut out; all if
             None. In a mask the others are void.
@@ -46,6 +48,8 @@ class Sample:
     labels: NDArray[np.int64] = field(default_factory=no_labels)
     has_mask: bool = True
     has_boxes: bool = False
+    ignored: NDArray[np.float32] = field(default_factory=no_boxes)
+    ignored_labels: NDArray[np.int64] = field(default_factory=no_labels)
     inside: NDArray[np.bool_] | None = None
     trace: Trace | None = None
 
@@ -69,6 +73,7 @@ class Batch:
         names: N names of the samples.
         inside: bool [N,H,W], as in `Sample`, False in frames that have a mask; None if all have one.
         answers: a teacher's, where they come from its cache.
+        ignored, ignored_labels: N times float32 [I,4] and int64 [I], as in `Sample`; empty: there are none.
     """
 
     images: Tensor
@@ -80,6 +85,8 @@ class Batch:
     names: list[str] = field(default_factory=list)
     inside: Tensor | None = None
     answers: Answers | None = None
+    ignored: list[Tensor] = field(default_factory=list)
+    ignored_labels: list[Tensor] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -103,6 +110,8 @@ class Batch:
             list(self.names),
             None if self.inside is None else change(self.inside),
             None if self.answers is None else self.answers.map(change),
+            [change(boxes) for boxes in self.ignored],
+            [change(labels) for labels in self.ignored_labels],
         )
 
 
@@ -116,7 +125,9 @@ def collate(samples: Sequence[Sample]) -> Batch:
         torch.tensor([sample.has_mask for sample in samples]),
         torch.tensor([sample.has_boxes for sample in samples]),
         [sample.name for sample in samples],
-        None if all(sample.has_mask for sample in samples) else _inside(samples),
+        inside=None if all(sample.has_mask for sample in samples) else _inside(samples),
+        ignored=[torch.from_numpy(sample.ignored) for sample in samples],
+        ignored_labels=[torch.from_numpy(sample.ignored_labels) for sample in samples],
     )
 
 

@@ -17,7 +17,7 @@ class SourceSpec(StrictModel):
     name: str = Field(description="short name, used in metrics: miou/<name>")
     path: Path
     repeat: int = Field(1, ge=1, description="how many times an epoch sees this source")
-    every: int = Field(1, ge=1, description="take every n-th frame only")
+    every: int = Field(1, ge=1, description="take every n-th frame only; of a bag, of each camera")
     use_masks: bool = Field(True, description="false hides the masks, as if the frames had none")
     use_boxes: bool = Field(True, description="false hides the boxes")
     classes: dict[str, str | None] = Field(

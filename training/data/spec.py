@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from distill_perception.strict import StrictModel
 from training.data.source_spec import AnySource
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Pixels = Annotated[int, Field(ge=1)]
+Pair = TypeVar("Pair", tuple[int, int], tuple[float, float])
+
+
+def _smallest_first(pair: Pair) -> Pair:
+    if pair[0] > pair[1]:
+        raise ValueError(f"{list(pair)}: the smaller number comes first, [{pair[1]}, {pair[0]}]")
+    return pair
+
+
+Counts = Annotated[tuple[Pixels, Pixels], AfterValidator(_smallest_first)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Shares = Annotated[tuple[Share, Share], AfterValidator(_smallest_first)]
+Factor = Annotated[float, Field(gt=0)]
+Factors = Annotated[tuple[Factor, Factor], AfterValidator(_smallest_first)]
 
 
 class CutoutSpec(StrictModel):
     """Grey rectangles, void in the mask (DeVries, Taylor: Cutout, 2017)."""
 
     probability: Probability = 0.5
-    holes: tuple[Pixels, Pixels] = Field((1, 4), description="fewest, most")
-    size: tuple[float, float] = Field((0.05, 0.15), description="smallest, largest side over the crop's side")
+    holes: Counts = Field((1, 4), description="fewest, most")
+    size: Shares = Field((0.05, 0.15), description="smallest, largest side over the crop's side")
 
 
 class CopyPasteSpec(StrictModel):
@@ -36,7 +50,7 @@ class AugmentSpec(StrictModel):
     """Random changes to training frames. The defaults are scale, crop, flip, colour, blur and noise."""
 
     crop: tuple[Pixels, Pixels] = Field((320, 416), description="training crop: height, width in pixels")
-    scale: tuple[float, float] = Field((0.5, 2.0), description="random resize before the crop")
+    scale: Factors = Field((0.5, 2.0), description="random resize before the crop")
     flip: Probability = 0.5
     color: Probability = Field(0.8, description="probability of a change of brightness, contrast, colour")
     color_strength: float = Field(0.4, ge=0, le=1, description="of brightness, contrast and saturation")

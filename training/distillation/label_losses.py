@@ -45,7 +45,9 @@ def label_losses(
     if out.detection is not None:
         maps = out.detection
         shape = (maps.heatmap.shape[-2], maps.heatmap.shape[-1])
-        targets = detection_targets(batch.boxes, batch.labels, batch.has_boxes, things, shape, maps.stride)
+        labelled = batch.boxes, batch.labels, batch.has_boxes
+        ignored = batch.ignored, batch.ignored_labels
+        targets = detection_targets(*labelled, things, shape, maps.stride, *ignored)
         found = detection_losses(maps, targets)
         found["heatmap"] = found["heatmap"] * process_weight((targets.heatmap[targets.known] == 1).sum(), 1)
         found["box"] = found["box"] * process_weight(targets.weight[targets.known].sum(), 1e-4)

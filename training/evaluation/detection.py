@@ -10,6 +10,7 @@ import torch
 from faster_coco_eval import COCO, COCOeval_faster
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 from torchmetrics import Metric
 
 from training.errors import TrainingError
@@ -17,11 +18,13 @@ from training.errors import TrainingError
 IOU_THRESHOLDS = 10
 MAX_DETECTIONS = 100  # a picture and class, best first, as COCO counts
 Detected = tuple[Any, Any, Any]
+Regions = tuple[Any, Any]
+NO_REGIONS: Regions = (torch.zeros(0, 4), torch.zeros(0))
 Rows = NDArray[np.float64]
 
 
 class BoxPrecision(Metric):
-    """Collects boxes and computes average precision over all areas, without crowd regions."""
+    """Collects boxes and computes average precision over all areas; ignored regions are COCO's crowds."""
 
     full_state_update = False
     found: list[Tensor]
@@ -36,12 +39,20 @@ class BoxPrecision(Metric):
         for name in ("found", "true", "found_counts", "true_counts"):
             self.add_state(name, [], dist_reduce_fx="cat")
 
-    def update(self, detected: Sequence[Detected], boxes: Sequence[Any], labels: Sequence[Any]) -> None:
+    def update(
+        self,
+        detected: Sequence[Detected],
+        boxes: Sequence[Any],
+        labels: Sequence[Any],
+        ignored: Sequence[Regions] | None = None,
+    ) -> None:
         """Add images.
 
         Args:
             detected: an image's (boxes float [K,4] x1,y1,x2,y2 in pixels, scores float [K], labels int [K]).
             boxes: an image's labelled boxes, float [G,4]. labels: their class ids, int [G].
+            ignored: an image's (boxes float [I,4], class ids [I]): a detection in one counts for nothing;
+                there are none if it is empty or None.
 
         Raises:
             TrainingError: lengths differ, a class id is unknown, or a value is not finite.
@@ -52,16 +63,22 @@ class BoxPrecision(Metric):
                 f"{len(labels)} with their labels; each image needs all three, empty ones too"
             )
         found = [self._rows("detections", corners, ids, scores) for corners, scores, ids in detected]
+        regions = ignored or [NO_REGIONS] * len(boxes)
         true = [
-            self._rows("labelled boxes", corners, ids) for corners, ids in zip(boxes, labels, strict=True)
+            torch.cat([self._labelled(corners, ids, False), self._labelled(*crowds, True)])
+            for corners, ids, crowds in zip(boxes, labels, regions, strict=True)
         ]
         # An empty table comes first: a process without images must have tables of the right shape to gather.
         self.found.append(torch.cat([self._empty(6), *found]))
-        self.true.append(torch.cat([self._empty(5), *true]))
+        self.true.append(torch.cat([self._empty(6), *true]))
         self.found_counts.append(
             torch.tensor([len(rows) for rows in found], dtype=torch.int64).to(self.device)
         )
         self.true_counts.append(torch.tensor([len(rows) for rows in true], dtype=torch.int64).to(self.device))
+
+    def _labelled(self, corners: Any, ids: Any, crowd: bool) -> Tensor:
+        """An image's table x1,y1,x2,y2,class id,crowd."""
+        return F.pad(self._rows("labelled boxes", corners, ids), (0, 1), value=float(crowd))
 
     def _rows(self, what: str, corners: Any, ids: Any, scores: Any = None) -> Tensor:
         """One image's table x1,y1,x2,y2,class id(,score), checked."""
@@ -88,8 +105,9 @@ class BoxPrecision(Metric):
 
         Its mean over everything that is not nan is COCO's mAP, that of the first column mAP50.
         """
-        found, true = _table(self.found, 6), _table(self.true, 5)
-        labelled = torch.tensor([bool((true[:, 4] == index).any()) for index in self.class_ids])
+        found, true = _table(self.found, 6), _table(self.true, 6)
+        single = true[true[:, 5] == 0, 4]
+        labelled = torch.tensor([bool((single == index).any()) for index in self.class_ids])
         precision = torch.zeros(len(self.class_ids), IOU_THRESHOLDS, dtype=torch.float64)
         if len(found) and labelled.any():
             truth = COCO(
@@ -115,7 +133,7 @@ def _evaluate(truth: COCO, results: Rows) -> Rows:
 
 
 def _annotations(true: Rows, images: NDArray[np.int64]) -> list[dict[str, Any]]:
-    """COCO's annotation records of rows x1,y1,x2,y2,class id."""
+    """COCO's annotation records of rows x1,y1,x2,y2,class id,crowd."""
     return [
         {
             "id": number,
@@ -123,9 +141,9 @@ def _annotations(true: Rows, images: NDArray[np.int64]) -> list[dict[str, Any]]:
             "category_id": int(label),
             "bbox": [x1, y1, x2 - x1, y2 - y1],
             "area": (x2 - x1) * (y2 - y1),
-            "iscrowd": 0,
+            "iscrowd": int(crowd),
         }
-        for number, (image, (x1, y1, x2, y2, label)) in enumerate(
+        for number, (image, (x1, y1, x2, y2, label, crowd)) in enumerate(
             zip(images.tolist(), true.tolist(), strict=True), start=1
         )
     ]

@@ -17,7 +17,7 @@ from training.evaluation.agreement import TeacherAgreement
 from training.evaluation.boundary import BoundaryF
 from training.evaluation.calibration import CalibrationError
 from training.evaluation.confusion import iou_from_confusion
-from training.evaluation.detection import BoxPrecision, Detected
+from training.evaluation.detection import NO_REGIONS, BoxPrecision, Detected, Regions
 from training.evaluation.inputs import Kind, checked_target, log_probabilities
 
 TASKS = ("segmentation", "detection")
@@ -127,6 +127,7 @@ class Evaluator:
         boxes: Sequence[Any],
         labels: Sequence[Any],
         has_boxes: Any = None,
+        ignored: Sequence[Regions] | None = None,
     ) -> None:
         """Add the detections of a batch; torch or numpy.
 
@@ -134,6 +135,8 @@ class Evaluator:
             detected: an image's (boxes float [K,4] x1,y1,x2,y2 in pixels, scores float [K], class ids [K]).
             boxes: an image's labelled boxes, float [G,4]. labels: their class ids, int [G].
             has_boxes: bool [N]; images whose boxes are unknown are left out. All are known if None.
+            ignored: an image's (boxes float [I,4], class ids [I]) of regions where a find is no fault; there
+                are none if it is empty or None.
 
         Raises:
             TrainingError: made without the task "detection"; lengths, class ids or values cannot be scored.
@@ -147,7 +150,8 @@ class Evaluator:
                 f"{len(known)} flags; give one of each an image"
             )
         keep = [index for index, flag in enumerate(known) if flag]
-        parts = ([values[index] for index in keep] for values in (detected, boxes, labels))
+        regions = ignored or [NO_REGIONS] * len(boxes)
+        parts = ([values[index] for index in keep] for values in (detected, boxes, labels, regions))
         self.metrics["boxes"].update(*parts)
 
     def compute(self, source: str | None = None) -> dict[str, float]:
@@ -186,11 +190,6 @@ class Evaluator:
         """Forget everything given so far."""
         for metric in self.metrics.values():
             metric.reset()
-
-    def merge(self, other: Evaluator) -> None:
-        """Add what another evaluator of the same making was given, for example one of another process."""
-        for name, metric in self.metrics.items():
-            metric.merge_state(other.metrics[name])
 
     def _by_class(self, head: str, values: Tensor) -> dict[str, float]:
         return {

@@ -18,4 +18,6 @@ def score_batch(evaluator: Evaluator, model: MultiTaskNet, batch: Batch, max_det
     if out.detection is not None:
         height, width = batch.images.shape[-2:]
         found = decode_detections(out.detection, model.things, height, width, max_detections)
-        evaluator.update_boxes(list(zip(*found, strict=True)), batch.boxes, batch.labels, batch.has_boxes)
+        ignored = list(zip(batch.ignored, batch.ignored_labels, strict=True))
+        detected = list(zip(*found, strict=True))
+        evaluator.update_boxes(detected, batch.boxes, batch.labels, batch.has_boxes, ignored)

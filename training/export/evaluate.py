@@ -59,6 +59,8 @@ def evaluate_bundle(
                 np.array([item.label for item in found], int),
                 sample.boxes,
                 sample.labels,
+                sample.ignored,
+                sample.ignored_labels,
             )
     perceptor.close()
     values = _mask_scores(confusion, manifest.class_names) if "segmentation" in manifest.tasks else {}

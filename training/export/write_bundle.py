@@ -81,7 +81,6 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     check_place(request.out)
     trained, model = load_model(request.run)
     recipe = trained if request.data is None else trained.model_copy(update={"data": request.data})
-    read_json(request.run, RESULT)  # a run that did not end is not shipped
     classes = class_set(recipe.data.class_set)
     request.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=request.out.parent, prefix=".export-") as scratch:

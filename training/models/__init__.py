@@ -1,1 +1,1 @@
-"""Networks: encoders, decoders and the segmenter built from a recipe's `model` section."""
+"""Networks: encoders, decoders, heads and what is built of them from a recipe's `model` section."""

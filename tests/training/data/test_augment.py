@@ -133,6 +133,19 @@ def test_labels_stay_with_their_boxes() -> None:
             np.testing.assert_allclose(box, np.clip(whole, 0, 64), atol=1e-3)
 
 
+def test_ignored_regions_follow_the_frame_as_boxes_do() -> None:
+    plain = street()
+    both = dataclasses.replace(plain, ignored=plain.boxes, ignored_labels=np.array([8, 9, 10]))
+    seen = 0
+    for number in range(20):
+        out = augment(AugmentSpec(crop=(64, 64)), number, both)
+        np.testing.assert_array_equal(out.ignored, out.boxes)
+        np.testing.assert_array_equal(out.boxes, augment(AugmentSpec(crop=(64, 64)), number).boxes)
+        assert set(out.ignored_labels.tolist()) <= {8, 9, 10}
+        seen += len(out.ignored)
+    assert seen
+
+
 def test_frames_without_boxes_or_masks_pass() -> None:
     sample = street()
     void = np.full_like(sample.mask, VOID)

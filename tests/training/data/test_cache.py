@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.data.sources.files import blocks, picture, write_ids, write_rgb
+from tests.training.data.sources.files import blocks, picture, write_ids, write_json, write_rgb
 from training.data.cache import DiskCache, MemoryCache
 from training.data.class_sets import class_set
 from training.data.resize import Resized
@@ -57,8 +57,8 @@ def change(source: Counted, index: int, seed: int) -> None:
 def assert_same(first: Sample, second: Sample) -> None:
     assert (first.name, first.has_mask, first.has_boxes) == (second.name, second.has_mask, second.has_boxes)
     assert (first.inside is None) == (second.inside is None)
-    names = ["image", "mask", "boxes", "labels", *(["inside"] if first.inside is not None else [])]
-    for name in names:
+    names = ["image", "mask", "boxes", "labels", "ignored", "ignored_labels"]
+    for name in [*names, *(["inside"] if first.inside is not None else [])]:
         one, two = getattr(first, name), getattr(second, name)
         np.testing.assert_array_equal(one, two)
         assert one.dtype == two.dtype
@@ -126,3 +126,14 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(source: Counted, tmp_pat
     (tmp_path / "cache").write_text("a file, not a folder")
     with pytest.raises(TrainingError, match=r"cannot write the cache file .*data\.cache\.folder"):
         DiskCache(source, tmp_path / "cache")[0]
+
+
+def test_ignored_regions_are_kept_on_disk(source: Counted, tmp_path: Path) -> None:
+    crowd = {"image_id": 1, "category_id": 9, "bbox": [1, 2, 3, 4], "iscrowd": 1}
+    content = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [crowd], "categories": [{"id": 9}]}
+    write_json(tmp_path / "drive" / "boxes.json", content)
+    folder = open_source(FolderSpec(name="f", path=tmp_path / "drive"))
+    cache = DiskCache(folder, tmp_path / "cache")
+    written, read = cache[0], cache[0]
+    np.testing.assert_array_equal(read.ignored, [[1, 2, 4, 6]])
+    assert_same(written, read)

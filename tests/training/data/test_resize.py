@@ -26,7 +26,9 @@ def assert_square_at(resized: Sample, x1: int, y1: int, x2: int, y2: int) -> Non
 
 
 def test_stretching_scales_frame_mask_and_boxes_alike() -> None:
-    resized = resize_sample(sample(), (120, 60), "stretch", 11)
+    region = {"ignored": sample().boxes, "ignored_labels": sample().labels}
+    resized = resize_sample(dataclasses.replace(sample(), **region), (120, 60), "stretch", 11)
+    np.testing.assert_array_equal(resized.ignored, resized.boxes)
     np.testing.assert_array_equal(resized.boxes, [[20, 20, 30, 60]])
     np.testing.assert_array_equal(resized.mask[20:60, 20:30], 8)
     assert (resized.mask == 8).sum() == 40 * 10

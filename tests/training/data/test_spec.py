@@ -48,6 +48,10 @@ def test_crop_and_scale_of_earlier_recipes_are_understood() -> None:
         ),
         ({"augment": {"cutot": {}}}, "augment: unknown key 'cutot' (did you mean 'cutout'?)"),
         ({"augment": {"flip": 2}}, "augment.flip"),
+        ({"augment": {"scale": [1.5, 0.5]}}, "augment.scale: [1.5, 0.5]: the smaller number comes first"),
+        ({"augment": {"scale": [0, 0.5]}}, "augment.scale.0"),
+        ({"augment": {"cutout": {"holes": [4, 1]}}}, "augment.cutout.holes: [4, 1]: the smaller number"),
+        ({"augment": {"cutout": {"size": [20, 40]}}}, "augment.cutout.size.0"),
         ({"train": []}, "train"),
     ],
 )

@@ -53,6 +53,17 @@ def test_nothing_labelled_gives_nan() -> None:
     assert np.isnan(precision_of((box(0, 0, 9, 9), np.array([0.5]), np.array([8]), NO_BOXES, NONE))).all()
 
 
+def test_what_is_found_in_an_ignored_region_is_no_false_alarm_of_its_class() -> None:
+    found = np.vstack([box(50, 50, 59, 59), box(0, 0, 9, 9)])
+    image = [(found, np.array([0.9, 0.8]), np.array([8, 8]))], [box(0, 0, 9, 9)], [np.array([8])]
+    for region_class, expected in ((8, 1.0), (9, 0.5)):
+        metric = BoxPrecision((8, 9))
+        metric.update(*image, [(box(40, 40, 80, 80), np.array([region_class]))])
+        precision = metric.compute().numpy()
+        np.testing.assert_allclose(precision[0], expected)
+        assert np.isnan(precision[1]).all()  # a region is no labelled box
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_random_images_score_as_the_runtime_scores_them(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -67,8 +78,11 @@ def test_random_images_score_as_the_runtime_scores_them(seed: int) -> None:
         found[:, 2:] = np.maximum(found[:, 2:], found[:, :2] + 1)
         labels = np.where(rng.random(2 * count) < 0.9, np.repeat(true_labels, 2), 7)
         scores = rng.permutation(2 * count) / 20
-        metric.update([(found, scores, labels)], [torch.from_numpy(true)], [torch.from_numpy(true_labels)])
-        reference.update(found, scores, labels, true, true_labels)
+        true_tensors = [torch.from_numpy(true)], [torch.from_numpy(true_labels)]
+        corners = rng.integers(0, 200, (2, 2))
+        regions = np.hstack([corners, corners + 60]), rng.choice(class_ids, 2)
+        metric.update([(found, scores, labels)], *true_tensors, [regions])
+        reference.update(found, scores, labels, true, true_labels, *regions)
     expected = reference.compute()
     table = metric.compute()
     assert table.nanmean().item() == pytest.approx(expected.map, abs=1e-9)
@@ -96,5 +110,5 @@ def test_a_process_without_images_still_has_tables_to_gather() -> None:
     metric = BoxPrecision([8, 9])
     metric.update([], [], [])
     tables = [torch.cat(part).shape for part in (metric.found, metric.true, metric.found_counts)]
-    assert tables == [(0, 6), (0, 5), (0,)]
+    assert tables == [(0, 6), (0, 6), (0,)]
     assert metric.compute().isnan().all()

@@ -1,6 +1,6 @@
-"""COCO: 80 classes of objects, and the ids, with gaps, that its files know them by.
+"""COCO: 80 classes of objects. Its files' ids have gaps and are not these.
 
-Lin et al.: Microsoft COCO, ECCV 2014; ids of instances_*2017.json.
+Lin et al.: Microsoft COCO, ECCV 2014.
 """
 
 from __future__ import annotations
@@ -22,9 +22,3 @@ COCO = ClassSet(
     table((name, distinct_color(index + 1), True) for index, name in enumerate(_NAMES)),
     void_id=255,
 )
-
-_UNUSED_IDS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91}
-CATEGORY_TO_CLASS: dict[int, int] = {
-    category: index
-    for index, category in enumerate(number for number in range(1, 92) if number not in _UNUSED_IDS)
-}

@@ -1,7 +1,8 @@
 """KITTI object detection. Its semantic labels are Cityscapes' classes.
 
 Geiger, Lenz, Urtasun: Are we ready for autonomous driving?, CVPR 2012; types as in the object development
-kit's readme. `DontCare` marks regions with objects too far to be labelled: no class, its boxes are left out.
+kit's readme. `DontCare` marks regions with objects too far to be labelled: no class, but what is found there
+is no fault.
 """
 
 from __future__ import annotations

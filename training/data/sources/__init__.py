@@ -7,7 +7,7 @@ from typing import Any
 
 from training.data.source_spec import SourceSpec
 from training.data.sources.bag import BagSource
-from training.data.sources.base import Selected, Source
+from training.data.sources.base import Selected, Source, every_nth
 from training.data.sources.bdd100k import Bdd100kSource
 from training.data.sources.camvid import CamvidSource
 from training.data.sources.cityscapes import CityscapesSource
@@ -43,4 +43,8 @@ def open_source(spec: SourceSpec) -> Source:
     source = SOURCES[spec.format](spec)  # type: ignore[attr-defined]
     if spec.every == 1 and spec.use_masks and spec.use_boxes:
         return source
-    return Selected(source, spec.every, spec.use_masks, spec.use_boxes)
+    # A bag's cameras take turns: every second frame of all might be all of one camera's.
+    streams = (
+        [frame.topic for frame in source.frames] if isinstance(source, BagSource) else [""] * len(source)
+    )
+    return Selected(source, every_nth(streams, spec.every), spec.use_masks, spec.use_boxes)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.data.class_set import ClassSet
 from training.data.class_sets import DROPPED, Overrides, label_mapping, mapping
 from training.data.sample import Sample, no_boxes, no_labels
+
+Boxes, Labels = NDArray[np.float32], NDArray[np.int64]
 
 
 class Source(Protocol):
@@ -46,13 +50,24 @@ def file_key(files: Iterable[Path], *settings: object) -> str:
     return digest.hexdigest()
 
 
-class Selected:
-    """Every n-th frame of a source, perhaps with masks or boxes hidden."""
+def every_nth(streams: Iterable[str], every: int) -> list[int]:
+    """Indices of every n-th frame of each stream, whose name is given for each frame, in their order."""
+    seen: Counter[str] = Counter()
+    taken = []
+    for index, stream in enumerate(streams):
+        if seen[stream] % every == 0:
+            taken.append(index)
+        seen[stream] += 1
+    return taken
 
-    def __init__(self, source: Source, every: int, use_masks: bool, use_boxes: bool) -> None:
+
+class Selected:
+    """Some of a source's frames, perhaps with masks or boxes hidden."""
+
+    def __init__(self, source: Source, indices: Sequence[int], use_masks: bool, use_boxes: bool) -> None:
         self.source = source
         self.class_set = source.class_set
-        self.indices = range(0, len(source), every)
+        self.indices = indices
         self.use_masks = use_masks
         self.use_boxes = use_boxes
 
@@ -65,7 +80,14 @@ class Selected:
             hidden = np.full_like(sample.mask, self.class_set.void_id)
             sample = dataclasses.replace(sample, mask=hidden, has_mask=False)
         if not self.use_boxes:
-            sample = dataclasses.replace(sample, boxes=no_boxes(), labels=no_labels(), has_boxes=False)
+            sample = dataclasses.replace(
+                sample,
+                boxes=no_boxes(),
+                labels=no_labels(),
+                has_boxes=False,
+                ignored=no_boxes(),
+                ignored_labels=no_labels(),
+            )
         return sample
 
     def key(self, index: int) -> str:
@@ -91,11 +113,21 @@ class Mapped:
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.source[index]
-        labels = self._labels[sample.labels]
-        kept = labels != DROPPED
+        boxes, labels = self._mapped(sample.boxes, sample.labels)
+        ignored, ignored_labels = self._mapped(sample.ignored, sample.ignored_labels)
         return dataclasses.replace(
-            sample, mask=self._masks[sample.mask], boxes=sample.boxes[kept], labels=labels[kept]
+            sample,
+            mask=self._masks[sample.mask],
+            boxes=boxes,
+            labels=labels,
+            ignored=ignored,
+            ignored_labels=ignored_labels,
         )
+
+    def _mapped(self, boxes: Boxes, labels: Labels) -> tuple[Boxes, Labels]:
+        found = self._labels[labels]
+        kept = found != DROPPED
+        return boxes[kept], found[kept]
 
     def key(self, index: int) -> str:
         return file_key([], self.source.key(index), self._masks.tobytes(), self._labels.tobytes())

@@ -44,7 +44,8 @@ class CocoSource:
         image = read_picture(path)
         entry.check_size(image, path, self.file)
         name = entry.file_name.rpartition(".")[0]
-        return make_sample(self.class_set, name, image, boxes=(entry.boxes, entry.labels))
+        boxes, ignored = (entry.boxes, entry.labels), (entry.ignored, entry.ignored_labels)
+        return make_sample(self.class_set, name, image, boxes=boxes, ignored=ignored)
 
     def key(self, index: int) -> str:
         files = [self.folder / self.entries[index].file_name, self.file]

@@ -1,7 +1,7 @@
 """COCO annotation files: the boxes of each picture.
 
 Format: https://cocodataset.org/#format-data. A `bbox` is x, y, width, height; crowds (`iscrowd`) mark a
-region rather than an object and are left out.
+region in which nobody told the objects of a category apart.
 """
 
 from __future__ import annotations
@@ -18,15 +18,25 @@ from training.data.class_set import ClassSet
 from training.data.sources.reading import read_json
 from training.errors import TrainingError
 
+_Row = tuple[list[float], int, bool]  # x1, y1, x2, y2; class id; whether it is a crowd
+
 
 @dataclass(frozen=True)
 class CocoImage:
-    """size: height, width as the file says, None if it does not; boxes: float32 [K,4]; labels: int64 [K]."""
+    """A picture's entry.
+
+    Attributes:
+        size: height, width as the file says, None if it does not.
+        boxes, labels: float32 [K,4], int64 [K].
+        ignored, ignored_labels: of crowds, float32 [I,4], int64 [I].
+    """
 
     file_name: str
     size: tuple[int, int] | None
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
+    ignored: NDArray[np.float32]
+    ignored_labels: NDArray[np.int64]
 
     def check_size(self, image: NDArray[np.uint8], image_path: Path, json_path: Path) -> None:
         """Raises TrainingError if the picture has another size than its boxes were made for."""
@@ -51,16 +61,15 @@ def read_coco(path: Path, class_of: Callable[[dict[str, Any]], int]) -> list[Coc
     try:
         categories = {int(item["id"]): item for item in content["categories"]}
         classes: dict[int, int] = {}
-        rows: dict[Any, list[tuple[list[float], int]]] = {item["id"]: [] for item in content["images"]}
+        rows: dict[Any, list[_Row]] = {item["id"]: [] for item in content["images"]}
         for item in content["annotations"]:
-            if not item.get("iscrowd"):
-                x, y, width, height = (float(value) for value in item["bbox"])
-                number = int(item["category_id"])
-                category = _known(path, "category", number, categories)
-                if number not in classes:
-                    classes[number] = class_of(category)
-                row = _known(path, "picture", item["image_id"], rows)
-                row.append(([x, y, x + width, y + height], classes[number]))
+            x, y, width, height = (float(value) for value in item["bbox"])
+            number = int(item["category_id"])
+            category = _known(path, "category", number, categories)
+            if number not in classes:
+                classes[number] = class_of(category)
+            row = _known(path, "picture", item["image_id"], rows)
+            row.append(([x, y, x + width, y + height], classes[number], bool(item.get("iscrowd"))))
         return [_image(item, rows[item["id"]]) for item in content["images"]]
     except (TypeError, KeyError, ValueError) as error:
         raise TrainingError(
@@ -75,10 +84,15 @@ def _known(path: Path, kind: str, key: Any, table: dict[Any, Any]) -> Any:
     return table[key]
 
 
-def _image(item: dict[str, Any], rows: list[tuple[list[float], int]]) -> CocoImage:
+def _image(item: dict[str, Any], rows: list[_Row]) -> CocoImage:
     size = (int(item["height"]), int(item["width"])) if "height" in item and "width" in item else None
-    boxes = np.array([box for box, _ in rows], np.float32).reshape(-1, 4)
-    return CocoImage(str(item["file_name"]), size, boxes, np.array([label for _, label in rows], np.int64))
+    single, crowds = ([row for row in rows if row[2] == crowd] for crowd in (False, True))
+    return CocoImage(str(item["file_name"]), size, *_arrays(single), *_arrays(crowds))
+
+
+def _arrays(rows: list[_Row]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    boxes = np.array([row[0] for row in rows], np.float32).reshape(-1, 4)
+    return boxes, np.array([row[1] for row in rows], np.int64)
 
 
 def by_id(path: Path, class_set: ClassSet) -> Callable[[dict[str, Any]], int]:

@@ -47,10 +47,11 @@ class FolderSource:
             check_same_size(image, path, mask, self.labels[index])
             self.class_set.check_mask(mask, self.labels[index])
         entry = self.boxes.get(path.stem)
-        if entry is not None:
-            entry.check_size(image, path, self.boxes_file)
-        boxes = None if entry is None else (entry.boxes, entry.labels)
-        return make_sample(self.class_set, path.stem, image, mask, boxes)
+        if entry is None:
+            return make_sample(self.class_set, path.stem, image, mask)
+        entry.check_size(image, path, self.boxes_file)
+        boxes, ignored = (entry.boxes, entry.labels), (entry.ignored, entry.ignored_labels)
+        return make_sample(self.class_set, path.stem, image, mask, boxes, ignored)
 
     def key(self, index: int) -> str:
         files = [self.images[index], *self.labels[index : index + 1], self.boxes_file]

@@ -45,8 +45,14 @@ class KittiObjectSource:
 
     def __getitem__(self, index: int) -> Sample:
         path = self.images[index]
-        boxes = read_objects(self.labels[index]) if self.labels else None
-        return make_sample(self.class_set, path.stem, read_picture(path), boxes=boxes)
+        image = read_picture(path)
+        if not self.labels:
+            return make_sample(self.class_set, path.stem, image)
+        boxes, labels, regions = read_objects(self.labels[index])
+        # Whatever is in a region that nobody looked into may be of any class.
+        ids = [item.id for item in self.class_set.things]
+        ignored = [box for box in regions for _ in ids], ids * len(regions)
+        return make_sample(self.class_set, path.stem, image, boxes=(boxes, labels), ignored=ignored)
 
     def key(self, index: int) -> str:
         return file_key([self.images[index], *self.labels[index : index + 1]], "kitti_object")
@@ -106,20 +112,20 @@ def _labels(
     return labels
 
 
-def read_objects(path: Path) -> tuple[list[list[float]], list[int]]:
-    """Boxes (x1, y1, x2, y2) and class ids of a label file of the object benchmark, DontCare left out.
+def read_objects(path: Path) -> tuple[list[list[float]], list[int], list[list[float]]]:
+    """Boxes (x1, y1, x2, y2) and class ids of a label file of the object benchmark, and DontCare's boxes.
 
     A line is: type truncated occluded alpha left top right bottom, then 3D size, place and rotation.
 
     Raises:
         TrainingError: a line with an unknown type, or with too few or other than numbers.
     """
-    boxes, labels = [], []
+    boxes, labels, regions = [], [], []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         words = line.split()
-        if not words or words[0] == DONT_CARE:
+        if not words:
             continue
-        if words[0] not in KITTI.names:
+        if words[0] not in (*KITTI.names, DONT_CARE):
             raise TrainingError(
                 f"{path}, line {number}: type '{words[0]}' ({nearest(words[0], KITTI.names)})"
             )
@@ -129,6 +135,9 @@ def read_objects(path: Path) -> tuple[list[list[float]], list[int]]:
             raise TrainingError(
                 f"{path}, line {number}: expected 'type truncated occluded alpha left top right bottom ...'"
             ) from error
+        if words[0] == DONT_CARE:
+            regions.append([left, top, right, bottom])
+            continue
         boxes.append([left, top, right, bottom])
         labels.append(KITTI.id_of(words[0]))
-    return boxes, labels
+    return boxes, labels, regions

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.class_set import ClassSet, nearest
-from training.data.sample import Sample, no_boxes, no_labels
+from training.data.sample import Sample
 from training.errors import TrainingError
 
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -129,27 +129,37 @@ def read_json(path: Path) -> Any:
         raise TrainingError(f"{path} is not JSON ({error}): copy it again") from error
 
 
+Labelled = tuple[Sequence[Sequence[float]] | NDArray[np.float32], Sequence[int] | NDArray[np.int64]]
+
+
 def make_sample(
     class_set: ClassSet,
     name: str,
     image: NDArray[np.uint8],
     mask: NDArray[np.uint8] | None = None,
-    boxes: tuple[Sequence[Sequence[float]] | NDArray[np.float32], Sequence[int] | NDArray[np.int64]]
-    | None = None,
+    boxes: Labelled | None = None,
+    ignored: Labelled = ((), ()),
 ) -> Sample:
-    """A sample; None for what is not known. Boxes are clipped to the picture, empty ones left out."""
+    """A sample; None for what is not known. Boxes are clipped to the picture, empty ones left out.
+
+    Args:
+        boxes, ignored: float [K,4] x1, y1, x2, y2 in pixels, and their class ids.
+    """
     height, width = image.shape[:2]
     if mask is None:
         mask_or_void = np.full((height, width), class_set.void_id, np.uint8)
     else:
         mask_or_void = mask
-    corners, labels = no_boxes(), no_labels()
-    if boxes is not None:
-        corners = np.asarray(boxes[0], np.float32).reshape(-1, 4)
-        corners = np.clip(corners, 0, np.array([width, height, width, height], np.float32))
-        kept = (corners[:, 2:] > corners[:, :2]).all(axis=1)
-        corners, labels = corners[kept], np.asarray(boxes[1], np.int64).reshape(-1)[kept]
-    return Sample(name, image, mask_or_void, corners, labels, mask is not None, boxes is not None)
+    flags = mask is not None, boxes is not None
+    inside = _inside(boxes or ((), ()), width, height)
+    return Sample(name, image, mask_or_void, *inside, *flags, *_inside(ignored, width, height))
+
+
+def _inside(boxes: Labelled, width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    corners = np.asarray(boxes[0], np.float32).reshape(-1, 4)
+    corners = np.clip(corners, 0, np.array([width, height, width, height], np.float32))
+    kept = (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    return corners[kept], np.asarray(boxes[1], np.int64).reshape(-1)[kept]
 
 
 def check_same_size(image: NDArray[Any], image_path: Path, other: NDArray[Any], other_path: Path) -> None:

@@ -13,18 +13,23 @@ from training.models.outputs import DetectionMaps
 HEATMAP_WEIGHT, BOX_WEIGHT = 1.0, 5.0
 
 
-def focal_loss(logits: Tensor, target: Tensor, alpha: float = 2.0, beta: float = 4.0) -> Tensor:
+def focal_loss(
+    logits: Tensor, target: Tensor, ignored: Tensor | None = None, alpha: float = 2.0, beta: float = 4.0
+) -> Tensor:
     """Penalty-reduced focal loss, CenterNet's equation 1, divided by the number of centres (at least 1).
 
     Args:
         logits: float [N,T,h,w].
         target: float [N,T,h,w], 1 at centres, falling off as Gaussians around them.
+        ignored: bool [N,T,h,w], cells that count only as centres.
     """
     logits = logits.float()
     centre = (target == 1).float()
     p = logits.sigmoid()
     hits = centre * (1 - p) ** alpha * F.logsigmoid(logits)
     others = (1 - centre) * (1 - target) ** beta * p**alpha * F.logsigmoid(-logits)
+    if ignored is not None:
+        others = others.masked_fill(ignored, 0.0)
     return -(hits + others).sum() / centre.sum().clamp(min=1)
 
 
@@ -69,6 +74,6 @@ def detection_losses(maps: DetectionMaps, targets: DetectionTargets) -> dict[str
     """
     known = targets.known
     return {
-        "heatmap": focal_loss(maps.heatmap[known], targets.heatmap[known]),
+        "heatmap": focal_loss(maps.heatmap[known], targets.heatmap[known], targets.ignored[known]),
         "box": box_loss(maps.size[known], targets.size[known], targets.weight[known]),
     }

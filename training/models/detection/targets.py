@@ -29,12 +29,14 @@ class DetectionTargets:
             negative where a small box does not reach its cell's centre. 0 where `weight` is 0.
         weight: float32 [N,h,w], how much the cell's box counts.
         known: bool [N], false where boxes are unknown and nothing must be learnt.
+        ignored: bool [N,T,h,w], cells in which a class's absence must not be learnt.
     """
 
     heatmap: Tensor
     size: Tensor
     weight: Tensor
     known: Tensor
+    ignored: Tensor
 
 
 def detection_targets(
@@ -44,6 +46,8 @@ def detection_targets(
     things: Tensor,
     shape: tuple[int, int],
     stride: int,
+    ignored: Sequence[Tensor] | None = None,
+    ignored_labels: Sequence[Tensor] | None = None,
 ) -> DetectionTargets:
     """Targets of a batch, on the boxes' device.
 
@@ -54,6 +58,7 @@ def detection_targets(
         things: int64 [T] class ids of the heatmap's channels.
         shape: height, width of the maps.
         stride: pixels a cell.
+        ignored, ignored_labels: regions in which things may be, as `boxes` and `labels`; none if None.
 
     Raises:
         TrainingError: a label that is none of the things.
@@ -65,7 +70,12 @@ def detection_targets(
         for frame, classes in zip(boxes, labels, strict=True)
     ]
     heatmap, size, weight = (torch.stack(part) for part in zip(*maps, strict=True))
-    return DetectionTargets(heatmap, size, weight, has_boxes)
+    regions = torch.zeros_like(heatmap, dtype=torch.bool)
+    for frame, (corners, classes) in enumerate(zip(ignored or (), ignored_labels or (), strict=True)):
+        covered = _covered(corners.to(device) / stride, shape)
+        for region, channel in zip(covered, _channels(classes.to(device), things), strict=True):
+            regions[frame, channel] |= region
+    return DetectionTargets(heatmap, size, weight, has_boxes, regions)
 
 
 def _channels(labels: Tensor, things: Tensor) -> Tensor:
@@ -78,6 +88,14 @@ def _channels(labels: Tensor, things: Tensor) -> Tensor:
             "check the data set's class mapping"
         )
     return match.long().argmax(1)
+
+
+def _covered(boxes: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Cells whose centre lies in each box, bool [K,h,w]; boxes float [K,4] in cells."""
+    height, width = shape
+    y, x = (torch.arange(length, device=boxes.device) + 0.5 for length in (height, width))
+    left, top, right, bottom = (side[:, None] for side in boxes.unbind(1))
+    return ((y >= top) & (y <= bottom))[:, :, None] & ((x >= left) & (x <= right))[:, None, :]
 
 
 def gaussians(boxes: Tensor, shape: tuple[int, int]) -> Tensor:

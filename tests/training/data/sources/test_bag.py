@@ -123,6 +123,16 @@ def test_rows_are_unpadded_and_cameras_told_from_depth_and_results(tmp_path: Pat
         open_source(spec(path, topics=["/c"]))
 
 
+def test_every_second_frame_is_of_each_camera(tmp_path: Path) -> None:
+    messages = [
+        (topic, 2 * stamp + turn, image(stamp, picture(stamp), "rgb8"))
+        for stamp in range(1, 5)
+        for turn, topic in enumerate(["/left/image", "/right/image"])
+    ]
+    source = open_source(spec(bag_of(tmp_path / "bag", messages), every=2))
+    assert [source[i].name for i in range(len(source))] == ["left_1", "right_1", "left_3", "right_3"]
+
+
 def test_labels_that_are_no_masks_or_of_another_size_are_refused(tmp_path: Path) -> None:
     for number, (label, encoding, message) in enumerate(
         [

@@ -51,13 +51,15 @@ def spec(root: Path, **changes: Any) -> CocoSpec:
     return CocoSpec(name="c", path=root / "train2017", annotations=file, **changes)
 
 
-def test_boxes_are_read_crowds_and_empty_ones_left_out(coco: Path) -> None:
+def test_boxes_are_read_crowds_are_ignored_and_empty_ones_left_out(coco: Path) -> None:
     source = open_source(spec(coco))
     sample = source[0]
     assert (len(source), sample.name) == (1, "000000000009")
     np.testing.assert_array_equal(sample.boxes, [[1.5, 2, 4.75, 6]])
     assert [source.class_set.names[i] for i in sample.labels] == ["toothbrush"]
     assert (sample.has_mask, sample.has_boxes) == (False, True)
+    np.testing.assert_array_equal(sample.ignored, [[0, 0, 9, 9]])
+    assert len(sample.ignored_labels) == 1
 
 
 def test_categories_are_known_by_name_in_any_class_set(coco: Path, tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ def test_frames_masks_and_boxes_are_read(folder: Path) -> None:
     np.testing.assert_array_equal(first.image, picture(0))
     np.testing.assert_array_equal(first.mask, blocks(0, 3, 8, 11))
     # The second box is cut at the picture's edges; the crowd is no object.
+    np.testing.assert_array_equal(first.ignored, [[0, 0, 9, 9]])
+    assert first.ignored_labels.tolist() == [9]
     np.testing.assert_array_equal(first.boxes, [[2, 3, 7, 9], [10, 8, 16, 12]])
     assert first.boxes.dtype == np.float32
     assert first.labels.tolist() == [8, 9]

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tests.training.data.sources.files import blocks, picture, write_ids, write_rgb
+from training.data.class_sets import class_set
 from training.data.source_spec import KittiObjectSpec, KittiSemanticSpec
 from training.data.sources import open_source
+from training.data.sources.base import Mapped
 from training.errors import TrainingError
 
 LINES = """\
@@ -27,14 +29,19 @@ def kitti(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_objects_are_read_and_dont_care_left_out(kitti: Path) -> None:
+def test_objects_are_read_and_what_dont_care_covers_is_ignored_for_every_class(kitti: Path) -> None:
     source = open_source(KittiObjectSpec(name="k", path=kitti))
     first, second = source[0], source[1]
     assert (len(source), first.name) == (2, "000000")
     np.testing.assert_allclose(first.boxes, [[5.99, 1.56, 9.40, 10.33], [0, 0, 3, 7.5]])
     assert [source.class_set.names[i] for i in first.labels] == ["Truck", "Person_sitting"]
     assert (first.has_mask, first.has_boxes) == (False, True)
-    assert (second.has_boxes, len(second.boxes)) == (True, 0)
+    assert (second.has_boxes, len(second.boxes), len(second.ignored)) == (True, 0, 0)
+    np.testing.assert_allclose(first.ignored, np.tile([[5.03, 1.67, 5.90, 1.93]], (8, 1)))
+    assert first.ignored_labels.tolist() == list(range(8))
+    mapped = Mapped(source, class_set("camvid"), {})[0]
+    assert set(mapped.ignored_labels.tolist()) == {8, 9, 10}
+    assert len(open_source(KittiObjectSpec(name="k", path=kitti, use_boxes=False))[0].ignored) == 0
 
 
 def test_parts_and_lists_choose_frames(kitti: Path) -> None:

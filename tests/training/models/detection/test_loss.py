@@ -40,6 +40,30 @@ def test_focal_loss_of_one_undecided_centre_worked_by_hand() -> None:
     assert loss.item() == pytest.approx(0.25 * math.log(2) * (1 + 1 + 0.0625))
 
 
+def test_absence_is_not_learnt_in_an_ignored_region_but_objects_and_other_classes_are() -> None:
+    box, nothing = torch.tensor([[12.0, 12.0, 20.0, 20.0]]), torch.zeros(0, 4)
+    for boxes, labels in ((nothing, []), (box, [8])):
+        logits = torch.zeros(1, 2, 10, 12, requires_grad=True)
+        targets = detection_targets(
+            [boxes],
+            [torch.tensor(labels).long()],
+            torch.tensor([True]),
+            torch.tensor([8, 10]),
+            (10, 12),
+            4,
+            [torch.tensor([[8.0, 8.0, 28.0, 24.0]])],
+            [torch.tensor([8])],
+        )
+        focal_loss(logits, targets.heatmap, targets.ignored).backward()
+        assert logits.grad is not None
+        learnt = logits.grad[0] != 0
+        inside = torch.zeros(10, 12, dtype=torch.bool)
+        inside[2:6, 2:7] = True
+        centre = targets.heatmap[0, 0] == 1
+        assert torch.equal(learnt[0], ~inside | centre)
+        assert learnt[1].all()
+
+
 def test_focal_loss_stays_finite_for_extreme_logits() -> None:
     logits = torch.tensor([[[[-200.0, 200.0]]]], requires_grad=True)
     focal_loss(logits, torch.tensor([[[[1.0, 0.0]]]])).backward()

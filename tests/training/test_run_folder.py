@@ -1,0 +1,68 @@
+"""What can be read back from a run folder, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.support.tiny_training import tiny_recipe, write_color_blocks
+from training.average import average_runs
+from training.data.class_sets import CLASS_SETS
+from training.distillation.module import start_model
+from training.errors import TrainingError
+from training.recipe import Recipe
+from training.run_folder import build_model, load_model, start_run, write_result
+from training.teachers.open import open_teacher
+from training.teachers.spec import TeacherSpec
+from training.train import train
+
+CAMVID = CLASS_SETS["camvid"]
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    frames = write_color_blocks(tmp_path / "blocks", 4)
+    return tiny_recipe(frames, frames)
+
+
+@pytest.fixture
+def unfinished(tmp_path: Path, recipe: Recipe) -> Path:
+    """A run that was killed after an epoch: it has a checkpoint, but no result."""
+    folder = tmp_path / "run"
+    start_run(folder, recipe)
+    (folder / "checkpoints").mkdir()
+    state = build_model(recipe.model, CAMVID).state_dict()
+    saved = {"epoch": 0, "state_dict": {f"model.{name}": value for name, value in state.items()}}
+    torch.save(saved, folder / "checkpoints" / "last.ckpt")
+    return folder
+
+
+def test_whatever_builds_on_a_run_refuses_an_unfinished_one(unfinished: Path, recipe: Recipe) -> None:
+    message = r"run is not the folder of a finished run .* --resume"
+    with pytest.raises(TrainingError, match=message):
+        open_teacher(TeacherSpec(run=unfinished), CAMVID)
+    model = recipe.model.model_copy(update={"init": unfinished})
+    goes_on = recipe.model_copy(update={"model": model})
+    with pytest.raises(TrainingError, match=message):
+        start_model(goes_on, CAMVID)
+    with pytest.raises(TrainingError, match=message):
+        average_runs([unfinished, unfinished], unfinished.parent / "mean")
+    write_result(unfinished, 2, 0.1, {})
+    open_teacher(TeacherSpec(run=unfinished), CAMVID)
+
+
+def test_a_damaged_checkpoint_is_named_with_the_remedy(unfinished: Path, recipe: Recipe) -> None:
+    checkpoint = unfinished / "checkpoints" / "last.ckpt"
+    whole = checkpoint.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"no checkpoint"):
+        checkpoint.write_bytes(content)
+        with pytest.raises(TrainingError, match=r"last\.ckpt is damaged .* delete .*run to train anew"):
+            load_model(unfinished)
+        with pytest.raises(TrainingError, match=r"last\.ckpt is damaged"):
+            train(recipe, unfinished, resume=True)
+
+
+def test_a_damaged_result_is_named_with_the_remedy(unfinished: Path, recipe: Recipe) -> None:
+    (unfinished / "result.json").write_text('{"epochs": 2, "metr')
+    with pytest.raises(TrainingError, match=r"result\.json is damaged .*: delete it"):
+        train(recipe, unfinished, resume=True)
