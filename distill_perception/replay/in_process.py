@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..bundle import Bundle
 from ..engines import EngineSettings, open_engine
 from ..errors import ImageError
+from ..metrics import LOWEST_SCORE
 from ..perceptor import Frame, Perceptor
 from .bag_reader import Bag
 from .recording import FrameResult, MaskSpool, Recording
@@ -30,7 +31,7 @@ def perceive_bag(
     answered = 0
     complete = True
     opened = open_engine(bundle, engine, settings)
-    perceptor = Perceptor(bundle, opened)
+    perceptor = Perceptor(bundle, opened, LOWEST_SCORE)
     try:
         perceptor.warm_up()
         begin = time.monotonic()
@@ -57,4 +58,11 @@ def perceive_bag(
         complete = False
     finally:
         perceptor.close()
-    return Recording(tuple(results), masks, complete, time.monotonic() - begin, opened.description)
+    return Recording(
+        results=tuple(results),
+        masks=masks,
+        complete=complete,
+        duration_s=time.monotonic() - begin,
+        engine=opened.description,
+        score_threshold=LOWEST_SCORE,
+    )

@@ -108,6 +108,17 @@ def test_a_label_id_that_is_no_class_is_refused(tiny: Path, tmp_path: Path) -> N
         evaluated(bag_with(tmp_path / "bag", {}, label), tiny)
 
 
+def test_a_mask_id_that_is_no_class_is_refused(labelled_bag: Path, tiny: Path) -> None:
+    bag = open_bag(labelled_bag)
+    frame = next(bag.frames())
+    key = (frame.topic, frame.stamp_ns)
+    with MaskSpool() as masks:
+        masks.put(key, np.full((drives.HEIGHT, drives.WIDTH), 8, np.uint8))
+        recording = Recording((FrameResult(key, 0.0, True),), masks, True, 1.0, "")
+        with pytest.raises(ReplayError, match="mask holds id 8, but there are 3 classes in bundle 'tiny'"):
+            evaluate(bag, recording, load_bundle(tiny).manifest)
+
+
 def test_masks_survive_the_spool() -> None:
     rng = np.random.default_rng(0)
     masks = {("/cam", stamp): rng.integers(0, 9, (5 + stamp, 7), np.uint8) for stamp in range(5)}

@@ -9,11 +9,9 @@ from rich.progress import track
 
 from distill_perception.bundle import Bundle
 from distill_perception.engines import EngineSettings, open_engine
-from distill_perception.metrics import AveragePrecision, ConfusionMatrix
+from distill_perception.metrics import LOWEST_SCORE, AveragePrecision, ConfusionMatrix
 from distill_perception.perceptor import Frame, Perceptor
 from training.data.sources.base import Source
-
-LOWEST_SCORE = 0.01  # average precision needs the detections that a vehicle would not publish
 
 
 @dataclass(frozen=True)
