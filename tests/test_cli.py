@@ -95,6 +95,29 @@ def test_an_unknown_option_is_refused_with_a_hint() -> None:
     assert "--as-fast-as-possible" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--in-process", "-p", "score_threshold:=0.99"), "--in-process does not use --param"),
+        (("--in-process", "--rate", "2"), "--in-process does not use --rate"),
+        (("--in-process", "--as-fast-as-possible"), "--in-process does not use --as-fast-as-possible"),
+        (
+            ("--attach", "--precision", "int8"),
+            "--attach does not use --precision: the running node has its own",
+        ),
+        (("--attach", "--engine", "auto"), "--attach does not use --engine"),
+        (("--attach", "-p", "threads:=1"), "--attach does not use --param"),
+        (("--as-fast-as-possible", "--rate", "2"), "--as-fast-as-possible does not use --rate"),
+        (("--in-process", "--attach"), "--in-process and --attach exclude each other"),
+    ],
+)
+def test_replay_refuses_options_that_it_would_not_use(words: tuple[str, ...], message: str) -> None:
+    done = command("replay", "no_such_bag", *words)
+
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.replace("│", " ").split())
+
+
 def test_a_file_in_the_way_of_the_results_is_a_plain_error(bag: Path, tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
 
