@@ -126,7 +126,7 @@ def compress(context: typer.Context) -> None:
     """Make a trained run smaller: `python -m training compress`, which needs the training extra."""
     from .training_half import hand_over
 
-    raise typer.Exit(hand_over("compress", context.args))
+    hand_over("compress", context.args)
 
 
 app.command("replay")(replay_command)
