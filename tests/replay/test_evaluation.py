@@ -10,6 +10,7 @@ import pytest
 from distill_perception.bundle import load_bundle
 from distill_perception.engines import EngineSettings
 from distill_perception.errors import ReplayError
+from distill_perception.perceptor import Perceptor
 from distill_perception.replay.bag_reader import open_bag
 from distill_perception.replay.bag_writer import BagOptions, write_bag
 from distill_perception.replay.evaluation import Evaluation, evaluate
@@ -128,6 +129,17 @@ def test_masks_survive_the_spool() -> None:
         for key, mask in itertools.chain(masks.items(), reversed(masks.items())):
             np.testing.assert_array_equal(spool.get(key), mask)
         assert spool.get(("/cam", 99)) is None
+
+
+def test_ctrl_c_while_the_engine_warms_up_is_ctrl_c(
+    labelled_bag: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: Perceptor) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Perceptor, "warm_up", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(labelled_bag, tiny)
 
 
 def test_no_score_in_metrics_is_not_finite(labelled_bag: Path, unlabelled_bag: Path, tiny: Path) -> None:

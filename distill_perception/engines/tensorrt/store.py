@@ -84,9 +84,9 @@ class Entry:
 def default_folder() -> Path:
     """$DISTILL_PERCEPTION_CACHE, else distill_perception/engines in the user's cache folder."""
     if os.environ.get(VARIABLE):
-        return Path(os.environ[VARIABLE]).expanduser()
+        return Path(os.path.expanduser(os.environ[VARIABLE]))
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "distill_perception" / "engines"
+    return Path(os.path.expanduser(base)) / "distill_perception" / "engines"
 
 
 class EngineStore:
