@@ -8,6 +8,7 @@ The graph's metadata entry `classes` (a JSON list of names) is checked against t
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,7 +223,7 @@ def _check_class_names(manifest: Manifest, text: str | None) -> None:
 
 
 def _find(path_or_name: str | Path) -> Path:
-    path = Path(path_or_name).expanduser()
+    path = Path(os.path.expanduser(path_or_name))  # pathlib's raises where there is no such user
     if path.is_file() and path.name == MANIFEST_NAME:
         return path.parent
     if path.is_dir():

@@ -54,13 +54,15 @@ def verify_bundle(name: str, engine: str = "auto", device: str = "auto") -> None
         BundleError, EngineError: the first thing that is wrong.
     """
     bundle = load_bundle(name, verify=True)
-    OUT.print(
-        f"[green]ok[/]  {bundle.path}: manifest and SHA-256 of {len(bundle.manifest.precisions)} file(s)"
-    )
+    _ok(f"{bundle.path}: manifest and SHA-256 of {len(bundle.manifest.precisions)} file(s)")
     for precision in bundle.manifest.precisions:
         opened = open_engine(bundle, engine, EngineSettings(precision, device))
         try:
             opened.warm_up()
-            OUT.print(f"[green]ok[/]  {precision}: graph keeps the contract, runs on {opened.description}")
+            _ok(f"{precision}: graph keeps the contract, runs on {opened.description}")
         finally:
             opened.close()
+
+
+def _ok(text: str) -> None:
+    OUT.print(Text.assemble(("ok", "green"), "  ", text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,7 +134,7 @@ def compress(context: typer.Context) -> None:
     """Make a trained run smaller: `python -m training compress`, which needs the training extra."""
     from .training_half import hand_over
 
-    raise typer.Exit(hand_over("compress", context.args))
+    hand_over("compress", context.args)
 
 
 app.command("replay")(replay_command)
@@ -169,9 +170,8 @@ def bag_(
     from .replay.make_bag import make_bag
 
     count = make_bag(source, out, rate, topic, frame_id, compressed, storage, bundle, force)
-    OUT.print(
-        f"{out}: {count} frames\nplay it: distill-perception replay {out} --bundle {bundle or 'camvid_lite0'}"
-    )
+    play = shlex.join(["distill-perception", "replay", str(out), "--bundle", bundle or "camvid_lite0"])
+    OUT.print(f"{out}: {count} frames\nplay it: {play}", soft_wrap=True)
 
 
 @app.command()

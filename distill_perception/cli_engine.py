@@ -84,7 +84,10 @@ def build_command(
 
 @engine_app.command("clear")
 def clear_command(cache: CacheOption = None) -> None:
-    """Remove built TensorRT engines and what speeds up building; the node builds anew what it needs."""
+    """Remove built TensorRT engines and what speeds up building; the node builds anew what it needs.
+
+    Other files in the folder stay.
+    """
     from .engines.tensorrt.store import EngineStore
     from .terminal import OUT
 

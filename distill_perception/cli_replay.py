@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -11,8 +12,16 @@ import typer
 
 from .cli_options import BundleOption, DeviceOption, EngineOption, ParamOption, PrecisionOption, ThreadsOption
 
+# The options that each way to replay does not use. Who gives one would take the results for something else.
+_NOT_USED = {
+    "in_process": ("rate", "fast", "params", "domain_id", "start_timeout", "answer_timeout"),
+    "attach": ("engine", "precision", "device", "threads", "params"),
+    "fast": ("rate",),
+}
+
 
 def replay_command(
+    context: typer.Context,
     bag: Annotated[Path, typer.Argument(metavar="BAG", help="rosbag2 folder, or a .mcap or .db3 file.")],
     bundle: BundleOption = "camvid_lite0",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("replay_out"),
@@ -66,6 +75,9 @@ def replay_command(
 
     if in_process and attach:
         raise typer.BadParameter("--in-process and --attach exclude each other")
+    for mode, unused in _NOT_USED.items():
+        if context.params[mode]:
+            _refuse(context, mode, unused)
     if node != "perception" and not attach:
         raise typer.BadParameter("--node names a node that runs already, so it needs --attach")
     signal.signal(signal.SIGTERM, _interrupt)  # `timeout` and service managers end it as Ctrl-C does
@@ -95,6 +107,16 @@ def replay_command(
     print_outcome(outcome)
     if not outcome.evaluation.complete:
         raise typer.Exit(130)
+
+
+def _refuse(context: typer.Context, mode: str, unused: Sequence[str]) -> None:
+    """Raise BadParameter if one of these options was given on the command line."""
+    names = {item.name: item.opts[0] for item in context.command.params}
+    for name in unused:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            where = ": the running node has its own settings" if mode == "attach" else ""
+            raise typer.BadParameter(f"{names[mode]} does not use {names[name]}{where}; leave it out")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

@@ -75,7 +75,7 @@ def build_engines(
     for precision in precisions or bundle.manifest.precisions:
         for target in targets or [AMPERE_PLUS if gpu is None else THIS_GPU]:
             if not precisions and precision == "fp8" and not has_float8(stored_target(target, library, gpu)):
-                OUT.print(f"fp8 for {target}: left out, it needs Ada, Hopper or newer GPUs", markup=False)
+                OUT.print(f"fp8 for {target}: left out, it needs Ada, Hopper or newer GPUs")
                 continue
             request = BuildRequest(bundle, precision, max_batch, target, version_compatible)
             key = request.key(library, gpu)
@@ -83,4 +83,4 @@ def build_engines(
             with progress_bars() as report:
                 build_engine(request, key, library, store, report, must_keep=True)
             took = f"{time.monotonic() - started:.1f} s"
-            OUT.print(f"{precision} for {key.target}: {store.folder / key.id}.engine ({took})", markup=False)
+            OUT.print(f"{precision} for {key.target}: {store.folder / key.id}.engine ({took})")

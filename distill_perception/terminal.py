@@ -17,8 +17,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-OUT = Console(highlight=False)
-ERR = Console(stderr=True, highlight=False)
+# Nearly all that is shown is somebody's data, and a path may hold [brackets] or :colons:. Colours are Text's.
+OUT = Console(highlight=False, markup=False, emoji=False)
+ERR = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 Item = TypeVar("Item")
 Report = Callable[[str, int, int], None]
@@ -27,16 +28,16 @@ Report = Callable[[str, int, int], None]
 def complain(text: str) -> None:
     """Write an error to stderr, the first line in red."""
     first, _, rest = text.partition("\n")
-    ERR.print(f"error: {first}", style="bold red", markup=False, soft_wrap=True)
+    ERR.print(f"error: {first}", style="bold red", soft_wrap=True)
     if rest:
-        ERR.print(rest, markup=False, soft_wrap=True)
+        ERR.print(rest, soft_wrap=True)
 
 
 @contextmanager
 def progress_bars() -> Iterator[Report]:
     """Progress on stderr: call the result with what is done, how much, and of how much (0: unknown)."""
     columns = (
-        TextColumn("{task.description:<8}"),
+        TextColumn("{task.description:<8}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

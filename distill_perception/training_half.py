@@ -1,15 +1,18 @@
-"""Commands of the offline half, run in a process of its own: this half never imports torch."""
+"""Commands of the offline half, which takes over this process: this half never imports torch."""
 
-import subprocess
+import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import NoReturn
 
 from .errors import ConfigError
 
 
-def hand_over(command: str, arguments: Sequence[str]) -> int:
-    """Run `python -m training COMMAND ARGUMENTS` and return its exit status.
+def hand_over(command: str, arguments: Sequence[str]) -> NoReturn:
+    """Become `python -m training COMMAND ARGUMENTS`.
+
+    As a child it would be killed a quarter of a second after Ctrl-C, before it has saved its checkpoint.
 
     Raises:
         ConfigError: the training extra is not installed.
@@ -20,4 +23,4 @@ def hand_over(command: str, arguments: Sequence[str]) -> int:
             f"`{command}` needs the training extra ({', '.join(missing)} missing): "
             "pip install 'distill_perception[training]'"
         )
-    return subprocess.run([sys.executable, "-m", "training", command, *arguments]).returncode
+    os.execv(sys.executable, [sys.executable, "-m", "training", command, *arguments])

@@ -70,6 +70,7 @@ def test_every_command_is_listed_and_explains_itself(name: str) -> None:
         (("replay", "nowhere", "-b", "no_such_bundle"), "bundle 'no_such_bundle': no such folder"),
         (("bag", "nowhere", "out"), "nowhere: no such folder or video file"),
         (("bundle", "verify", "/nowhere"), "/nowhere: bundle folder not found"),
+        (("bundle", "inspect", "~nobodyhere"), "bundle '~nobodyhere': no such folder"),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_2(words: tuple[str, ...], message: str) -> None:
@@ -97,6 +98,29 @@ def test_an_unknown_option_is_refused_with_a_hint() -> None:
     assert "--as-fast-as-possible" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--in-process", "-p", "score_threshold:=0.99"), "--in-process does not use --param"),
+        (("--in-process", "--rate", "2"), "--in-process does not use --rate"),
+        (("--in-process", "--as-fast-as-possible"), "--in-process does not use --as-fast-as-possible"),
+        (
+            ("--attach", "--precision", "int8"),
+            "--attach does not use --precision: the running node has its own",
+        ),
+        (("--attach", "--engine", "auto"), "--attach does not use --engine"),
+        (("--attach", "-p", "threads:=1"), "--attach does not use --param"),
+        (("--as-fast-as-possible", "--rate", "2"), "--as-fast-as-possible does not use --rate"),
+        (("--in-process", "--attach"), "--in-process and --attach exclude each other"),
+    ],
+)
+def test_replay_refuses_options_that_it_would_not_use(words: tuple[str, ...], message: str) -> None:
+    done = command("replay", "no_such_bag", *words)
+
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.replace("│", " ").split())
+
+
 def test_a_file_in_the_way_of_the_results_is_a_plain_error(bag: Path, tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
 
@@ -119,6 +143,25 @@ def test_a_good_bundle_is_verified_by_running_it(tiny: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "fp32: graph keeps the contract" in done.stdout
+
+
+@pytest.mark.parametrize("folder", ["lab [old]", "lab [", "lab :car: [/b]"])
+def test_names_with_brackets_are_shown_as_they_are(folder: str, tmp_path: Path) -> None:
+    place = tmp_path / folder.replace("/", "\\")
+    bundle = write_tiny_bundle(place / "tiny")
+    manifest = bundle / "manifest.yaml"
+    manifest.write_text(manifest.read_text().replace("largest channel", "'see [/docs] [old]'"))
+    drive = drives.write_folder(place / "drive", frames=1)
+
+    shown = command("bundle", "inspect", bundle)
+    verified = command("bundle", "verify", bundle)
+    made = command("bag", drive, place / "bag")
+
+    assert [done.returncode for done in (shown, verified, made)] == [0, 0, 0], shown.stderr + made.stderr
+    assert str(bundle) in shown.stdout.replace("\n", "")
+    assert "see [/docs] [old]" in shown.stdout
+    assert str(bundle) in verified.stdout.replace("\n", "")
+    assert f"distill-perception replay '{place / 'bag'}' --bundle" in made.stdout
 
 
 def test_a_changed_bundle_is_not_verified(tmp_path: Path) -> None:

@@ -1,10 +1,19 @@
 """Commands that the other half carries out."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
 from distill_perception import training_half
 from distill_perception.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_without_the_training_extra_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,7 +23,53 @@ def test_without_the_training_extra_the_remedy_is_named(monkeypatch: pytest.Monk
     assert "distill_perception[training]" in result.stderr
 
 
-def test_arguments_and_exit_status_are_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
-    result = CliRunner().invoke(app, ["compress", "nowhere.yaml", "--max-miou-drop", "2"])
-    assert result.exit_code == 2
-    assert "cannot read compress recipe nowhere.yaml" in capfd.readouterr().err
+def test_the_training_half_speaks_for_itself() -> None:
+    line = [
+        sys.executable,
+        "-m",
+        "distill_perception.cli",
+        "compress",
+        "nowhere.yaml",
+        "--max-miou-drop",
+        "2",
+    ]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "cannot read compress recipe nowhere.yaml" in done.stderr
+
+
+STAND_IN = """
+import sys, time
+from pathlib import Path
+print(*sys.argv[1:], flush=True)
+try:
+    time.sleep(30)
+except KeyboardInterrupt:
+    time.sleep(1)  # a checkpoint of some size
+    Path("checkpoint").touch()
+    sys.exit(7)
+"""
+
+
+def test_ctrl_c_lets_it_save_and_its_exit_status_is_passed_on(tmp_path: Path) -> None:
+    for name in ("torch", "lightning", "torch_pruning", "training/__init__"):
+        (tmp_path / f"{name}.py").parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.py").touch()
+    (tmp_path / "training" / "__main__.py").write_text(STAND_IN)
+    line = [sys.executable, "-m", "distill_perception.cli", "compress", "recipe.yaml", "--max-miou-drop", "2"]
+    path = os.pathsep.join((str(tmp_path), str(ROOT)))
+    with subprocess.Popen(
+        line,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "compress recipe.yaml --max-miou-drop 2\n"
+        time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to everyone in it
+        assert process.wait(20) == 7
+
+    assert (tmp_path / "checkpoint").exists()

@@ -21,7 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-console = Console(stderr=True)
+console = Console(stderr=True, markup=False, emoji=False)
 
 
 class StrategyName(str, Enum):
@@ -261,6 +261,6 @@ def main() -> None:
     try:
         app()
     except PerceptionError as error:
-        console.print("[red]error:[/red]", end=" ")
-        console.print(str(error), highlight=False, markup=False, soft_wrap=True)
+        console.print("error:", style="red", end=" ")
+        console.print(str(error), highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -128,6 +128,4 @@ def _draw(comparison: Comparison, engine: str | None, paths: list[Path]) -> None
     for path in paths:
         draw(shown, path)
     if shown.left_out:
-        OUT.print(
-            f"not in the figure, for want of a cost: {', '.join(shown.left_out)}", style="dim", markup=False
-        )
+        OUT.print(f"not in the figure, for want of a cost: {', '.join(shown.left_out)}", style="dim")

@@ -34,9 +34,8 @@ def read_replay(folder: Path) -> Run:
         raise CompareError("unfinished: the replay was stopped early; replay the bag to its end")
     engine = _VERSION.sub(r"\1", str(record.get("engine", "")))
     name = f"{record['bundle']} replayed ({engine})"
-    key = [
-        record.get(part) for part in ("bundle", "bundle_sha256", "bag", "engine", "mode", "rate", "machine")
-    ]
+    same = ("bundle", "bundle_sha256", "bag", "engine", "mode", "rate", "machine", "score_threshold")
+    key = [record.get(part) for part in same]
     return Run(
         path=folder,
         kind="replay",

@@ -198,6 +198,7 @@ class _Matcher:
     waiting: OrderedDict[tuple[str, int], BagFrame] = field(default_factory=OrderedDict)
     labels: OrderedDict[tuple[str, int], np.ndarray] = field(default_factory=OrderedDict)
     boxes: OrderedDict[tuple[str, int], Boxes] = field(default_factory=OrderedDict)
+    seen: set[tuple[str, int]] = field(default_factory=set)
 
     def match(self, messages: Iterator[tuple[Connection, int, bytes]]) -> Iterator[BagFrame]:
         cameras = {beside(topic, name): topic for topic in self.bag.topics for name in (LABEL, BOXES)}
@@ -208,6 +209,7 @@ class _Matcher:
             stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec or time_ns
             key = (cameras.get(connection.topic, connection.topic), stamp_ns)
             if connection.topic in self.bag.topics:
+                self._note(key)
                 image = RecordedImage.from_message(message)
                 self.waiting[key] = BagFrame(key[0], stamp_ns, time_ns, image)
             elif connection.msgtype == kinds.DETECTIONS:
@@ -220,6 +222,16 @@ class _Matcher:
                     store.popitem(last=False)
         while self.waiting:
             yield self._take()
+
+    def _note(self, key: tuple[str, int]) -> None:
+        """Refuse a second frame of the same stamp: a label or an answer could be either's."""
+        if key in self.seen:
+            topic, (seconds, rest_ns) = key[0], divmod(key[1], 10**9)
+            raise ReplayError(
+                f"{self.bag.path}: two images on {topic} have the stamp {seconds}.{rest_ns:09} s, "
+                "so their labels cannot be told apart; record it again with a driver that stamps each image"
+            )
+        self.seen.add(key)
 
     def _ready(self, expects: set[str]) -> Iterator[BagFrame]:
         while self.waiting:

@@ -32,7 +32,8 @@ class Evaluation:
     """What a replay showed. Scores are None where the bag has no labels for them or nothing was answered.
 
     confusion: int64 [C,C], rows labelled, columns perceived; iou, ap: by name of the classes that occur;
-    latency_ms: percentiles by stage; samples_ms: float [n] by stage.
+    score_threshold: lowest score of the detections, None if the node did not tell; latency_ms: percentiles
+    by stage; samples_ms: float [n] by stage.
     """
 
     frames: int
@@ -44,6 +45,7 @@ class Evaluation:
     map50: float | None
     map: float | None
     ap: dict[str, float]
+    score_threshold: float | None
     confusion: np.ndarray | None
     latency_ms: dict[str, dict[str, float]]
     samples_ms: dict[str, np.ndarray]
@@ -79,6 +81,7 @@ class Evaluation:
             "map50": self.map50,
             "map": self.map,
             "ap": self.ap or None,
+            "score_threshold": self.score_threshold,
             "latency_ms": {stage: self.latency_ms.get(stage) for stage in STAGES},
             "answered_hz": self.answered / self.duration_s if self.duration_s > 0 else None,
             "duration_s": self.duration_s,
@@ -131,6 +134,7 @@ def evaluate(
         map50=_number(boxes.map50),
         map=_number(boxes.map),
         ap={manifest.classes[class_id].name: value for class_id, value in boxes.by_class.items()},
+        score_threshold=recording.score_threshold,
         confusion=scorer.pixels.matrix if scorer.pixels.matrix.any() else None,
         latency_ms={stage: _percentiles(values) for stage, values in samples.items()},
         samples_ms=samples,
@@ -200,7 +204,13 @@ class _Scorer:
                 f"{len(self._manifest.classes) - 1} and void id {self._manifest.void_id}; {_CLASSES_REMEDY}"
             )
         own = ConfusionMatrix(len(self._manifest.classes))
-        own.update(label, mask)
+        try:
+            own.update(label, mask)
+        except ValueError as error:  # the node serves a bundle of more classes
+            raise ReplayError(
+                f"{self._where(frame)}: {error} in bundle '{self._manifest.name}'; "
+                "name the bundle that the node serves with --bundle"
+            ) from error
         self.pixels.matrix += own.matrix
         return _number(own.miou())
 

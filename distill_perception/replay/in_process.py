@@ -8,8 +8,9 @@ from collections.abc import Callable
 from ..bundle import Bundle
 from ..engines import EngineSettings, open_engine
 from ..errors import ImageError
+from ..metrics import LOWEST_SCORE
 from ..perceptor import Frame, Perceptor
-from .bag_reader import Bag
+from .bag_reader import Bag, BagFrame
 from .recording import FrameResult, MaskSpool, Recording
 
 
@@ -30,31 +31,44 @@ def perceive_bag(
     answered = 0
     complete = True
     opened = open_engine(bundle, engine, settings)
-    perceptor = Perceptor(bundle, opened)
+    perceptor = Perceptor(bundle, opened, LOWEST_SCORE)
     try:
         perceptor.warm_up()
         begin = time.monotonic()
-        for frame in bag.frames(truth=False):
-            key, start = (frame.topic, frame.stamp_ns), time.monotonic()
-            try:
-                pixels, encoding = frame.image.native()
-                seen = perceptor.perceive([Frame(pixels, encoding)])[0]
-            except ImageError:  # the node drops malformed frames too, and counts them
-                results.append(FrameResult(key, start - begin, answered=False))
-                continue
-            timings = {
-                "preprocess": seen.timings.preprocess_ms,
-                "inference": seen.timings.inference_ms,
-                "postprocess": seen.timings.postprocess_ms,
-                "end_to_end": (time.monotonic() - start) * 1e3,
-            }
-            if seen.mask is not None:
-                masks.put(key, seen.mask)
-            results.append(FrameResult(key, start - begin, True, seen.detections, timings))
-            answered += 1
-            progress(len(results), answered)
-    except KeyboardInterrupt:
-        complete = False
+        try:
+            for frame in bag.frames(truth=False):
+                result = _perceive(perceptor, frame, masks, begin)
+                results.append(result)
+                answered += result.answered
+                progress(len(results), answered)
+        except KeyboardInterrupt:
+            complete = False
     finally:
         perceptor.close()
-    return Recording(tuple(results), masks, complete, time.monotonic() - begin, opened.description)
+    return Recording(
+        results=tuple(results),
+        masks=masks,
+        complete=complete,
+        duration_s=time.monotonic() - begin,
+        engine=opened.description,
+        score_threshold=LOWEST_SCORE,
+    )
+
+
+def _perceive(perceptor: Perceptor, frame: BagFrame, masks: MaskSpool, begin: float) -> FrameResult:
+    """One frame's answer; its mask goes to the spool. begin: time.monotonic() of the replay's start."""
+    key, start = (frame.topic, frame.stamp_ns), time.monotonic()
+    try:
+        pixels, encoding = frame.image.native()
+        seen = perceptor.perceive([Frame(pixels, encoding)])[0]
+    except ImageError:  # the node drops malformed frames too, and counts them
+        return FrameResult(key, start - begin, answered=False)
+    timings = {
+        "preprocess": seen.timings.preprocess_ms,
+        "inference": seen.timings.inference_ms,
+        "postprocess": seen.timings.postprocess_ms,
+        "end_to_end": (time.monotonic() - start) * 1e3,
+    }
+    if seen.mask is not None:
+        masks.put(key, seen.mask)
+    return FrameResult(key, start - begin, True, seen.detections, timings)

@@ -22,6 +22,7 @@ from ..errors import ReplayError
 from .ground_truth import Boxes
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+MAX_CLASS_ID = 65535  # vision_msgs/VisionClass has 16 bits
 
 
 @dataclass(frozen=True)
@@ -128,15 +129,21 @@ def _class_names(path: Path) -> dict[int, str]:
     entries: Any = content.get("classes") if isinstance(content, dict) else content
     try:
         if isinstance(entries, dict):
-            return {int(key): str(value) for key, value in entries.items()}
-        return {
-            index if isinstance(entry, str) else int(entry["id"]): entry
-            if isinstance(entry, str)
-            else entry["name"]
-            for index, entry in enumerate(entries)
-        }
+            names = {int(key): name for key, name in entries.items()}
+        else:
+            pairs = (
+                (index, entry) if isinstance(entry, str) else (int(entry["id"]), entry["name"])
+                for index, entry in enumerate(entries)
+            )
+            names = dict(pairs)
     except (TypeError, KeyError, ValueError) as error:
         raise ReplayError(f"{path}: expected a list of names, or of objects with 'id' and 'name'") from error
+    for class_id, name in names.items():
+        if not (isinstance(name, str) and 0 <= class_id <= MAX_CLASS_ID):
+            raise ReplayError(
+                f"{path}: class id {class_id} is named {name!r}; ids are 0 to {MAX_CLASS_ID}, names are text"
+            )
+    return names
 
 
 def _coco_boxes(path: Path) -> dict[str, Boxes]:

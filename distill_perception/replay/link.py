@@ -15,6 +15,8 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
+from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.srv import GetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -195,6 +197,25 @@ class Link:
         if status is not None:
             self._status = status
 
+    @property
+    def bundle(self) -> str:
+        """Name and version of the bundle that the node serves; empty if it has not said yet."""
+        return self._status.bundle if self._status else ""
+
+    def _score_threshold(self) -> float | None:
+        """The node's parameter; None if it does not tell."""
+        client = self._node.create_client(GetParameters, f"/{self._node_name}/get_parameters")
+        if not client.wait_for_service(_STATUS_PATIENCE_S):
+            return None
+        reply = client.call_async(GetParameters.Request(names=["score_threshold"]))
+        self._executor.spin_until_future_complete(reply, _STATUS_PATIENCE_S)
+        if not reply.done():
+            return None
+        for value in reply.result().values:
+            if value.type == ParameterType.PARAMETER_DOUBLE:
+                return float(value.double_value)
+        return None
+
     def recording(self, complete: bool) -> Recording:
         """Everything that was answered, with the node's own counters since `start`."""
         duration_s = self.ledger.last_event - self._begin
@@ -214,4 +235,5 @@ class Link:
             duration_s=duration_s,
             engine=self._status.engine if self._status else "",
             counters=counters,
+            score_threshold=self._score_threshold(),
         )

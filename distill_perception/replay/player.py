@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ReplayError
+from ..manifest import Manifest
 from .bag_reader import Bag, BagFrame
 from .node_process import NodeOptions, NodeProcess, free_domain_id
 from .private_transport import private_environment
@@ -45,7 +46,7 @@ class PlayOptions:
 def play(
     bag: Bag,
     node: NodeOptions,
-    tasks: tuple[str, ...],
+    manifest: Manifest,
     options: PlayOptions,
     masks: MaskSpool,
     log: Path,
@@ -58,17 +59,19 @@ def play(
     Args:
         bag: what to play.
         node: the node to start (not used when attaching).
-        tasks: the bundle's tasks, which say what answers a frame gets.
+        manifest: the bundle's; its tasks say what answers a frame gets.
         masks: takes the masks.
         log: file for the started node's output.
 
     Raises:
-        ReplayError: ROS is not installed, or the node does not start, dies, or never answers.
+        ReplayError: ROS is not installed, or the node does not start, dies, never answers, or serves another
+            bundle.
     """
-    with _connected(bag, node, tasks, options, masks, log) as (link, process):
+    with _connected(bag, node, manifest.tasks, options, masks, log) as (link, process):
         _wait_until_ready(link, process, options)
         if options.attach:
             link.spin_for_status()  # its counters so far belong to others
+            _check_bundle(link.bundle, manifest)
         link.start()
         complete = True
         try:
@@ -117,6 +120,17 @@ def _wait_until_ready(link: Link, process: NodeProcess | None, options: PlayOpti
             text = f"was not ready after {options.start_timeout_s:g} s: {missing}"
             raise ReplayError(_silence(process, text))
     link.settle(0.3)  # both sides know of each other; let the last discovery messages pass
+
+
+def _check_bundle(served: str, manifest: Manifest) -> None:
+    """Scores must not be written down as another bundle's."""
+    if not served:
+        raise ReplayError("the running node does not say on /diagnostics which bundle it serves; try again")
+    if served != (named := f"{manifest.name} {manifest.version}"):
+        raise ReplayError(
+            f"the running node serves bundle '{served}', not '{named}'; name the bundle that it serves with "
+            "--bundle (-b)"
+        )
 
 
 def _silence(process: NodeProcess | None, what: str) -> str:

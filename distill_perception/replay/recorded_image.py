@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
 from ..errors import ImageError
 from ..vision.color import CHANNELS, convert
+from ..vision.picture import decode_compressed, view_raw
 
 
 @dataclass(frozen=True)
@@ -49,32 +49,14 @@ class RecordedImage:
         return self.encoding in CHANNELS
 
     def native(self) -> tuple[np.ndarray, str]:
-        """Pixels as recorded, uint8 [H,W] or [H,W,C], and encoding; compressed ones are decoded to bgr8.
+        """Pixels as the node sees them, uint8 [H,W] or [H,W,C], and their encoding.
 
         Raises:
-            ImageError: unknown encoding, too little data, or bytes that are no picture.
+            ImageError: unknown encoding, data of another length, or bytes that are no picture.
         """
         if self.format:
-            pixels = cv2.imdecode(self.data, cv2.IMREAD_COLOR) if self.data.size else None
-            if pixels is None:
-                raise ImageError(
-                    f"compressed image ({self.format}, {self.data.size} bytes) cannot be decoded"
-                )
-            return pixels, "bgr8"
-        encoding = "mono8" if self.encoding == "8UC1" else self.encoding
-        channels = CHANNELS.get(encoding)
-        if channels is None:
-            raise ImageError(f"encoding '{self.encoding}' is not supported; use one of {', '.join(CHANNELS)}")
-        row = self.width * channels
-        if self.step < row or self.data.size < self.step * self.height or not row * self.height:
-            raise ImageError(
-                f"{self.width}x{self.height} {self.encoding} with step {self.step} cannot have "
-                f"{self.data.size} bytes"
-            )
-        rows = self.data[: self.step * self.height].reshape(self.height, self.step)[:, :row]
-        if channels == 1:
-            return rows, encoding
-        return rows.reshape(self.height, self.width, channels), encoding
+            return decode_compressed(self.data, self.format), "bgr8"
+        return view_raw(self.height, self.width, self.encoding, self.step, self.data), self.encoding
 
     def bgr(self) -> np.ndarray:
         """Pixels as uint8 [H,W,3] BGR. Raises ImageError as `native` does."""
@@ -83,7 +65,6 @@ class RecordedImage:
 
     def label(self) -> np.ndarray:
         """Class ids, uint8 [H,W]. Raises ImageError if it is not a one-channel 8-bit image."""
-        pixels, encoding = self.native()
-        if encoding != "mono8":
+        if self.encoding not in ("mono8", "8UC1"):  # OpenCV's name of it, which labelling tools write
             raise ImageError(f"a label must be mono8 class ids, not {self.encoding or self.format}")
-        return pixels
+        return view_raw(self.height, self.width, "mono8", self.step, self.data)

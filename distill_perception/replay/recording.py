@@ -34,7 +34,11 @@ class FrameResult:
 
 @dataclass(frozen=True)
 class Recording:
-    """All answers of one replay. counters: the node's own figures by camera, empty if it was not asked."""
+    """All answers of one replay.
+
+    counters: the node's own figures by camera, empty if it was not asked; score_threshold: lowest score of
+    the detections, None if the node did not tell.
+    """
 
     results: tuple[FrameResult, ...]
     masks: MaskSpool
@@ -42,6 +46,7 @@ class Recording:
     duration_s: float
     engine: str
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
+    score_threshold: float | None = None
 
 
 class MaskSpool:

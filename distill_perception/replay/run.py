@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from ..bundle import Bundle, load_bundle
 from ..engines import EngineSettings
 from ..errors import ReplayError
+from ..metrics import LOWEST_SCORE
 from .bag_reader import Bag, BagFrame, open_bag
 from .evaluation import Evaluation, ScoredFrame, check_classes, evaluate
 from .examples import Examples
@@ -23,6 +24,10 @@ from .player import PlayOptions, play
 from .recording import MaskSpool, Recording
 from .report import write_report
 from .run_info import RunInfo, run_info
+
+# Average precision counts detections of any score; a picture full of them would show nothing, and shows those
+# that a node publishes by default.
+SHOWN_FROM = 0.3
 
 Progress = Callable[[str, int, int], None]  # what is being done, done, of how many
 
@@ -96,9 +101,9 @@ def _record(
         precision=options.settings.precision,
         device=options.settings.device,
         threads=options.settings.threads,
-        extra=(*_lossless(options), *options.node_parameters),
+        extra=(f"score_threshold:={LOWEST_SCORE}", *_lossless(options), *options.node_parameters),
     )
-    return play(bag, node, bundle.manifest.tasks, options.play, masks, options.out / "node.log", tell)
+    return play(bag, node, bundle.manifest, options.play, masks, options.out / "node.log", tell)
 
 
 def _lossless(options: ReplayOptions) -> tuple[str, ...]:
@@ -112,15 +117,18 @@ def _write_results(
     out, manifest = options.out, bundle.manifest
     examples = Examples(len(recording.results))
     video_path = out / "overlay.mp4" if options.video else None
+    # Who chose a threshold sees what it lets through.
+    lowest = SHOWN_FROM if recording.score_threshold == LOWEST_SCORE else 0.0
     count = 0
     with ExitStack() as stack:
         video = stack.enter_context(OverlayVideo(video_path, bag, manifest.classes)) if video_path else None
 
         def visit(frame: BagFrame, scored: ScoredFrame, mask: np.ndarray | None) -> None:
             nonlocal count
-            examples.visit(frame, scored, mask)
+            shown = _shown(scored, lowest)
+            examples.visit(frame, shown, mask)
             if video:
-                video.visit(frame, scored, mask)
+                video.visit(frame, shown, mask)
             count += 1
             progress("scoring", count, len(recording.results))
 
@@ -134,6 +142,12 @@ def _write_results(
     metrics.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
     write_report(report, manifest, evaluation, info, examples)
     return Outcome(evaluation, info, metrics, report, video_path)
+
+
+def _shown(scored: ScoredFrame, lowest: float) -> ScoredFrame:
+    """The frame with the detections that pictures show."""
+    found = tuple(item for item in scored.result.detections if item.score >= lowest)
+    return replace(scored, result=replace(scored.result, detections=found))
 
 
 def _mode(options: ReplayOptions) -> tuple[str, float | None]:

@@ -32,60 +32,27 @@ from ..bundle import Bundle
 from ..errors import ImageError
 from ..perceptor import Detection, Frame
 from ..vision.color import CHANNELS
+from ..vision.picture import decode_compressed, view_raw
 
 UInt8 = npt.NDArray[np.uint8]
 
 
 def frame_from_image(msg: Image) -> Frame:
-    """View a ``sensor_msgs/Image`` as a frame without copying; padded rows stay where they are.
-
-    Returns:
-        Frame with pixels uint8 [H,W,C], or [H,W] for mono8, backed by the message's own data.
+    """View a ``sensor_msgs/Image`` as a frame without copying, backed by the message's own data.
 
     Raises:
-        ImageError: unknown encoding, zero size, rows shorter than the width needs, or data of another length
-            than ``step * height``.
+        ImageError: as `view_raw`.
     """
-    channels = CHANNELS.get(msg.encoding)
-    if channels is None:
-        raise ImageError(f"encoding '{msg.encoding}' is not supported; supported: {', '.join(CHANNELS)}")
-    height, width, step = msg.height, msg.width, msg.step
-    if height == 0 or width == 0:
-        raise ImageError(f"image of {width}x{height} pixels is empty")
-    row = width * channels
-    if step < row:
-        raise ImageError(f"step {step} is too small: {width} pixels of {msg.encoding} need {row} bytes")
-    size = len(msg.data)
-    if size != step * height:
-        raise ImageError(f"data has {size} bytes, but step {step} times height {height} is {step * height}")
-    rows = np.frombuffer(msg.data, np.uint8).reshape(height, step)
-    if channels == 1:
-        return Frame(rows[:, :width], msg.encoding)
-    shape, strides = (height, width, channels), (step, channels, 1)
-    return Frame(np.ndarray(shape, np.uint8, buffer=rows, strides=strides), msg.encoding)
+    return Frame(view_raw(msg.height, msg.width, msg.encoding, msg.step, msg.data), msg.encoding)
 
 
 def frame_from_compressed(msg: CompressedImage) -> Frame:
-    """Decode a ``sensor_msgs/CompressedImage`` (JPEG or PNG).
-
-    Returns:
-        Frame with pixels uint8 [H,W,3], bgr8. EXIF rotation is ignored: camera geometry is the sensor's.
+    """Decode a ``sensor_msgs/CompressedImage`` to bgr8.
 
     Raises:
-        ImageError: no data, a depth image, or not a picture that can be decoded.
+        ImageError: as `decode_compressed`.
     """
-    if "compressedDepth" in msg.format:
-        raise ImageError(f"format '{msg.format}' is a depth image; a colour or grey camera is needed")
-    data = np.frombuffer(msg.data, dtype=np.uint8)
-    if data.size == 0:
-        raise ImageError("compressed image without data")
-    try:
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
-        raise ImageError(f"cannot decode the compressed image: {error.err or error}") from error
-    if pixels is None:
-        raise ImageError(f"{data.size} bytes of format '{msg.format}' are not a JPEG or PNG picture")
-    return Frame(np.asarray(pixels, np.uint8), "bgr8")
+    return Frame(decode_compressed(msg.data, msg.format), "bgr8")
 
 
 def serialized_image(header: Header, pixels: UInt8, encoding: str) -> bytes:

@@ -35,8 +35,9 @@ def label(index: int) -> np.ndarray:
 
 
 def boxes(index: int) -> list[tuple[list[float], int]]:
-    """Labelled boxes x, y, width, height with class; the tiny bundle's blue box is at 16,12 to 32,36."""
-    rows = [([16.0 + index, 12.0, 16.0, 24.0], 2), ([0.0, 0.0, 60.0, 48.0], 1)]
+    """Labelled boxes x, y, width, height with class; the tiny bundle's blue boxes are at 16,12 to 32,36
+    (score 0.9) and at 32,24 to 48,48 (score 0.1, which no node publishes unless told to)."""
+    rows = [([16.0 + index, 12.0, 16.0, 24.0], 2), ([0.0, 0.0, 60.0, 48.0], 1), ([33.0, 24.0, 16.0, 24.0], 2)]
     return rows if index != 3 else rows[1:]
 
 

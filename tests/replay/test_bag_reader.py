@@ -33,6 +33,37 @@ def test_labels_that_come_before_or_after_their_image_find_it(tmp_path: Path) ->
     assert [int(frame.label[0, 0]) for frame in frames if frame.label is not None] == [1, 2, 3]
 
 
+def test_two_frames_of_one_stamp_are_refused(tmp_path: Path) -> None:
+    picture, ids = np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.uint8)
+    messages = []
+    for when in (100, 200):
+        messages.append(("/cam/image_raw", when, image(1_500_000_000, picture, "bgr8")))
+        messages.append(("/cam/label", when, image(1_500_000_000, ids, "mono8")))
+
+    with pytest.raises(
+        ReplayError, match=r"two images on /cam/image_raw have the stamp 1\.500000000 s.*a driver that"
+    ):
+        list(open_bag(bag_of(tmp_path / "bag", messages)).frames())
+
+
+def test_frames_without_a_stamp_go_by_their_recording_times(tmp_path: Path) -> None:
+    picture = np.zeros((4, 6, 3), np.uint8)
+    messages = [("/cam/image_raw", when, image(0, picture, "bgr8")) for when in (100, 200)]
+
+    frames = list(open_bag(bag_of(tmp_path / "bag", messages)).frames())
+
+    assert [frame.stamp_ns for frame in frames] == [100, 200]
+
+
+def test_cameras_of_one_bag_may_share_stamps(tmp_path: Path) -> None:
+    picture = np.zeros((4, 6, 3), np.uint8)
+    messages = [(f"/{camera}/image_raw", 1, image(1, picture, "bgr8")) for camera in ("left", "right")]
+
+    frames = list(open_bag(bag_of(tmp_path / "bag", messages)).frames())
+
+    assert [frame.topic for frame in frames] == ["/left/image_raw", "/right/image_raw"]
+
+
 def test_frames_without_label_pass_while_memory_stays_bounded(tmp_path: Path) -> None:
     picture, ids = np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.uint8)
     messages = []

@@ -10,6 +10,7 @@ import pytest
 from distill_perception.bundle import load_bundle
 from distill_perception.engines import EngineSettings
 from distill_perception.errors import ReplayError
+from distill_perception.perceptor import Perceptor
 from distill_perception.replay.bag_reader import open_bag
 from distill_perception.replay.bag_writer import BagOptions, write_bag
 from distill_perception.replay.evaluation import Evaluation, evaluate
@@ -108,6 +109,17 @@ def test_a_label_id_that_is_no_class_is_refused(tiny: Path, tmp_path: Path) -> N
         evaluated(bag_with(tmp_path / "bag", {}, label), tiny)
 
 
+def test_a_mask_id_that_is_no_class_is_refused(labelled_bag: Path, tiny: Path) -> None:
+    bag = open_bag(labelled_bag)
+    frame = next(bag.frames())
+    key = (frame.topic, frame.stamp_ns)
+    with MaskSpool() as masks:
+        masks.put(key, np.full((drives.HEIGHT, drives.WIDTH), 8, np.uint8))
+        recording = Recording((FrameResult(key, 0.0, True),), masks, True, 1.0, "")
+        with pytest.raises(ReplayError, match="mask holds id 8, but there are 3 classes in bundle 'tiny'"):
+            evaluate(bag, recording, load_bundle(tiny).manifest)
+
+
 def test_masks_survive_the_spool() -> None:
     rng = np.random.default_rng(0)
     masks = {("/cam", stamp): rng.integers(0, 9, (5 + stamp, 7), np.uint8) for stamp in range(5)}
@@ -117,6 +129,17 @@ def test_masks_survive_the_spool() -> None:
         for key, mask in itertools.chain(masks.items(), reversed(masks.items())):
             np.testing.assert_array_equal(spool.get(key), mask)
         assert spool.get(("/cam", 99)) is None
+
+
+def test_ctrl_c_while_the_engine_warms_up_is_ctrl_c(
+    labelled_bag: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: Perceptor) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Perceptor, "warm_up", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(labelled_bag, tiny)
 
 
 def test_no_score_in_metrics_is_not_finite(labelled_bag: Path, unlabelled_bag: Path, tiny: Path) -> None:

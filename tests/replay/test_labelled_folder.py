@@ -78,6 +78,12 @@ def broken(folder: Path, what: str) -> None:
         (folder / "boxes.json").write_text('{"images": []}')
     elif what == "classes without names":
         (folder / "classes.json").write_text('[{"id": 0}]')
+    elif what == "negative class id":
+        (folder / "classes.json").write_text('[{"id": -1, "name": "x"}]')
+    elif what == "large class id":
+        (folder / "classes.json").write_text('{"classes": {"65536": "x"}}')
+    elif what == "class name that is a number":
+        (folder / "classes.json").write_text('[{"id": 0, "name": 5}]')
 
 
 @pytest.mark.parametrize(
@@ -93,6 +99,9 @@ def broken(folder: Path, what: str) -> None:
         ("boxes not JSON", "not valid JSON"),
         ("boxes not COCO", "not a COCO file"),
         ("classes without names", "expected a list of names"),
+        ("negative class id", "class id -1 is named 'x'; ids are 0 to 65535"),
+        ("large class id", "class id 65536"),
+        ("class name that is a number", "class id 0 is named 5; .*names are text"),
     ],
 )
 def test_a_broken_folder_is_refused_with_the_file_and_the_reason(

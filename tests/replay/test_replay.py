@@ -11,8 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
+from distill_perception.perceptor import Detection
+from distill_perception.replay import examples
 from distill_perception.replay.bag_writer import BagOptions, write_bag
 from distill_perception.replay.labelled_folder import LabelledFrame, read_labelled_folder
+from distill_perception.replay.run import ReplayOptions, replay
 from tests.replay import drives
 from tests.replay.conftest import Replayed, command
 from tests.replay.references import reference_map, reference_miou
@@ -35,6 +38,49 @@ def test_the_scores_equal_an_independent_computation(pace: tuple[str, ...], repl
     assert metrics["miou"] == pytest.approx(miou, abs=1e-6)
     assert metrics["iou"] == pytest.approx(iou, abs=1e-6)
     assert (metrics["map"], metrics["map50"]) == pytest.approx(reference_map(range(drives.FRAMES)), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "threshold"),
+    [
+        (("--as-fast-as-possible",), 0.01),
+        (("--in-process",), 0.01),
+        (("--as-fast-as-possible", "-p", "score_threshold:=0.6"), 0.6),
+    ],
+)
+def test_the_threshold_that_detections_were_scored_at_is_recorded(
+    options: tuple[str, ...], threshold: float, replayed: Replay
+) -> None:
+    result = replayed(*options)
+
+    assert result.metrics["score_threshold"] == threshold
+    assert f"of detections of score {threshold} and above" in (result.out / "report.html").read_text()
+
+
+def test_a_threshold_of_the_users_holds(replayed: Replay) -> None:
+    strict, all_of_them = (
+        replayed("--as-fast-as-possible", *options).metrics["ap"]
+        for options in (("-p", "score_threshold:=0.6"), ())
+    )
+
+    assert strict["green"] == 0 < all_of_them["green"]  # the tiny bundle's green box has the score 0.5
+
+
+def test_pictures_show_what_a_node_publishes(
+    labelled_bag: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = []
+
+    def draw(
+        rgb: np.ndarray, classes: object, mask: object, detections: tuple[Detection, ...], legend: bool
+    ) -> np.ndarray:
+        shown.extend(detections)
+        return rgb
+
+    monkeypatch.setattr(examples, "draw_overlay", draw)
+    replay(ReplayOptions(labelled_bag, str(tiny), tmp_path / "out", in_process=True))
+
+    assert {round(item.score, 2) for item in shown} == {0.5, 0.9}
 
 
 def test_as_fast_as_possible_drops_nothing_and_times_every_stage(replayed: Replay) -> None:

@@ -17,6 +17,7 @@ from distill_perception.replay.node_process import free_domain_id
 from tests.replay import drives
 from tests.replay.conftest import ROOT, command
 from tests.replay.references import reference_miou
+from tests.support.tiny_bundle import write_tiny_bundle
 
 pytestmark = [pytest.mark.ros]
 pytest.importorskip("rclpy", reason="the real node needs rclpy")
@@ -70,7 +71,7 @@ def test_stopping_early_keeps_what_was_answered_and_ends_the_node(
         lambda: (out / "node.log").is_file() and "active" in (out / "node.log").read_text(), "it is active"
     )
     (node,) = children(replay.pid)
-    time.sleep(2.5)  # some frames at 2.5 Hz
+    time.sleep(5)  # some of 12 s of frames, also where a busy machine is slow to let replay find its node
     replay.send_signal(number)
     _, err = replay.communicate(timeout=30)
 
@@ -123,8 +124,38 @@ def test_run_watch_and_attach_work_on_one_node(labelled_bag: Path, tiny: Path, t
     assert "/camera/front/image_raw" in watched
     assert replay.returncode == 0, err
     metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["score_threshold"] == 0.3  # the node's own
     assert (metrics["dropped"], metrics["miou"]) == (0, pytest.approx(reference_miou(range(6))[0], abs=1e-6))
     assert node.returncode == 0
+
+
+def test_attaching_to_a_node_with_another_bundle_is_refused(
+    labelled_bag: Path, tiny: Path, tmp_path: Path
+) -> None:
+    other = write_tiny_bundle(tmp_path / "other", ("segmentation", "detection"), name="other")
+    domain_id = free_domain_id()
+    node = start("run", "-b", tiny, "-c", "/camera/front/image_raw", domain_id=domain_id)
+    try:
+        words = (
+            "replay",
+            labelled_bag,
+            "-b",
+            other,
+            "-o",
+            tmp_path / "out",
+            "--attach",
+            "--as-fast-as-possible",
+        )
+        replay = start(*words, domain_id=domain_id)
+        _, err = replay.communicate(timeout=60)
+    finally:
+        node.send_signal(signal.SIGINT)
+        node.communicate(timeout=20)
+
+    assert replay.returncode == 2
+    assert "the running node serves bundle 'tiny 0.0.1', not 'other 0.0.1'" in err
+    assert "--bundle" in err
+    assert not (tmp_path / "out" / "metrics.json").exists()
 
 
 def test_attaching_to_no_node_says_so(labelled_bag: Path, tiny: Path, tmp_path: Path) -> None:

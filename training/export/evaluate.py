@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from rich.markup import escape
 from rich.progress import track
 
 from distill_perception.bundle import Bundle
 from distill_perception.engines import EngineSettings, open_engine
-from distill_perception.metrics import AveragePrecision, ConfusionMatrix
+from distill_perception.metrics import LOWEST_SCORE, AveragePrecision, ConfusionMatrix
 from distill_perception.perceptor import Frame, Perceptor
 from training.data.sources.base import Source
-
-LOWEST_SCORE = 0.01  # average precision needs the detections that a vehicle would not publish
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def evaluate_bundle(
     perceptor = Perceptor(bundle, opened, score_threshold=LOWEST_SCORE)
     confusion = ConfusionMatrix(len(manifest.classes))
     boxes = AveragePrecision([item.id for item in manifest.classes if item.kind == "thing"])
-    for index in track(range(len(source)), f"scoring {name} {precision} on {engine}", transient=True):
+    for index in track(range(len(source)), f"scoring {escape(name)} {precision} on {engine}", transient=True):
         sample = source[index]
         (seen,) = perceptor.perceive([Frame(sample.image, "rgb8")])
         if seen.mask is not None and sample.has_mask:

@@ -16,7 +16,7 @@ from training.teachers.progress import frame_bar
 app = typer.Typer(
     help="Ask a teacher ahead of training.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-console = Console(stderr=True)
+console = Console(stderr=True, markup=False, emoji=False)
 
 RecipeFile = Annotated[Path, typer.Argument(help="Recipe with `teacher` and `data` sections.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Frames that the teacher sees at once.")]
@@ -90,8 +90,8 @@ def main() -> None:
     try:
         app()
     except TrainingError as error:
-        console.print("[red]error:[/red]", end=" ")
-        console.print(str(error), highlight=False, markup=False, soft_wrap=True)
+        console.print("error:", style="red", end=" ")
+        console.print(str(error), highlight=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         console.print("stopped; what is written is kept: run the same command again to go on")

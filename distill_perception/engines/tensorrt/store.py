@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -83,9 +84,9 @@ class Entry:
 def default_folder() -> Path:
     """$DISTILL_PERCEPTION_CACHE, else distill_perception/engines in the user's cache folder."""
     if os.environ.get(VARIABLE):
-        return Path(os.environ[VARIABLE]).expanduser()
+        return Path(os.path.expanduser(os.environ[VARIABLE]))
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "distill_perception" / "engines"
+    return Path(os.path.expanduser(base)) / "distill_perception" / "engines"
 
 
 class EngineStore:
@@ -158,16 +159,14 @@ class EngineStore:
         except OSError as error:
             _log.info("%s cannot be kept: %s", self.folder / name, error)
 
-    def discard(self, entry: Entry) -> None:
-        """Remove an entry."""
-        for path in (entry.path.with_suffix(".json"), entry.path):
-            path.unlink(missing_ok=True)
-
     def clear(self) -> int:
-        """Remove everything that this store wrote; returns the number of files."""
-        files = [path for suffix in _SUFFIXES for path in self.folder.glob(f"*{suffix}")]
+        """Remove everything that a store wrote; returns the number of files.
+
+        The folder may be anyone's (`--cache .`), so a file is known by the whole of its name.
+        """
+        files = [path for path in self.folder.glob("*") if _OWN_NAMES.fullmatch(path.name)]
         for path in files:
-            path.unlink()
+            path.unlink(missing_ok=True)
         return len(files)
 
     def _replace(self, path: Path, content: bytes) -> None:
@@ -182,7 +181,10 @@ class EngineStore:
             raise
 
 
-_SUFFIXES = (".engine", ".json", ".kernels", ".timing")
+# An entry and its kernels by id; timings, which `build.py` names; what a write that was killed left behind.
+_OWN_NAMES = re.compile(
+    r"[0-9a-f]{16}\.(engine|json|kernels)|tensorrt(_rtx)?-[^-]+-[^-]+\.timing|\.new-[a-z0-9_]{8}"
+)
 
 
 def _read_trusted(path: Path) -> bytes | None:

@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 
 from ...manifest import Manifest
+from ...metrics import LOWEST_SCORE
 from ..evaluation import Evaluation
 from ..run_info import RunInfo
 from . import charts
@@ -43,7 +44,7 @@ def page(
             _header(name, evaluation, info),
             _verdict(manifest, evaluation),
             _accuracy(manifest, evaluation),
-            _latency(evaluation),
+            _latency(manifest, evaluation),
             _over_time(evaluation),
             _examples(manifest, figures),
             _details(evaluation, info),
@@ -116,7 +117,7 @@ def _accuracy(manifest: Manifest, evaluation: Evaluation) -> str:
         left += _card("IoU by class", note, bars_of(classes, evaluation.iou, evaluation.miou, "IoU"))
     if evaluation.ap:
         things = [item for item in classes if item.kind == "thing" or item.name in evaluation.ap]
-        note = "COCO's average precision of the boxes, mean over IoU 0.50 to 0.95."
+        note = f"COCO's average precision of the boxes, mean over IoU 0.50 to 0.95; {_scored(evaluation)}."
         left += _card("AP by class", note, bars_of(things, evaluation.ap, evaluation.map, "AP"))
     if evaluation.confusion is not None:
         note = "What each class was taken for. Blue is right, red is wrong; small shares are drawn stronger."
@@ -126,7 +127,18 @@ def _accuracy(manifest: Manifest, evaluation: Evaluation) -> str:
     return ""
 
 
-def _latency(evaluation: Evaluation) -> str:
+def _scored(evaluation: Evaluation) -> str:
+    lowest = evaluation.score_threshold
+    if lowest is None:
+        return "of what the node published (its score_threshold is not known)"
+    if lowest > LOWEST_SCORE:
+        return (
+            f"of detections of score {lowest:g} and above; a bundle's own figure counts from {LOWEST_SCORE:g}"
+        )
+    return f"of detections of score {lowest:g} and above, as a bundle's own figure"
+
+
+def _latency(manifest: Manifest, evaluation: Evaluation) -> str:
     rows = []
     for stage, samples in evaluation.samples_ms.items():
         values = evaluation.latency_ms[stage]
@@ -140,6 +152,12 @@ def _latency(evaluation: Evaluation) -> str:
     note = (
         "Milliseconds by frame. Line: median, dashed: 95th percentile; the last bar holds what lies beyond."
     )
+    faint = evaluation.score_threshold == LOWEST_SCORE and "detection" in manifest.tasks
+    if faint and "publish" in evaluation.samples_ms:
+        note += (
+            f" Here the node publishes detections from score {LOWEST_SCORE:g}, which takes longer than "
+            "from 0.3 as on a vehicle; for that latency replay with -p score_threshold:=0.3."
+        )
     means = {
         stage: float(evaluation.samples_ms[stage].mean())
         for stage in _PARTS
@@ -191,6 +209,8 @@ def _details(evaluation: Evaluation, info: RunInfo) -> str:
         ("machine", info.machine),
         ("date", info.date),
     ]
+    if evaluation.map is not None:
+        rows.append(("average precision", _scored(evaluation)))
     if evaluation.lost_on_the_way is not None:
         rows.append(("lost on the way to the node", f"{evaluation.lost_on_the_way} frames"))
     for topic, counters in evaluation.counters.items():

@@ -145,11 +145,28 @@ def test_extras_that_cannot_be_kept_are_no_matter(tmp_path: Path, caplog: pytest
 
 def test_clearing_removes_what_the_store_wrote_and_nothing_else(store: EngineStore) -> None:
     stored(store)
-    store.write_extra("x.timing", b"timings")
-    (store.folder / "notes.txt").touch()
-    assert store.clear() == 3
-    assert os.listdir(store.folder) == ["notes.txt"]
+    store.write_extra(f"{KEY.id}.kernels", b"kernels")
+    store.write_extra("tensorrt-10.3.0-NVIDIA_X__sm86__driver_12.6.timing", b"timings")
+    store.write_extra("tensorrt_rtx-1.2.0.54-ampere+.timing", b"timings")
+    others = ["notes.txt", "package.json", "yolo.engine", "cuda.kernels", "run.timing", ".new-idea.md"]
+    for name in others:
+        (store.folder / name).touch()
+    assert store.clear() == 5
+    assert sorted(os.listdir(store.folder)) == sorted(others)
     assert store.clear() == 0
+
+
+def test_clearing_removes_what_a_killed_write_left_behind(
+    store: EngineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "unlink", lambda self, missing_ok=False: None)  # killed before it could
+    monkeypatch.setattr(os, "replace", lambda old, new: os.stat("/nowhere"))
+    with pytest.raises(OSError, match="nowhere"):
+        store.write(KEY, b"engine", "tiny")
+    monkeypatch.undo()
+    assert len(os.listdir(store.folder)) == 1
+    assert store.clear() == 1
+    assert os.listdir(store.folder) == []
 
 
 def test_the_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
