@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSPolicyKind, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
@@ -15,7 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from ..errors import ImageError
 from ..latest import LatestSlot
 from .diagnostics import CameraStats, Health, judge
-from .lost_frames import LostFrames
+from .events import LostFrames, SubscriptionEventCallbacks
 from .messages import frame_from_image, status_message, status_name
 from .topics import is_compressed
 from .worker import Arrival

@@ -1,12 +1,19 @@
-"""Frames that the middleware knows it has lost before they reached a subscription."""
+"""What the middleware tells about a subscription: that QoS does not fit, and frames lost on their way."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
 
-from rclpy.event_handler import QoSSubscriptionEventType
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
+
+try:
+    from rclpy.event_handler import QoSSubscriptionEventType, SubscriptionEventCallbacks
+except ImportError:  # Humble has the names that came before
+    from rclpy.qos_event import QoSSubscriptionEventType, SubscriptionEventCallbacks
+
+__all__ = ["LostFrames", "SubscriptionEventCallbacks"]
+_EventHandle: Any = getattr(_rclpy, "EventHandle" if hasattr(_rclpy, "EventHandle") else "QoSEvent")
 
 
 class LostFrames:
@@ -20,7 +27,7 @@ class LostFrames:
         kind = QoSSubscriptionEventType.RCL_SUBSCRIPTION_MESSAGE_LOST
         self._event: Any = None
         with suppress(_rclpy.UnsupportedEventTypeError):
-            self._event = _rclpy.EventHandle(subscription.handle, kind)
+            self._event = _EventHandle(subscription.handle, kind)
 
     def total(self) -> int:
         """Messages lost since the subscription was made."""
