@@ -11,11 +11,14 @@ from training.evaluation.evaluator import Evaluator
 from training.evaluation.score_batch import score_batch
 from training.models.multi_task import MultiTaskNet
 from training.recipe import Recipe
-from training.run_folder import RESULT, load_model, read_json, write_result
+from training.run_folder import RESULT, load_model, note_evaluation, read_json, write_result
 
 
 def evaluate_run(run: Path) -> dict[str, float]:
     """Score a run's network and write the scores into its result, in place of the old ones.
+
+    The run's provenance tells by which command and commit. Agreement with a teacher, which only a training
+    with it at hand measures, is not among the new scores.
 
     Returns:
         Its scores on the recipe's validation data, as `train` gives them.
@@ -27,6 +30,7 @@ def evaluate_run(run: Path) -> dict[str, float]:
     before = read_json(run, RESULT)
     metrics = validate(model, recipe)
     write_result(run, before["epochs"], before["minutes"], metrics)
+    note_evaluation(run)
     return metrics
 
 

@@ -58,10 +58,9 @@ def start_run(folder: Path, recipe: Recipe) -> None:
     if recipe.model.init is not None and (shapes := read_shapes(recipe.model.init)) is not None:
         write_shapes(folder, shapes)
     (folder / RECIPE).write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+    now = _this_command()
     provenance = {
-        "command": "python -m training " + " ".join(sys.argv[1:]),
-        "git_hash": git_hash(),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        **now,
         "seed": recipe.seed,
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -71,9 +70,22 @@ def start_run(folder: Path, recipe: Recipe) -> None:
     path = folder / PROVENANCE
     if path.is_file() and (folder / CHECKPOINTS / LAST).is_file():
         first = read_json(folder, PROVENANCE)
-        again = {key: provenance[key] for key in ("command", "git_hash", "date")}
-        provenance = {**first, "resumed": [*first.get("resumed", []), again]}
+        provenance = {**first, "resumed": [*first.get("resumed", []), now]}
     path.write_text(json.dumps(provenance, indent=2) + "\n")
+
+
+def note_evaluation(folder: Path) -> None:
+    """Write into the provenance that the result's scores are this command's, not the training's."""
+    provenance = {**read_json(folder, PROVENANCE), "evaluated": _this_command()}
+    (folder / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n")
+
+
+def _this_command() -> dict[str, str]:
+    return {
+        "command": "python -m training " + " ".join(sys.argv[1:]),
+        "git_hash": git_hash(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:

@@ -8,11 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tests.support.tiny_nets import BOTH, tiny_net
+from training.compression.fake_quant import add_fake_quant
 from training.data.class_sets import CAMVID
 from training.data.source_spec import FolderSpec
 from training.data.spec import AugmentSpec, DataSpec
+from training.models.multi_task import MultiTaskNet
 from training.models.spec import ModelSpec
 from training.recipe import OptimizerSpec, Recipe
+from training.run_folder import write_untrained
 
 SIZE = (64, 96)
 
@@ -49,6 +53,21 @@ def write_color_blocks(folder: Path, frames: int, seed: int = 0, boxes: bool = F
         }
         (folder / "boxes.json").write_text(json.dumps(content))
     return folder
+
+
+def untrained_run(folder: Path, net: MultiTaskNet | None = None, qat: str | None = None) -> Path:
+    """A finished run of a tiny network of both tasks, by default with random weights; 2 frames to look at.
+
+    Args:
+        net: its network, as `tiny_net` makes it. qat: form of INT8 that it simulates.
+    """
+    frames = write_color_blocks(folder / "val", frames=2, boxes=True)
+    spec = ModelSpec(pretrained=False, tasks=BOTH, width_multiplier=0.25, decoder_width=16, qat=qat)
+    net = net or tiny_net()
+    if qat is not None:
+        add_fake_quant(net, symmetric=qat == "symmetric")
+    write_untrained(folder / "run", tiny_recipe(frames, frames, model=spec), net, None)
+    return folder / "run"
 
 
 def tiny_recipe(train: Path, val: Path, epochs: int = 2, **changes: object) -> Recipe:

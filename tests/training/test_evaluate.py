@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
 from training.cli import app
-from training.run_folder import RESULT
+from training.run_folder import PROVENANCE, RESULT
 from training.train import train
 
 
@@ -30,3 +30,6 @@ def test_scores_are_those_of_training_until_the_data_changes(tmp_path: Path) -> 
     after = json.loads((run / RESULT).read_text())
     assert after["metrics"]["miou/blocks"] != before["metrics"]["miou/blocks"]
     assert (after["epochs"], after["minutes"]) == (before["epochs"], before["minutes"])
+    provenance = json.loads((run / PROVENANCE).read_text())
+    assert set(provenance["evaluated"]) == {"command", "git_hash", "date"}
+    assert provenance["seed"] == recipe.seed

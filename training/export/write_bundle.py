@@ -161,7 +161,7 @@ def _compared(request: ExportRequest) -> list[Metric]:
             if kind in MAIN_SCORES and value is not None:
                 data = f"{source} val, torch, run {run.name}, {result['epochs']} epochs"
                 data += f", seed {provenance['seed']}, {provenance['git_hash'][:12]}"
-                command = provenance["command"]
+                command = provenance.get("evaluated", provenance)["command"]
                 metrics.append(
                     Metric(name=f"{kind}/torch", value=round(value, 4), data=data, command=command)
                 )

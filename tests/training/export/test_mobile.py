@@ -11,30 +11,21 @@ import torch
 from torch.export import ExportedProgram
 
 from tests.support.tiny_nets import tiny_net
-from tests.support.tiny_training import tiny_recipe, write_color_blocks
-from training.compression.fake_quant import add_fake_quant
+from tests.support.tiny_training import untrained_run
 from training.errors import TrainingError
 from training.export import mobile
 from training.export.mobile import write_mobile
-from training.models.spec import ModelSpec
-from training.run_folder import write_untrained
 
 PACKAGES = {".pte": "executorch", ".tflite": "litert_torch"}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mobile")
-    frames = write_color_blocks(folder / "val", frames=2, boxes=True)
-    spec = ModelSpec(
-        pretrained=False, tasks=("segmentation", "detection"), width_multiplier=0.25, decoder_width=16
-    )
     net = tiny_net()
     assert net.detection_head is not None
     with torch.no_grad():  # untrained, every place has the same score: any is the best
         net.detection_head.heatmap[-1].weight.mul_(1e4)
-    write_untrained(folder / "run", tiny_recipe(frames, frames, model=spec), net, None)
-    return folder / "run"
+    return untrained_run(tmp_path_factory.mktemp("mobile"), net)
 
 
 @pytest.mark.parametrize("suffix", PACKAGES)
@@ -75,17 +66,6 @@ def test_a_runtime_that_says_something_else_leaves_no_file(
 
 
 def test_simulated_int8_is_no_part_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = write_color_blocks(tmp_path / "val", frames=2, boxes=True)
-    spec = ModelSpec(
-        pretrained=False,
-        tasks=("segmentation", "detection"),
-        width_multiplier=0.25,
-        decoder_width=16,
-        qat="asymmetric",
-    )
-    net = tiny_net()
-    add_fake_quant(net, symmetric=False)
-    write_untrained(tmp_path / "run", tiny_recipe(frames, frames, model=spec), net, None)
     kinds: set[str] = set()
 
     def convert(program: ExportedProgram, file: Path) -> mobile.Infer:
@@ -95,7 +75,7 @@ def test_simulated_int8_is_no_part_of_the_file(tmp_path: Path, monkeypatch: pyte
         return lambda frame: [part.detach().numpy() for part in network(torch.from_numpy(frame[None]))]
 
     monkeypatch.setitem(mobile.FORMATS, ".pte", ("ExecuTorch", "executorch", convert))
-    write_mobile(tmp_path / "run", tmp_path / "student.pte")
+    write_mobile(untrained_run(tmp_path, qat="asymmetric"), tmp_path / "student.pte")
     assert any("conv" in kind for kind in kinds)
     assert not [kind for kind in kinds if "fake_quant" in kind]
 

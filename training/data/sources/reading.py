@@ -146,16 +146,22 @@ def make_sample(
         boxes, ignored: float [K,4] x1, y1, x2, y2 in pixels, and their class ids.
     """
     height, width = image.shape[:2]
-    if mask is None:
-        mask_or_void = np.full((height, width), class_set.void_id, np.uint8)
-    else:
-        mask_or_void = mask
-    flags = mask is not None, boxes is not None
-    inside = _inside(boxes or ((), ()), width, height)
-    return Sample(name, image, mask_or_void, *inside, *flags, *_inside(ignored, width, height))
+    corners, labels = _clipped(boxes or ((), ()), width, height)
+    regions, region_labels = _clipped(ignored, width, height)
+    return Sample(
+        name,
+        image,
+        np.full((height, width), class_set.void_id, np.uint8) if mask is None else mask,
+        corners,
+        labels,
+        has_mask=mask is not None,
+        has_boxes=boxes is not None,
+        ignored=regions,
+        ignored_labels=region_labels,
+    )
 
 
-def _inside(boxes: Labelled, width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _clipped(boxes: Labelled, width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     corners = np.asarray(boxes[0], np.float32).reshape(-1, 4)
     corners = np.clip(corners, 0, np.array([width, height, width, height], np.float32))
     kept = (corners[:, 2:] > corners[:, :2]).all(axis=1)
