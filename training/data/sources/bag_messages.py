@@ -10,13 +10,14 @@ import struct
 from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from distill_perception.vision.color import CHANNELS, check_picture, convert
+from distill_perception.errors import ImageError
+from distill_perception.vision.color import CHANNELS, convert
+from distill_perception.vision.picture import decode_compressed, view_raw
 from training.errors import TrainingError
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -69,15 +70,14 @@ def rgb_of(message: Any, where: str) -> NDArray[np.uint8]:
     Raises:
         TrainingError: an encoding that is not known, too little data, or bytes that are no picture.
     """
-    if hasattr(message, "format"):
-        data = np.asarray(message.data, np.uint8)
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-        if pixels is None:
-            raise TrainingError(f"{where}: compressed image ({message.format}, {data.size} bytes) is damaged")
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
-    pixels = _rows(message, where)
-    check_picture(pixels, str(message.encoding))
-    return np.ascontiguousarray(convert(pixels, str(message.encoding), "rgb"))
+    try:
+        if hasattr(message, "format"):
+            pixels, encoding = decode_compressed(message.data, str(message.format)), "bgr8"
+        else:
+            pixels, encoding = _view(message, str(message.encoding)), str(message.encoding)
+    except ImageError as error:
+        raise TrainingError(f"{where}: {error}") from error
+    return np.ascontiguousarray(convert(pixels, encoding, "rgb"))
 
 
 def ids_of(message: Any, where: str) -> NDArray[np.uint8]:
@@ -89,21 +89,14 @@ def ids_of(message: Any, where: str) -> NDArray[np.uint8]:
     if getattr(message, "encoding", "") not in ("mono8", "8UC1"):
         found = getattr(message, "encoding", "a compressed image")
         raise TrainingError(f"{where}: a label must be a mono8 image of class ids, found {found}")
-    return np.array(_rows(message, where))
+    try:
+        return np.array(_view(message, "mono8"))
+    except ImageError as error:
+        raise TrainingError(f"{where}: {error}") from error
 
 
-def _rows(message: Any, where: str) -> NDArray[np.uint8]:
-    """Pixels of an Image without the padding at the ends of its rows, uint8 [H,W] or [H,W,C]."""
-    channels = 1 if message.encoding == "8UC1" else CHANNELS.get(str(message.encoding), 0)
-    height, width, step = int(message.height), int(message.width), int(message.step)
-    data = np.asarray(message.data, np.uint8)
-    if not channels or step < width * channels or data.size < step * height or not height * width:
-        raise TrainingError(
-            f"{where}: {width}x{height} {message.encoding} with step {step} and {data.size} bytes cannot be "
-            f"read; known encodings: {', '.join(CHANNELS)}"
-        )
-    rows: NDArray[np.uint8] = data[: step * height].reshape(height, step)[:, : width * channels]
-    return rows if channels == 1 else rows.reshape(height, width, channels)
+def _view(message: Any, encoding: str) -> NDArray[np.uint8]:
+    return view_raw(int(message.height), int(message.width), encoding, int(message.step), message.data)
 
 
 def boxes_of(message: Any) -> tuple[list[list[float]], list[str]]:
