@@ -14,11 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from distill_perception.bundle import GRAPH_INPUT
-from training.compression.uniform import Range, simulate
+from training.compression.uniform import Range, scale_and_zero_point, simulate
 from training.export.layers import show_tensors
 
 BINS = 2048
-LEVELS = 255
 SHRINK = np.linspace(1.0, 0.1, 91)  # candidates: the whole range down to a tenth of it
 PERCENTILE = 99.99
 
@@ -114,12 +113,14 @@ def entropy_range(seen: Histogram, symmetric: bool) -> Range:
     def divergence(low: float, high: float) -> float:
         inside = (seen.centres >= low) & (seen.centres <= high)
         kept = counts[inside]
-        if len(kept) < LEVELS:
+        scale = scale_and_zero_point(torch.tensor(low), torch.tensor(high), symmetric)[0].item()
+        level = np.round(seen.centres[inside] / scale).astype(int)
+        level -= level.min()
+        if len(kept) <= level.max():
             return np.inf
         reference = kept.copy()
         reference[0] += counts[seen.centres < low].sum()
         reference[-1] += counts[seen.centres > high].sum()
-        level = np.arange(len(kept)) * LEVELS // len(kept)
         filled = kept > 0
         share = np.bincount(level, kept) / np.maximum(np.bincount(level, filled), 1)
         quantized = np.where(filled, share[level], 0)
@@ -141,7 +142,7 @@ def _kl(reference: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float((p[here] * np.log(p[here] / np.maximum(q[here], 1e-12))).sum())
 
 
-# Whether the engine's range will be symmetric matters to mse: a rectified tensor then has half the levels.
+# Whether the engine's range will be symmetric matters to some: a rectified tensor then has half the levels.
 CALIBRATORS: dict[str, Callable[[Histogram, bool], Range]] = {
     "max": max_range,
     "percentile": percentile_range,
