@@ -58,7 +58,7 @@ def start_run(folder: Path, recipe: Recipe) -> None:
     if recipe.model.init is not None and (shapes := read_shapes(recipe.model.init)) is not None:
         write_shapes(folder, shapes)
     (folder / RECIPE).write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
-    now = _this_command()
+    now = this_command()
     provenance = {
         **now,
         "seed": recipe.seed,
@@ -76,13 +76,14 @@ def start_run(folder: Path, recipe: Recipe) -> None:
 
 def note_evaluation(folder: Path) -> None:
     """Write into the provenance that the result's scores are this command's, not the training's."""
-    provenance = {**read_json(folder, PROVENANCE), "evaluated": _this_command()}
+    provenance = {**read_json(folder, PROVENANCE), "evaluated": this_command()}
     (folder / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n")
 
 
-def _this_command() -> dict[str, str]:
+def this_command(program: str = "python -m training") -> dict[str, str]:
+    """Command, commit and time, for provenance files."""
     return {
-        "command": "python -m training " + " ".join(sys.argv[1:]),
+        "command": f"{program} " + " ".join(sys.argv[1:]),
         "git_hash": git_hash(),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

@@ -1,4 +1,4 @@
-"""`python -m training.teachers`: fill a teacher's cache, or label frames with a teacher."""
+"""`python -m training.teachers`: fill a teacher's cache, label frames with a teacher, or score it."""
 
 from __future__ import annotations
 
@@ -75,6 +75,32 @@ def label_command(
             lambda done: progress.update(task, completed=done),
         )
     typer.echo(f"labelled folder: {out}")
+
+
+@app.command("score")
+def score_command(
+    recipe: RecipeFile,
+    out: Annotated[Path, typer.Option(help="Folder to write, for `distill-perception compare`.")],
+    batch: BatchSize = 4,
+) -> None:
+    """Score the recipe's teacher, with all its members and views, on the recipe's validation data."""
+    from training.teachers.score import check_folder, score_teacher, teacher_cost, write_teacher_scores
+    from training.teachers.sections import open_plain_teacher, read_sections, recipe_data
+
+    sections = read_sections(recipe)
+    data = recipe_data(sections)
+    check_folder(out)
+    teacher = open_plain_teacher(sections)
+    with frame_bar(console) as progress:
+        scores = score_teacher(teacher, data, batch, progress)
+    cost = teacher_cost(teacher, data.size)
+    write_teacher_scores(out, scores, cost, sections.about())
+    for name in (name for name in scores if name.startswith(("miou/", "map50/"))):
+        typer.echo(f"{name} {scores[name]:.4f}")
+    typer.echo(
+        f"{(cost.macs or 0) / 1e9:.1f} G multiply-accumulates a frame of {data.size[1]}x{data.size[0]}"
+    )
+    typer.echo(f"scores: {out}")
 
 
 def _pair(text: str) -> tuple[str, float]:

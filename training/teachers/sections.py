@@ -91,17 +91,26 @@ def _device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def recipe_data(sections: Sections) -> DataSpec:
+    """The recipe's data section.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    if sections.data is None:
+        raise TrainingError(
+            f"recipe {sections.place} has no data section: which frames shall be asked about?"
+        )
+    return sections.data
+
+
 def training_frames(sections: Sections) -> Source:
     """Every training frame once, at the recipe's size and before augmentation, as the data module has them.
 
     Raises:
         TrainingError: the recipe has no data section, or a source is unusable.
     """
-    data = sections.data
-    if data is None:
-        raise TrainingError(
-            f"recipe {sections.place} has no data section: which frames shall be asked about?"
-        )
+    data = recipe_data(sections)
     sources: list[Source] = [prepare_source(item, data, student_classes(sections)) for item in data.train]
     return Mixture(sources, [1] * len(sources))
 

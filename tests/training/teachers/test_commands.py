@@ -1,4 +1,4 @@
-"""`python -m training.teachers fill` and `label`, from a recipe with a tiny Hugging Face teacher."""
+"""`python -m training.teachers fill`, `label` and `score`, from a recipe with a tiny Hugging Face teacher."""
 
 import json
 from collections.abc import Callable
@@ -12,6 +12,7 @@ import yaml
 pytest.importorskip("transformers", reason="HF teachers NOT TESTED: pip install transformers")
 
 
+from distill_perception.compare.training_run import read_training_run
 from tests.support.tiny_training import write_color_blocks
 from tests.training.teachers import tiny_checkpoints as tiny
 from training.data.class_sets import CLASS_SETS
@@ -99,6 +100,22 @@ def test_label_writes_a_folder_to_train_on(
     told = json.loads((tmp_path / "out" / "pseudo_labels.json").read_text())
     assert told["teacher_spec"]["tta"] == {"flip": True, "scales": [1.0]}
     assert "training.teachers label" in told["command"]
+
+
+def test_scores_are_a_row_for_compare(recipe: Path, tmp_path: Path, command: Callable[..., Done]) -> None:
+    done = command("score", recipe, "--out", tmp_path / "teacher")
+    assert done.code == 0, done.err
+    run = read_training_run(tmp_path / "teacher")
+    assert f"miou/blocks {run.metrics['miou/blocks']:.4f}" in done.out
+    assert run.origin["git_hash"]
+    content = yaml.safe_load(recipe.read_text())
+    del content["teacher"]["tta"]
+    (tmp_path / "one_view.yaml").write_text(yaml.safe_dump(content))
+    assert command("score", tmp_path / "one_view.yaml", "--out", tmp_path / "one_view").code == 0
+    assert run.cost.macs == 2 * (read_training_run(tmp_path / "one_view").cost.macs or 0) > 0
+    refused = command("score", recipe, "--out", recipe.parent)
+    assert refused.code == 2
+    assert "holds something else" in refused.err
 
 
 def test_mistakes_are_one_line_and_exit_code_2(recipe: Path, command: Callable[..., Done]) -> None:
