@@ -8,12 +8,19 @@ import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_configure() -> None:
-    """Started with Ctrl-C ignored (nohup, some CI runners), processes under test would inherit that."""
+    """Keep what the machine is doing besides out of the tests.
+
+    Hypothesis would time its examples; started with Ctrl-C ignored (nohup, some CI runners), processes under
+    test would inherit that.
+    """
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -13,6 +13,7 @@ from .errors import CompareError
 from .group import Group, group_runs
 from .run import Run, Skipped, is_by_class
 from .spread import Difference, difference
+from .teacher_scores import with_teacher_scores
 
 LOWER_IS_BETTER = ("ece", "teacher_kl")
 
@@ -66,7 +67,7 @@ def compare(
     if not found:
         reasons = "".join(f"\n  {item.path}: {item.reason}" for item in skipped)
         raise CompareError(f"none of the {len(skipped)} runs can be compared:{reasons}")
-    groups = group_runs(found)
+    groups = group_runs(with_teacher_scores(found))
     names = _choose_metrics(groups, metrics)
     base = _find_baseline(groups, baseline) if baseline is not None else None
 

@@ -19,8 +19,8 @@ def notes(comparison: Comparison) -> list[str]:
     teachers = {group.teacher.name for group in comparison.groups if group.teacher is not None}
     if teachers:
         lines.append(
-            f"teacher's: {comparison.metrics[0]} of the run that the recipe names as teacher "
-            f"({', '.join(sorted(teachers))})"
+            f"teacher's: {comparison.metrics[0]} of {', '.join(sorted(teachers))}, with members and views as "
+            "students hear it where `training.teachers score` has taken it, else of its run alone"
         )
     lines += [line for group in comparison.groups for line in _repeated_seeds(group)]
     reasons = dict.fromkeys(item.reason for item in comparison.skipped)

@@ -12,6 +12,7 @@ from .run import Metrics, Run, Teacher, finite
 from .seeds import recipe_key, without_seed
 
 RECIPE, PROVENANCE, RESULT = "recipe.yaml", "provenance.json", "result.json"
+_ORIGIN = ("date", "git_hash", "machine", "teacher_spec")
 
 
 def is_training_run(folder: Path) -> bool:
@@ -30,7 +31,7 @@ def read_training_run(folder: Path) -> Run:
             f"unfinished: it has no {RESULT}; let it end or `python -m training train ... --resume` it"
         )
     result = read_mapping(folder / RESULT)
-    metrics = _metrics(result, "metrics", folder)
+    metrics = _metrics(result, folder)
     if not metrics:
         raise CompareError(f"{folder / RESULT}: holds no metrics")
     recipe = read_mapping(folder / RECIPE) if (folder / RECIPE).is_file() else None
@@ -46,30 +47,30 @@ def read_training_run(folder: Path) -> Run:
         seed=seed if isinstance(seed, int) else None,
         metrics=metrics,
         recipe=recipe,
-        teacher=_teacher(folder, recipe or {}, _metrics(result, "teacher_metrics", folder)),
+        teacher=_teacher(folder, recipe or {}),
         cost=read_model_cost(folder),
-        origin={key: origin[key] for key in ("date", "git_hash", "machine") if key in origin},
+        origin={key: origin[key] for key in _ORIGIN if key in origin},
     )
 
 
-def _metrics(result: dict[str, Any], key: str, folder: Path) -> Metrics:
-    values = result.get(key) or {}
+def _metrics(result: dict[str, Any], folder: Path) -> Metrics:
+    values = result.get("metrics") or {}
     if not isinstance(values, dict):
-        raise CompareError(f"{folder / RESULT}: '{key}' must hold names and numbers")
+        raise CompareError(f"{folder / RESULT}: 'metrics' must hold names and numbers")
     return finite(values)
 
 
-def _teacher(folder: Path, recipe: dict[str, Any], recorded: Metrics) -> Teacher | None:
-    """The recipe's teacher, with what the run recorded of it, or else what its own run folder says."""
+def _teacher(folder: Path, recipe: dict[str, Any]) -> Teacher | None:
+    """The recipe's teacher, with what its own run folder says of it."""
     spec = recipe.get("teacher")
     if not isinstance(spec, dict):
         return None
     run = spec.get("run")
-    if recorded or not isinstance(run, str):
-        return Teacher(_title(spec), recorded)
+    if not isinstance(run, str):
+        return Teacher(_title(spec))
     for place in _places(folder, Path(run)):
         if (place / RESULT).is_file():
-            return Teacher(Path(run).name, _metrics(read_mapping(place / RESULT), "metrics", place))
+            return Teacher(Path(run).name, _metrics(read_mapping(place / RESULT), place))
     return Teacher(Path(run).name)
 
 

@@ -93,15 +93,21 @@ def test_the_teachers_score_is_read_from_the_run_that_the_recipe_names(tmp_path:
     assert found.share_of_teacher(found.groups[0]) == pytest.approx(0.95)
 
 
-def test_a_teacher_recorded_by_the_run_itself_goes_first(tmp_path: Path) -> None:
-    members = {"ensemble": [{"run": "runs/a"}, {"huggingface": "org/segformer"}]}
-    student = write_run(tmp_path / "kl", 1, {"miou/camvid": 0.72}, teacher=members)
-    result = {"metrics": {"miou/camvid": 0.72}, "teacher_metrics": {"miou/camvid": 0.8}}
-    (student / "result.json").write_text(json.dumps(result))
-    found = compare([student])
-    assert found.groups[0].teacher is not None
-    assert found.groups[0].teacher.name == "a + segformer"
-    assert found.share_of_teacher(found.groups[0]) == pytest.approx(0.9)
+def test_a_teacher_scored_as_students_hear_it_goes_before_the_run_it_is_made_of(tmp_path: Path) -> None:
+    views = {"scales": [1.0, 1.5], "flip": True}
+    members = {"ensemble": [{"run": "runs/a", "tta": views}, {"huggingface": "org/segformer", "size": None}]}
+    own = {**members, "tta": None, "cache": {"folder": "cache"}}  # as a run folder's recipe has it
+    write_run(tmp_path / "kl", 1, {"miou/camvid": 0.72}, teacher=own)
+    write_run(tmp_path / "other", 1, {"miou/camvid": 0.72}, teacher={"ensemble": [{"run": "runs/a"}]})
+    scored = tmp_path / "teacher"
+    scored.mkdir()
+    spec = {"ensemble": [{"run": "runs/a", "tta": views}, {"huggingface": "org/segformer"}]}
+    (scored / "provenance.json").write_text(json.dumps({"teacher_spec": spec}))
+    (scored / "result.json").write_text(json.dumps({"metrics": {"miou/camvid": 0.8}}))
+    found = compare([tmp_path])
+    shares = {group.name: found.share_of_teacher(group) for group in found.groups}
+    assert shares == {"kl": pytest.approx(0.9), "other": None, "teacher": None}
+    assert [group.teacher.name for group in found.groups if group.teacher] == ["a + segformer", "a"]
 
 
 def test_a_teacher_that_is_not_at_hand_is_named_without_a_score(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_simulation_equals_numpy_and_onnx_runtime(low: float, high: float, symme
     assert (np.abs(found - theirs)[inside] <= 1e-5 * max(abs(low), abs(high))).mean() > 0.995
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(low=st.floats(-100, 0), high=st.floats(0.01, 100), share=st.floats(0, 1), symmetric=st.booleans())
 def test_values_inside_the_range_come_back_within_half_a_step(
     low: float, high: float, share: float, symmetric: bool

@@ -127,7 +127,7 @@ def test_the_sample_itself_is_not_written_to() -> None:
     np.testing.assert_array_equal(sample.mask, plain().mask)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     covered=st.lists(st.booleans(), min_size=48, max_size=48),
     boxes=st.lists(

@@ -140,7 +140,7 @@ def test_zero_where_student_equals_teacher_and_only_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 10_000))
 def test_order_of_frames_does_not_matter(name: str, seed: int) -> None:
     inputs = random_inputs(seed)
@@ -151,7 +151,7 @@ def test_order_of_frames_does_not_matter(name: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", ON_LOGITS)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 10_000))
 def test_order_of_classes_does_not_matter_and_softmax_sees_no_offset(name: str, seed: int) -> None:
     """But for pseudo-labels, which go by probabilities as they are: their teacher gets none."""

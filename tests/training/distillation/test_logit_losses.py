@@ -71,7 +71,7 @@ def test_temperature_follows_its_schedule() -> None:
         assert annealed(inputs).item() == pytest.approx(fixed.item(), rel=1e-12)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000))
 def test_high_temperature_limit_of_kl_is_half_the_centred_logit_mse(seed: int) -> None:
     inputs = logit_inputs(*random_logits(seed))
@@ -182,7 +182,7 @@ def test_dkd_equals_the_hand_worked_example() -> None:
     assert found.item() == pytest.approx(0.0822829 + 2 * 0.0094665, abs=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), temperature=st.floats(0.5, 4.0))
 def test_kl_is_tckd_plus_the_rests_share_times_nckd(seed: int, temperature: float) -> None:
     # Zhao et al. 2022, equation 5, at a single pixel of true class 2.
@@ -213,7 +213,7 @@ def test_dist_equals_scipys_correlations(temperature: float) -> None:
     assert found.item() == pytest.approx((inter + 3 * intra) * temperature**2, rel=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), share=st.floats(0.1, 0.9))
 def test_dist_is_blind_to_scale_and_shift_of_probabilities_but_kl_is_not(seed: int, share: float) -> None:
     # Mixing with the uniform distribution scales and shifts every probability alike.

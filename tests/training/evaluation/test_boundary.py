@@ -113,7 +113,7 @@ def test_a_contour_found_in_void_answers_to_one_labelled_beside_it() -> None:
     np.testing.assert_array_equal(boundary_f(prediction, label, 2, VOID, share_for(2, label)), [1.0, 1.0])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), distance=st.sampled_from([1.0, 1.5, 2.0, 3.2]))
 def test_random_masks_score_as_the_definition_says(seed: int, distance: float) -> None:
     rng = np.random.default_rng(seed)

@@ -84,7 +84,7 @@ def layers() -> st.SearchStrategy[NDArray[np.float32]]:
     return (values | repeated | survivor).map(lambda found: np.array(found, np.float32))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(layers())
 @example(np.array([0, 0, 3], np.float32))
 @example(np.array([0, 1, 0, 2, 0, 3], np.float32))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from training.compression.archive.huffman import LONGEST, code_lengths, decode, encode
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 20) | st.just(3), max_size=300))
 def test_what_is_coded_comes_back(values: list[int]) -> None:
     symbols = np.array(values, np.uint8)

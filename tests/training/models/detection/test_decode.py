@@ -69,7 +69,7 @@ def test_a_map_with_fewer_cells_than_asked_for_gives_them_all() -> None:
 coordinate = st.floats(0, 100, width=32)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(x=coordinate, y=coordinate, w=st.floats(4, 60, width=32), h=st.floats(4, 60, width=32))
 def test_a_perfect_network_gives_the_labelled_box_back(x: float, y: float, w: float, h: float) -> None:
     """Targets as if a network had answered them; at least a cell wide, so that distances are positive."""
