@@ -40,7 +40,7 @@ class Sections:
 
 
 def read_sections(recipe: Path) -> Sections:
-    """Read the two sections; the rest of the recipe is not looked at.
+    """Read the two sections, of an ablation those of its recipe; the rest is not looked at.
 
     Raises:
         TrainingError: file missing, not YAML, no teacher in it, or a key or value that is not known.
@@ -51,6 +51,8 @@ def read_sections(recipe: Path) -> Sections:
         raise TrainingError(f"cannot read recipe {recipe}: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise TrainingError(f"recipe {recipe} is not YAML: {error}") from error
+    if isinstance(raw, dict) and isinstance(raw.get("recipe"), dict):
+        raw = raw["recipe"]
     if not isinstance(raw, dict) or raw.get("teacher") is None:
         raise TrainingError(f"recipe {recipe} has no teacher section")
     data = None if raw.get("data") is None else _section(DataSpec, raw, "data", recipe)

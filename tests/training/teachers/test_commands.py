@@ -110,7 +110,7 @@ def test_scores_are_a_row_for_compare(recipe: Path, tmp_path: Path, command: Cal
     assert run.origin["git_hash"]
     content = yaml.safe_load(recipe.read_text())
     del content["teacher"]["tta"]
-    (tmp_path / "one_view.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "one_view.yaml").write_text(yaml.safe_dump({"recipe": content, "arms": {}}))  # an ablation's
     assert command("score", tmp_path / "one_view.yaml", "--out", tmp_path / "one_view").code == 0
     assert run.cost.macs == 2 * (read_training_run(tmp_path / "one_view").cost.macs or 0) > 0
     refused = command("score", recipe, "--out", recipe.parent)
