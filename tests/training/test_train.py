@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from distill_perception.bundle import Bundle, load_bundle
+from distill_perception.compare.model_cost import ModelCost
 from distill_perception.engines import EngineSettings, open_engine
 from tests.support.tiny_training import SIZE, tiny_recipe, write_color_blocks
 from training.curves import read_log
@@ -23,6 +24,7 @@ from training.export.parity import measure_parity, require_parity
 from training.models.spec import ModelSpec
 from training.recipe import OptimizerSpec, Recipe
 from training.run_folder import load_model
+from training.teachers.score import write_teacher_scores
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +73,10 @@ def student(folders: tuple[Path, Path], teacher: Path, tmp_path_factory: pytest.
 @pytest.fixture(scope="module")
 def bundle(student: Path, teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     out = tmp_path_factory.mktemp("bundles") / "tiny_student"
-    done = command("export", student, "--out", out, "--compare", teacher)
+    scored = out.with_name("teachers")
+    about = {"teacher": "one + other", "teacher_spec": {"ensemble": []}}
+    write_teacher_scores(scored, {"miou/blocks": 0.5}, ModelCost(), about)
+    done = command("export", student, "--out", out, "--compare", teacher, "--compare", scored)
     assert done.returncode == 0, done.stderr
     return load_bundle(out)
 
@@ -168,7 +173,10 @@ def test_manifest_tells_where_the_bundle_comes_from(bundle: Bundle) -> None:
     miou = [m for m in manifest.metrics if m.name == "miou"]
     assert len(miou) == 1
     assert "export" in miou[0].command
-    assert sum(m.name == "miou/torch" for m in manifest.metrics) == 2  # the run itself and the one beside it
+    beside = [metric for metric in manifest.metrics if metric.name == "miou/torch"]
+    assert ["run run, 1 epochs" in beside[0].data, "run run, 2 epochs" in beside[1].data] == [True, True]
+    assert beside[2].value == 0.5
+    assert "teachers: one + other, all views" in beside[2].data
 
 
 def test_reduced_precisions_are_written_and_scored_beside_fp32(student: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -159,13 +160,20 @@ def _compared(request: ExportRequest) -> list[Metric]:
         for name, value in result["metrics"].items():
             kind, _, source = name.partition("/")
             if kind in MAIN_SCORES and value is not None:
-                data = f"{source} val, torch, run {run.name}, {result['epochs']} epochs"
-                data += f", seed {provenance['seed']}, {provenance['git_hash'][:12]}"
+                data = f"{source} val, torch, {_trained(run, result, provenance)}"
                 command = provenance.get("evaluated", provenance)["command"]
                 metrics.append(
                     Metric(name=f"{kind}/torch", value=round(value, 4), data=data, command=command)
                 )
     return metrics
+
+
+def _trained(run: Path, result: dict[str, Any], provenance: dict[str, Any]) -> str:
+    """A run, or a teacher that `python -m training.teachers score` has scored."""
+    commit = provenance["git_hash"][:12]
+    if "teacher_spec" in provenance:
+        return f"{run.name}: {provenance['teacher']}, all views, {commit}"
+    return f"run {run.name}, {result['epochs']} epochs, seed {provenance['seed']}, {commit}"
 
 
 def _parity_metrics(request: ExportRequest, parity: Sequence[Parity]) -> list[Metric]:
