@@ -18,6 +18,7 @@ from training.distillation.module import DistillationModule, start_model
 from training.errors import TrainingError
 from training.evaluation.teacher import teacher_scores
 from training.hardware import Hardware
+from training.interrupt import StopOnInterrupt
 from training.models.shapes import read_shapes
 from training.models.table import model_row
 from training.progress import StageBar
@@ -120,6 +121,7 @@ def make_trainer(
             enable_version_counter=False,
         ),
         StageBar(title),
+        StopOnInterrupt(),
     ]
     if recipe.optimizer.ema > 0:
         callbacks.append(EMAWeightAveraging(decay=recipe.optimizer.ema))
