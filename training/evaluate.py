@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from training.data.module import SampleDataModule
+from training.data.sample import Batch
 from training.evaluation.evaluator import Evaluator
 from training.evaluation.score_batch import score_batch
+from training.evaluation.score_sources import score_sources
 from training.models.multi_task import MultiTaskNet
 from training.recipe import Recipe
 from training.run_folder import RESULT, load_model, note_evaluation, read_json, write_result
@@ -38,11 +38,9 @@ def validate(model: MultiTaskNet, recipe: Recipe) -> dict[str, float]:
     """All scores of a network on a recipe's validation data, by names such as `miou/camvid`."""
     data = SampleDataModule(recipe.data, recipe.optimizer.batch, recipe.seed)
     data.setup("validate")
-    classes, scores = data.class_set, {}
-    for source, batches in zip(recipe.data.val, data.val_dataloader(), strict=True):
-        evaluator = Evaluator(classes.classes, classes.void_id, recipe.model.tasks)
-        with torch.inference_mode():
-            for batch in batches:
-                score_batch(evaluator, model.eval(), batch, recipe.model.detection.max_detections)
-        scores |= evaluator.compute(source.name)
-    return scores
+    model.eval()
+
+    def add(evaluator: Evaluator, batch: Batch) -> None:
+        score_batch(evaluator, model, batch, recipe.model.detection.max_detections)
+
+    return score_sources(data, add, recipe.model.tasks)

@@ -1,23 +1,26 @@
-"""A Ctrl-C that Python drops, as it does in finalizers, still ends the training."""
+"""A Ctrl-C whose exception is lost on its way up still ends the training."""
 
 import signal
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import lightning as L
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback
 
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
 from training import trainer
+from training.progress import StageBar
 from training.train import train
 
 
-class DroppedInterrupt(Callback):
-    """Ctrl-C in the second epoch's first batch, where the exception is lost."""
+class DroppingBar(StageBar):
+    """Presses Ctrl-C after the second epoch's first batch and drops the exception."""
 
-    def on_train_batch_end(self, trainer: object, *_: object) -> None:
-        if trainer.current_epoch == 1 and trainer.global_step == 3:  # type: ignore[attr-defined]
+    def on_train_batch_end(self, trainer: L.Trainer, *rest: Any) -> None:
+        super().on_train_batch_end(trainer, *rest)
+        if trainer.current_epoch == 1 and trainer.global_step == 3:
             with suppress(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
 
@@ -25,15 +28,8 @@ class DroppedInterrupt(Callback):
 def test_a_dropped_interrupt_ends_the_training_at_the_next_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blocks = write_color_blocks(tmp_path / "blocks", 8)
-    made = trainer.make_trainer
-
-    def with_interrupt(*arguments: object) -> object:
-        found = made(*arguments)  # type: ignore[arg-type]
-        found.callbacks.append(DroppedInterrupt())  # type: ignore[attr-defined]
-        return found
-
-    monkeypatch.setattr(trainer, "make_trainer", with_interrupt)
+    blocks = write_color_blocks(tmp_path / "blocks", 8)  # two batches an epoch
+    monkeypatch.setattr(trainer, "StageBar", DroppingBar)
     before = signal.getsignal(signal.SIGINT)
     try:
         with pytest.raises(KeyboardInterrupt):

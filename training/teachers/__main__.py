@@ -91,8 +91,7 @@ def score_command(
     data = recipe_data(sections)
     check_folder(out)
     teacher = open_plain_teacher(sections)
-    with frame_bar(console) as progress:
-        scores = score_teacher(teacher, data, batch, progress)
+    scores = score_teacher(teacher, data, batch)
     cost = teacher_cost(teacher, data.size)
     write_teacher_scores(out, scores, cost, sections.about())
     for name in (name for name in scores if name.startswith(("miou/", "map50/"))):

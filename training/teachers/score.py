@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import Progress
 from torch import Tensor
 
 from distill_perception.compare.model_cost import MODEL_COST_NAME, ModelCost, write_model_cost
@@ -17,6 +16,7 @@ from training.data.spec import DataSpec
 from training.errors import TrainingError
 from training.evaluation.evaluator import Evaluator
 from training.evaluation.score_batch import score_boxes, score_outputs
+from training.evaluation.score_sources import score_sources
 from training.models.table import count_macs
 from training.run_folder import PROVENANCE, RESULT, this_command, write_result
 from training.teachers.base import ScoredBoxes, Teacher, TeacherOutputs
@@ -25,7 +25,7 @@ MAX_DETECTIONS = 100  # COCO's, and what students have by default
 FILES = {PROVENANCE, RESULT, MODEL_COST_NAME}
 
 
-def score_teacher(teacher: Teacher, data: DataSpec, batch: int, progress: Progress) -> dict[str, float]:
+def score_teacher(teacher: Teacher, data: DataSpec, batch: int) -> dict[str, float]:
     """Scores on the validation data, by names such as `miou/camvid`, as students have them.
 
     Raises:
@@ -33,21 +33,15 @@ def score_teacher(teacher: Teacher, data: DataSpec, batch: int, progress: Progre
     """
     module = SampleDataModule(data, batch, seed=0)
     module.setup("validate")
-    classes = module.class_set
     knows = {"segmentation": teacher.known, "detection": teacher.known_things}
     tasks = [task for task, known in knows.items() if known is not None]
     device = next(teacher.parameters()).device
-    things = torch.tensor([item.id for item in classes.things], device=device)
-    scores: dict[str, float] = {}
-    for spec, source, batches in zip(data.val, module.val, module.val_dataloader(), strict=True):
-        evaluator = Evaluator(classes.classes, classes.void_id, tasks)
-        bar = progress.add_task(f"Scoring on {spec.name}", total=len(source))
-        for labelled in batches:
-            answer = teacher(labelled.images.to(device).float())
-            _add(evaluator, answer, things, labelled)
-            progress.advance(bar, len(labelled.images))
-        scores |= evaluator.compute(spec.name)
-    return scores
+    things = torch.tensor([item.id for item in module.class_set.things], device=device)
+
+    def add(evaluator: Evaluator, labelled: Batch) -> None:
+        _add(evaluator, teacher(labelled.images.to(device).float()), things, labelled)
+
+    return score_sources(module, add, tasks)
 
 
 def _add(evaluator: Evaluator, answer: TeacherOutputs, things: Tensor, labelled: Batch) -> None:

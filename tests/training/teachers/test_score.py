@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from tests.support.tiny_training import SIZE, tiny_recipe, write_color_blocks
@@ -67,16 +66,14 @@ def data(tmp_path: Path) -> DataSpec:
 
 @pytest.mark.parametrize("mapped", [False, True])
 def test_who_says_the_labels_has_every_score_at_its_best(data: DataSpec, mapped: bool) -> None:
-    with Progress(disable=True) as progress:
-        scores = score_teacher(Reader(mapped), data, 5, progress)
+    scores = score_teacher(Reader(mapped), data, 5)
     assert scores["miou/blocks"] == 1
     assert scores["map50/blocks"] > 0.999
     assert scores["ece/blocks"] < 0.01
 
 
 def test_a_class_taken_for_another_costs_both(data: DataSpec) -> None:
-    with Progress(disable=True) as progress:
-        scores = score_teacher(Reader(blind=True), data, 5, progress)
+    scores = score_teacher(Reader(blind=True), data, 5)
     assert scores[f"iou/blocks/{CAMVID[THINGS[0]].name}"] == 0
     assert scores[f"ap/blocks/{CAMVID[THINGS[0]].name}"] == 0
     assert scores["miou/blocks"] < 10 / 11
@@ -84,7 +81,6 @@ def test_a_class_taken_for_another_costs_both(data: DataSpec) -> None:
 
 
 def test_one_task_is_scored_alone(data: DataSpec) -> None:
-    with Progress(disable=True) as progress:
-        scores = score_teacher(Reader(detects=False), data, 5, progress)
+    scores = score_teacher(Reader(detects=False), data, 5)
     assert scores["miou/blocks"] == 1
     assert not [name for name in scores if name.startswith("map50")]
