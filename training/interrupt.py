@@ -14,8 +14,8 @@ from lightning.pytorch.callbacks import Callback
 class StopOnInterrupt(Callback):
     """Remember Ctrl-C and raise it again at the next batch.
 
-    One Ctrl-C in some tens, of those that struck just when a checkpoint was there, had its KeyboardInterrupt lost
-    on the way up (where is not known), and the training went on.
+    Of the interrupts that strike just when a checkpoint is there, one in some tens is lost on its way up
+    (where is not known): the training went on.
     """
 
     def __init__(self) -> None:
