@@ -14,7 +14,7 @@ from rich.console import Console
 from distill_perception.errors import PerceptionError
 from training.cli_compression import archive_app, compress_command
 from training.cli_data import boxes_command
-from training.cli_export import adapt_command, fusion_command, mobile_command
+from training.cli_export import adapt_command, fusion_command, mobile_command, restore_command
 
 app = typer.Typer(
     help="Offline half of distill_perception: train teachers, distil students, export bundles.",
@@ -253,6 +253,7 @@ app.command("compress")(compress_command)
 app.command("fusion")(fusion_command)
 app.command("mobile")(mobile_command)
 app.command("adapt")(adapt_command)
+app.command("restore")(restore_command)
 app.add_typer(archive_app, name="archive")
 
 

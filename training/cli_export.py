@@ -1,4 +1,4 @@
-"""Commands that take networks elsewhere or show what becomes of them there: `adapt`, `mobile`, `fusion`."""
+"""Commands that take networks elsewhere and back, or show what becomes of them there."""
 
 from __future__ import annotations
 
@@ -54,3 +54,22 @@ def adapt_command(
         for line in result.summary:
             typer.echo(line)
     typer.echo(f"bundle: {out}")
+
+
+def restore_command(
+    bundle: Annotated[str, typer.Argument(help="A bundle's folder or a shipped one's name.")],
+    out: Annotated[Path, typer.Option(help="Run folder to write.")],
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="Recipe whose data it is shown and scored on. [default: the bundle's own recipe]"),
+    ] = None,
+) -> None:
+    """Make a bundle a run again: to train on (model.init), to learn from (teacher), to prune or export."""
+    from distill_perception.bundle import load_bundle
+    from training.export.restore import restore_run
+    from training.recipe import load_recipe
+
+    data = None if recipe is None else load_recipe(recipe).data
+    for key, value in restore_run(load_bundle(bundle), out, data).items():
+        typer.echo(f"{key:32s} {value:.4f}")
+    typer.echo(f"run folder: {out}")

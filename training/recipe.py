@@ -16,6 +16,7 @@ from distill_perception.strict import StrictModel, describe_validation_error
 from training.data.spec import DataSpec
 from training.distillation.spec import LossEntries, refuse_teacher_maps
 from training.errors import TrainingError
+from training.hardware import Precision
 from training.models.spec import ModelSpec
 from training.stages import StageSpec, plain_recipes
 from training.teachers.spec import TeacherSpec
@@ -48,7 +49,10 @@ class OptimizerSpec(StrictModel):
     ema: float = Field(
         0.98, ge=0, lt=1, description="decay of the averaged weights that are evaluated; 0 is off"
     )
-    precision: Literal["32", "bf16", "fp16"] = "bf16"
+    precision: Precision = Field(
+        "auto",
+        description="auto: bf16 where the processor has it; else fp16 on GPUs and 32 on CPUs",
+    )
 
 
 class Recipe(StrictModel):

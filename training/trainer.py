@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
@@ -38,8 +37,6 @@ from training.teachers.cache.data_module import TaughtDataModule
 from training.teachers.cache.recall import Recall
 from training.teachers.cache.teacher import CachedTeacher
 from training.teachers.open import open_teacher
-
-PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def train_plain(
@@ -126,9 +123,8 @@ def make_trainer(
     if recipe.optimizer.ema > 0:
         callbacks.append(EMAWeightAveraging(decay=recipe.optimizer.ema))
     return L.Trainer(
-        **hardware.trainer_options(),
+        **hardware.trainer_options(recipe.optimizer.precision),
         max_epochs=recipe.optimizer.epochs,
-        precision=PRECISIONS[recipe.optimizer.precision],
         accumulate_grad_batches=recipe.optimizer.accumulate,
         use_distributed_sampler=False,  # the data module shares out frames itself
         callbacks=callbacks,

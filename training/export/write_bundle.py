@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,8 +36,9 @@ from training.export.parity import Parity, checkable, measure_parity, require_pa
 from training.export.parting import parting_layer
 from training.export.place import check_place, put
 from training.models.multi_task import MultiTaskNet, count_parameters
+from training.models.shapes import SHAPES
 from training.recipe import Recipe
-from training.run_folder import PROVENANCE, RESULT, load_model, read_json
+from training.run_folder import PROVENANCE, RECIPE, RESULT, load_model, read_json
 from training.teachers.spec import title
 
 PARITY_FRAMES = 8
@@ -97,9 +99,17 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
             *_parity_metrics(request, parity),
         )
         write_manifest(folder, _manifest(request, trained, net, classes, draft.manifest, metrics))
+        _write_origin(request, folder)
         load_bundle(folder)
         put(folder, request.out)
     return load_bundle(request.out), parity
+
+
+def _write_origin(request: ExportRequest, folder: Path) -> None:
+    """Recipe, and shapes of a pruned network: with them `restore` makes a run of the bundle again."""
+    for name in (RECIPE, SHAPES):
+        if (request.run / name).is_file():
+            shutil.copyfile(request.run / name, folder / name)
 
 
 def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe, classes: ClassSet) -> list[Metric]:

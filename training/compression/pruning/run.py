@@ -90,9 +90,10 @@ def _add_gradients(model: MultiTaskNet, recipe: Recipe, data: SampleDataModule, 
 def _scorer(
     recipe: Recipe, data: SampleDataModule, frames: int
 ) -> Callable[[MultiTaskNet], Mapping[str, float]]:
-    """Scores of the tasks on frames spread over the first validation source."""
-    data.setup("validate")
-    source, classes = data.val[0], data.class_set
+    """Scores of the tasks on frames spread over the training data: validation is for judging the result."""
+    data.setup("fit")
+    assert data.train is not None
+    source, classes = data.train, data.class_set
     step = max(1, len(source) // frames)
     batches = [collate([source[index]]) for index in range(0, len(source), step)]
 
