@@ -81,7 +81,7 @@ def _weight(value: Any) -> str:
 
 def _teachers(comparison: Comparison) -> set[str]:
     """Names of the groups that others learnt from."""
-    named = {group.teacher.name for group in comparison.groups if group.teacher}
+    named = {run.teacher.name for group in comparison.groups for run in group.runs if run.teacher}
     return {
         group.name
         for group in comparison.groups

@@ -10,9 +10,10 @@ from .run import Metrics, Run, Teacher
 from .seeds import without_seed
 
 # A metric's data says "camvid val, 101 frames, onnxruntime"; in run folders the same score is miou/camvid.
-_SOURCE = re.compile(r"([\w.-]+) val\b")
+# Parity's says "9 val frames, openvino": frames of no one data set.
+_SOURCE = re.compile(r"([\w.-]+) val,")
 _NONE = re.compile(r"none\b")  # "none, labels only"
-_OTHER_RUNS = "miou/torch"
+_OTHER_RUNS = "/torch"  # ends the names of scores that runs got before they became bundles
 
 
 def is_bundle(folder: Path) -> bool:
@@ -30,7 +31,7 @@ def read_bundle(folder: Path) -> Run:
     origin = manifest.provenance
     metrics: Metrics = {}
     for metric in manifest.metrics:
-        if metric.name != _OTHER_RUNS:
+        if not metric.name.endswith(_OTHER_RUNS):
             source = _SOURCE.match(metric.data)
             head, slash, rest = metric.name.partition("/")
             name = f"{head}/{source[1]}{slash}{rest}" if source else metric.name

@@ -44,10 +44,12 @@ class Group:
     @property
     def teacher(self) -> Teacher | None:
         """The runs' teacher; where each seed had its own, the mean of their metrics."""
-        teachers = list({run.teacher.name: run.teacher for run in self.runs if run.teacher}.values())
-        if not teachers:
-            return None
-        name = teachers[0].name if len(teachers) == 1 else f"{len(teachers)} teachers"
+        heard = {(run.teacher.name, run.teacher.place): run.teacher for run in self.runs if run.teacher}
+        teachers = list(heard.values())
+        if len(teachers) < 2:
+            return teachers[0] if teachers else None
+        same = len({item.name for item in teachers}) == 1
+        name = teachers[0].name if same else f"{len(teachers)} teachers"
         common = [key for key in teachers[0].metrics if all(key in item.metrics for item in teachers)]
         return Teacher(
             name, {key: statistics.fmean(item.metrics[key] for item in teachers) for key in common}

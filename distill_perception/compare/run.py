@@ -18,10 +18,16 @@ CLASS_HEADS = ("iou", "bf", "ap")
 
 @dataclass(frozen=True)
 class Teacher:
-    """The network a run learnt from; `metrics` are empty where its run is not at hand."""
+    """The network a run learnt from.
+
+    Attributes:
+        metrics: empty where its run is not at hand.
+        place: where the recipe says it lies; others there may have the same name.
+    """
 
     name: str
     metrics: Metrics = field(default_factory=dict)
+    place: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 _SUFFIX = re.compile(r"[-_.](?:seed|s)[-_]?(\d+)$")
+_HOW = {"optimizer": ("precision",)}  # of a section, what is said of the work and not of what comes out
 
 
 def without_seed(text: str, seed: int | None) -> str:
@@ -21,10 +22,16 @@ def without_seed(text: str, seed: int | None) -> str:
 
 
 def recipe_key(recipe: dict[str, Any]) -> str:
-    """The recipe as text, without seed, also at the end of names and of paths to other runs."""
+    """The recipe as text, without seed and `_HOW`; a seed that ends a name or a part of a path goes too."""
     seed = recipe.get("seed")
-    rest = {key: value for key, value in recipe.items() if key != "seed"}
+    rest = {key: _without_how(key, value) for key, value in recipe.items() if key != "seed"}
     return json.dumps(_strip(rest, seed if isinstance(seed, int) else None), sort_keys=True, default=str)
+
+
+def _without_how(section: str, value: Any) -> Any:
+    if section not in _HOW or not isinstance(value, dict):
+        return value
+    return {key: item for key, item in value.items() if key not in _HOW[section]}
 
 
 def _strip(value: Any, seed: int | None) -> Any:
@@ -32,7 +39,9 @@ def _strip(value: Any, seed: int | None) -> Any:
         return {str(key): _strip(item, seed) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_strip(item, seed) for item in value]
-    return without_seed(value, seed) if isinstance(value, str) and seed is not None else value
+    if not isinstance(value, str) or seed is None:
+        return value
+    return "/".join(without_seed(part, seed) for part in value.split("/"))  # runs/kl_s1/stages/coarse
 
 
 def flatten(recipe: dict[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def _group_json(comparison: Comparison, group: Group) -> dict[str, Any]:
-    metrics, differences = {}, {}
+    metrics, differences, teacher = {}, {}, group.teacher
     for metric in dict.fromkeys(name for run in group.runs for name in run.metrics):
         spread, difference = group.spread(metric), comparison.difference(group, metric)
         metrics[metric] = asdict(spread) if spread else None
@@ -64,7 +64,7 @@ def _group_json(comparison: Comparison, group: Group) -> dict[str, Any]:
         "kind": group.runs[0].kind,
         "metrics": metrics,
         "difference": differences,
-        "teacher": asdict(group.teacher) if group.teacher else None,
+        "teacher": {"name": teacher.name, "metrics": teacher.metrics} if teacher else None,
         "share_of_teacher": comparison.share_of_teacher(group),
         "cost": group.cost.model_dump(mode="json", exclude_defaults=True),
         "runs": [

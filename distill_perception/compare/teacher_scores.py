@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from .run import Run, Teacher
+from .run import Run
 
 
 def with_teacher_scores(runs: Iterable[Run]) -> list[Run]:
@@ -19,7 +19,7 @@ def with_teacher_scores(runs: Iterable[Run]) -> list[Run]:
         metrics = scored.get(_key((run.recipe or {}).get("teacher")))
         if run.teacher is None or metrics is None:
             return run
-        return replace(run, teacher=Teacher(run.teacher.name, metrics))
+        return replace(run, teacher=replace(run.teacher, metrics=metrics))
 
     return [told(run) for run in runs]
 

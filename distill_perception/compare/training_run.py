@@ -66,19 +66,20 @@ def _teacher(folder: Path, recipe: dict[str, Any]) -> Teacher | None:
     if not isinstance(spec, dict):
         return None
     run = spec.get("run")
-    if not isinstance(run, str):
-        return Teacher(_title(spec))
-    for place in _places(folder, Path(run)):
+    members = _members(spec)
+    name, named = " + ".join(Path(member).name for member in members), " + ".join(members)
+    for place in _places(folder, Path(run)) if isinstance(run, str) else ():
         if (place / RESULT).is_file():
-            return Teacher(Path(run).name, _metrics(read_mapping(place / RESULT), place))
-    return Teacher(Path(run).name)
+            return Teacher(name, _metrics(read_mapping(place / RESULT), place), named)
+    return Teacher(name, place=named)
 
 
-def _title(spec: dict[str, Any]) -> str:
+def _members(spec: dict[str, Any]) -> list[str]:
+    """The runs and checkpoints that teach together, as the recipe names them."""
     members = spec.get("ensemble")
     if isinstance(members, list):
-        return " + ".join(_title(member) for member in members if isinstance(member, dict))
-    return Path(str(spec.get("run") or spec.get("huggingface") or "unnamed")).name
+        return [name for member in members if isinstance(member, dict) for name in _members(member)]
+    return [str(spec.get("run") or spec.get("huggingface") or "unnamed")]
 
 
 def _places(folder: Path, run: Path) -> list[Path]:

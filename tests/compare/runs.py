@@ -46,6 +46,20 @@ def write_seeds(root: Path, name: str, miou: list[float], **options: Any) -> lis
     ]
 
 
+def write_staged(root: Path, name: str, miou: list[float], **options: Any) -> list[Path]:
+    """As `write_seeds`, of runs whose last stage goes on with the one before."""
+    return [
+        write_run(
+            root / f"{name}_s{seed}",
+            seed,
+            {"miou/camvid": value},
+            model={"init": str(root / f"{name}_s{seed}" / "stages" / "coarse")},
+            **{key: item(seed) if callable(item) else item for key, item in options.items()},
+        )
+        for seed, value in enumerate(miou, start=1)
+    ]
+
+
 def write_replay(folder: Path, **changes: Any) -> Path:
     """A replay's results."""
     record = {

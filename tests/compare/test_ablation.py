@@ -7,7 +7,7 @@ import pytest
 
 from distill_perception.compare.ablation import ablation_table, compare_losses
 from distill_perception.compare.errors import CompareError
-from tests.compare.runs import write_run, write_seeds
+from tests.compare.runs import write_run, write_seeds, write_staged
 
 
 def block(folder: Path, baseline: str | None = None, metrics: Sequence[str] = ("miou/camvid",)) -> str:
@@ -31,6 +31,28 @@ def test_losses_are_held_against_labels_only_worked_by_hand(tmp_path: Path) -> N
         "| kl | 0.7300 ± 0.0283 (2) | +0.0200 ± 0.0141 (2) |",
         "| kl + 3 cwd | 0.7300 (1) | +0.0300 (1) |",
         "| 8→1 kl | 0.7000 ± 0.0141 (2) | -0.0100 ± 0.0000 (2) |",
+    ]
+
+
+def test_staged_arms_of_several_seeds_make_a_table(tmp_path: Path) -> None:
+    write_staged(tmp_path, "labels", [0.70, 0.72])
+    write_staged(tmp_path, "kl", [0.71, 0.75], losses=[{"name": "kl"}], teacher={"run": "t"})
+    assert block(tmp_path).splitlines()[2:] == [
+        "| labels only | 0.7100 ± 0.0141 (2) | baseline |",
+        "| kl | 0.7300 ± 0.0283 (2) | +0.0200 ± 0.0141 (2) |",
+    ]
+
+
+def test_a_teacher_of_each_seed_is_no_run_on_labels_only(tmp_path: Path) -> None:
+    write_seeds(tmp_path, "big", [0.80, 0.82])
+    write_seeds(tmp_path, "labels", [0.70, 0.72])
+    for seed in (1, 2):
+        told = {"losses": [{"name": "kl"}], "teacher": {"run": f"big_s{seed}"}}
+        write_run(tmp_path / f"kl_s{seed}", seed, {"miou/camvid": 0.75}, **told)
+    assert [row.split(" | ")[0] for row in block(tmp_path).splitlines()[2:]] == [
+        "| labels only",
+        "| teacher big",
+        "| kl",
     ]
 
 

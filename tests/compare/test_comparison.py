@@ -7,7 +7,7 @@ import pytest
 
 from distill_perception.compare.comparison import compare
 from distill_perception.compare.errors import CompareError
-from tests.compare.runs import write_run, write_seeds
+from tests.compare.runs import write_run, write_seeds, write_staged
 
 
 @pytest.fixture
@@ -68,6 +68,28 @@ def test_recipes_of_the_same_name_are_told_apart_by_what_differs(tmp_path: Path)
         "kl [distillation.0.weight=3.0]",
     }
     assert [group.seeds for group in found.groups] == [2, 2]
+
+
+def test_staged_runs_of_several_seeds_are_one_row_with_paired_differences(tmp_path: Path) -> None:
+    write_staged(tmp_path, "labels", [0.70, 0.72])
+    write_staged(tmp_path, "kl", [0.71, 0.75], losses=[{"name": "kl"}])
+    found = compare([tmp_path], "labels")
+    assert [(group.name, group.seeds) for group in found.groups] == [("labels", 2), ("kl", 2)]
+    gain = found.difference(found.groups[1], "miou/camvid")
+    assert gain is not None
+    assert (gain.mean, gain.pairs) == (pytest.approx(0.02), 2)
+
+
+def test_teachers_of_one_name_in_several_runs_are_averaged(tmp_path: Path) -> None:
+    def assistant(seed: int) -> Path:
+        return tmp_path / f"kl_s{seed}" / "stages" / "assistant"
+
+    write_staged(tmp_path, "kl", [0.7, 0.7], teacher=lambda seed: {"run": str(assistant(seed))})
+    write_run(assistant(1), 1, {"miou/camvid": 0.8})
+    write_run(assistant(2), 2, {"miou/camvid": 0.9})
+    (group,) = compare([tmp_path]).groups
+    assert group.teacher is not None
+    assert (group.teacher.name, group.teacher.metrics) == ("assistant", {"miou/camvid": pytest.approx(0.85)})
 
 
 def test_default_metrics_are_all_but_those_by_class_and_patterns_choose(root: Path) -> None:

@@ -89,7 +89,12 @@ def test_the_shipped_bundles_scores_are_named_as_in_run_folders() -> None:
     bundle = Path(__file__).resolve().parents[2] / "models" / "camvid_lite0"
     ((run,), _) = discover([bundle])
     assert {"miou/camvid", "iou/camvid/sky"} <= run.metrics.keys()
-    assert "miou/torch" not in run.metrics  # those are of other runs
+    assert {"mask_agreement_with_torch", "map50/synthetic"} <= run.metrics.keys()
+
+
+def test_neither_other_runs_scores_nor_a_number_of_frames_become_data_sets_of_a_bundle() -> None:
+    ((run,), _) = discover([Path(__file__).resolve().parents[2] / "models" / "camvid_lite0"])
+    assert [name for name in run.metrics if name.endswith(("/torch", "/9"))] == []
 
 
 def test_a_bundle_trained_on_labels_only_has_no_teacher(tmp_path: Path) -> None:

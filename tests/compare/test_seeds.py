@@ -35,6 +35,31 @@ def test_recipes_that_differ_in_seed_name_and_paths_to_sibling_runs_are_the_same
     assert recipe_key(recipes[0]) != recipe_key(same_start)
 
 
+def test_the_seed_is_taken_off_within_paths_to_stages_too() -> None:
+    keys = {
+        recipe_key(
+            {
+                "name": f"kl_s{seed}",
+                "seed": seed,
+                "model": {"init": f"/data/runs/kl_s{seed}/stages/coarse"},
+                "teacher": {"run": f"runs/kl_s{seed}/stages/assistant"},
+            }
+        )
+        for seed in (1, 2)
+    }
+    assert len(keys) == 1
+    assert recipe_key({"seed": 1, "init": "kl_s1/stages/a"}) != recipe_key(
+        {"seed": 1, "init": "a_s1/stages/a"}
+    )
+
+
+def test_precision_is_how_a_recipe_is_trained_and_tells_no_recipes_apart() -> None:
+    recipes = [{"optimizer": {"lr": 0.1, "precision": precision}} for precision in ("bf16", "auto")]
+    assert recipe_key(recipes[0]) == recipe_key(recipes[1]) == recipe_key({"optimizer": {"lr": 0.1}})
+    assert recipe_key(recipes[0]) != recipe_key({"optimizer": {"lr": 0.2}})
+    assert recipe_key({"precision": "bf16"}) != recipe_key({"precision": "auto"})
+
+
 def test_the_order_of_keys_does_not_matter() -> None:
     assert recipe_key({"a": 1, "b": {"c": 2, "d": 3}}) == recipe_key({"b": {"d": 3, "c": 2}, "a": 1})
 
