@@ -10,7 +10,6 @@ one camera frame in host memory and give its mask. All take turns, so that the m
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +26,7 @@ from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 from distill_perception.bundle import load_bundle
 from distill_perception.engines import EngineSettings, engines_by_precision, open_engine
+from distill_perception.machine import cpus, describe_machine
 
 WARM_UP = 5
 SEGFORMER = "SegFormer-B0"
@@ -54,7 +54,7 @@ def main(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="JSON file to write.")] = None,
 ) -> None:
     """Measure on this machine's CPU; run it while nothing else does work."""
-    count = threads or len(os.sched_getaffinity(0))
+    count = threads or cpus()
     torch.set_num_threads(count)
     loaded = load_bundle(bundle)
     manifest = loaded.manifest
@@ -84,7 +84,14 @@ def main(
     Console(width=130).print(table)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        record = {"bundle": manifest.name, "size": size, "threads": count, "rounds": rounds, "rows": rows}
+        record = {
+            "bundle": manifest.name,
+            "machine": describe_machine(),
+            "size": size,
+            "threads": count,
+            "rounds": rounds,
+            "rows": rows,
+        }
         out.write_text(json.dumps(record, indent=2) + "\n")
 
 

@@ -6,7 +6,6 @@ its own and beside the same camera, and against a naive node, all in one run.
 
 import json
 import os
-import platform
 import random
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from rich.table import Table
 
 from distill_perception.bundle import load_bundle
 from distill_perception.engines import EngineSettings, open_engine
+from distill_perception.machine import cpus, describe_machine
 from distill_perception.ros.transport import use_large_messages
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, benchmarks/ is no package yet
@@ -218,7 +218,7 @@ def main(
             for precision in precisions.split(","):
                 result = measure(size, Model(bundle, engine, precision, threads), others, seconds)
                 results.append({"round": number, "load": os.getloadavg()[0], **result})
-    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    machine = {"cpu": describe_machine(), "cores": cpus()}
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(
         json.dumps({"bundle": bundle, "engine": engine, "machine": machine, "rounds": results}, indent=2)

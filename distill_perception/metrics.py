@@ -12,6 +12,7 @@ from .vision.boxes import iou_matrix
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
 MAX_DETECTIONS = 100
+IGNORED_ID = "ignore"  # id of a labelled Detection2D in which a detection counts for nothing
 LOWEST_SCORE = 0.01  # average precision needs the detections that a vehicle would not publish
 
 

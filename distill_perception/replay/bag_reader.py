@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
 from ..errors import PerceptionError, ReplayError
-from ..ros.topics import image_namespace, is_compressed
 from . import message_types as kinds
+from .camera_topics import cameras_of, image_topics
 from .ground_truth import Boxes, boxes_from_message
 from .recorded_image import RecordedImage
-from .topics import BOXES, LABEL, LABEL_INFO, beside
+from .topics import BOXES, LABEL, LABEL_INFO, beside, played_topic
 
+_log = logging.getLogger(__name__)
+
+_TRUTH = {LABEL: kinds.IMAGE, BOXES: kinds.DETECTIONS}
 _WINDOW = 32  # frames that may wait for their label before they are handed on without
 
 
@@ -54,11 +57,13 @@ class Bag:
 
     @property
     def cameras(self) -> dict[str, str]:
-        """The topic to play each topic on: a node knows compressed cameras by their name's ending."""
+        """The topic to play each topic on, see `played_topic`.
+
+        Raises:
+            ReplayError: ROS would not take a topic's name.
+        """
         return {
-            topic: f"{topic}/compressed"
-            if kind == kinds.COMPRESSED_IMAGE and not is_compressed(topic)
-            else topic
+            topic: played_topic(topic, kind == kinds.COMPRESSED_IMAGE)
             for topic, kind in zip(self.topics, self.kinds, strict=True)
         }
 
@@ -69,10 +74,10 @@ class Bag:
             ReplayError: the bag is damaged or holds an image or label that cannot be read.
         """
         with _opened(self.path) as reader:
-            wanted = set(self.topics)
+            images = set(zip(self.topics, self.kinds, strict=True))
+            connections = [c for c in reader.connections if (c.topic, c.msgtype) in images]
             if truth:
-                wanted |= {beside(topic, name) for topic in self.topics for name in (LABEL, BOXES)}
-            connections = [c for c in reader.connections if c.topic in wanted]
+                connections += [c for name in _TRUTH for c in _beside(reader, self.topics, name)]
             yield from _Matcher(self, truth).match(_all_messages(reader, connections))
 
 
@@ -84,32 +89,31 @@ def open_bag(path: Path, topics: Sequence[str] = ()) -> Bag:
         topics: image topics to use; by default one for each camera namespace.
 
     Raises:
-        ReplayError: no bag, a damaged bag, no image topic, or no messages in it.
+        ReplayError: no bag, a damaged bag, no image topic that can be used, or no messages in it.
     """
     with _opened(path) as reader:
-        images = {
-            c.topic: c for c in reader.connections if c.msgtype in (kinds.IMAGE, kinds.COMPRESSED_IMAGE)
-        }
-        counts = {c.topic: c.msgcount for c in reader.connections}
-        chosen = tuple(topics) or _cameras(reader, images)
+        images = image_topics(reader)
+        chosen = tuple(topics) or cameras_of(reader, path)
         unknown = [topic for topic in chosen if topic not in images]
-        if unknown or not chosen:
-            what = f"no image topic {unknown[0]}" if unknown else "no camera topic (Image or CompressedImage)"
-            have = ", ".join(f"{c.topic} [{c.msgtype}]" for c in reader.connections) or "nothing"
-            raise ReplayError(f"{path}: {what} in this bag; it holds {have}")
-        frame_count = sum(counts[topic] for topic in chosen)
+        if unknown:
+            have = ", ".join(f"{c.topic} [{c.msgtype}]" for c in reader.connections)
+            raise ReplayError(
+                f"{path}: no image topic {unknown[0]} in this bag; it holds {have or 'nothing'}"
+            )
+        frame_count = sum(images[topic].msgcount for topic in chosen)
         if not frame_count:
             raise ReplayError(
                 f"{path}: no messages on {', '.join(chosen)}; was the recording stopped too early?"
             )
+        _tell_passed_over(path, reader, chosen)
         return Bag(
             path=path,
             topics=chosen,
             kinds=tuple(images[topic].msgtype for topic in chosen),
             frame_count=frame_count,
             duration_s=reader.duration / 1e9,
-            labelled=any(counts.get(beside(topic, LABEL)) for topic in chosen),
-            boxed=any(counts.get(beside(topic, BOXES)) for topic in chosen),
+            labelled=any(c.msgcount for c in _beside(reader, chosen, LABEL)),
+            boxed=any(c.msgcount for c in _beside(reader, chosen, BOXES)),
             class_names=_class_names(reader, chosen),
         )
 
@@ -151,28 +155,22 @@ def _all_messages(reader: Reader, connections: list[Connection]) -> Iterator[tup
         raise EOFError(f"{announced} messages are announced, {count} are there")
 
 
-def _cameras(reader: Reader, images: dict[str, Connection]) -> tuple[str, ...]:
-    """One image topic for each namespace: image_raw, else the first raw, else the first compressed."""
-    best: dict[str, Connection] = {}
-    for topic, connection in sorted(images.items()):
-        if not connection.msgcount or topic.endswith(f"/{LABEL}") or "/perception/" in topic:
-            continue
-        if not _shows_camera_pixels(reader, connection):
-            continue
-        namespace = image_namespace(topic)
-        if namespace not in best or _preference(connection) < _preference(best[namespace]):
-            best[namespace] = connection
-    return tuple(connection.topic for connection in best.values())
+def _beside(reader: Reader, topics: Sequence[str], name: str) -> list[Connection]:
+    """The labels (or boxes) beside these image topics."""
+    places = {beside(topic, name) for topic in topics}
+    return [c for c in reader.connections if c.topic in places and c.msgtype == _TRUTH[name]]
 
 
-def _preference(connection: Connection) -> tuple[bool, bool, str]:
-    return connection.msgtype != kinds.IMAGE, "image_raw" not in connection.topic, connection.topic
-
-
-def _shows_camera_pixels(reader: Reader, connection: Connection) -> bool:
-    """Whether its first message has an encoding that we can serve; depth images, for example, have not."""
-    _, _, data = next(iter(reader.messages([connection])))
-    return RecordedImage.from_message(_deserialize(data, connection)).is_supported()
+def _tell_passed_over(path: Path, reader: Reader, topics: Sequence[str]) -> None:
+    """Log what lies where labels or boxes do and is of another type."""
+    wanted = {beside(topic, name): kind for topic in topics for name, kind in _TRUTH.items()}
+    for connection in reader.connections:
+        kind = wanted.get(connection.topic, connection.msgtype)
+        if connection.msgtype != kind and connection.topic not in topics:
+            _log.warning(
+                "%s: %s is passed over: it is %s, labels there are %s",
+                *(path, connection.topic, connection.msgtype, kind),
+            )
 
 
 def _class_names(reader: Reader, topics: Sequence[str]) -> dict[int, str]:
@@ -181,12 +179,10 @@ def _class_names(reader: Reader, topics: Sequence[str]) -> dict[int, str]:
     if not connections:
         return {}
     for connection, _, data in reader.messages(connections):
-        return {int(c.class_id): str(c.class_name) for c in _deserialize(data, connection).class_map}
+        return {
+            int(c.class_id): str(c.class_name) for c in kinds.deserialize(data, connection.msgtype).class_map
+        }
     return {}
-
-
-def _deserialize(data: bytes, connection: Connection) -> Any:
-    return kinds.typestore().deserialize_cdr(data, connection.msgtype)
 
 
 @dataclass
@@ -205,7 +201,7 @@ class _Matcher:
         expects = {c for c in (self.bag.labelled and LABEL, self.bag.boxed and BOXES) if c and self.truth}
         ids_by_name = {name: class_id for class_id, name in self.bag.class_names.items()}
         for connection, time_ns, data in messages:
-            message = _deserialize(data, connection)
+            message = kinds.deserialize(data, connection.msgtype)
             stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec or time_ns
             key = (cameras.get(connection.topic, connection.topic), stamp_ns)
             if connection.topic in self.bag.topics:

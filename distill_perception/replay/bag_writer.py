@@ -25,10 +25,12 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from ..errors import ReplayError
+from ..metrics import IGNORED_ID
+from ..ros.topics import is_compressed
 from . import message_types as kinds
 from .ground_truth import Boxes, box_center
 from .labelled_folder import LabelledFrame
-from .topics import BOXES, LABEL, LABEL_INFO, beside
+from .topics import BOXES, LABEL, LABEL_INFO, beside, is_ros_name
 
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 _BAG_VERSION: Literal[8] = 8  # readable from ROS 2 Iron on; 9 is only for newer ones
@@ -96,13 +98,25 @@ def _check(path: Path, options: BagOptions, overwrite: bool) -> None:
         raise ReplayError(f"storage '{options.storage}' is unknown; choose one of {', '.join(STORAGES)}")
     if not options.rate_hz > 0:
         raise ReplayError(f"rate must be above 0 Hz, not {options.rate_hz:g}")
-    if not options.topic.startswith("/") or options.topic.endswith("/"):
-        raise ReplayError(f"topic '{options.topic}' must be absolute, for example /camera/front/image_raw")
+    _check_topic(options)
     if path.exists():
         if not overwrite:
             raise ReplayError(f"{path} exists already; choose another name or overwrite it (--force)")
         if not (path / "metadata.yaml").is_file():
             raise ReplayError(f"{path} exists and is not a bag; it will not be overwritten")
+
+
+def _check_topic(options: BagOptions) -> None:
+    """Refuse names that replay could not play, or whose labels would go into the pictures' own topic."""
+    topic, example = options.topic, "for example /camera/front/image_raw"
+    if not is_ros_name(topic):
+        raise ReplayError(f"topic '{topic}' must be absolute, of letters, digits and '_' alone, {example}")
+    if is_compressed(topic) and not options.compressed:
+        raise ReplayError(
+            f"topic '{topic}' is named as compressed pictures are: add --compressed, or leave the ending out"
+        )
+    if topic in (beside(topic, name) for name in (LABEL, BOXES, LABEL_INFO)):
+        raise ReplayError(f"topic '{topic}' is where labels go; name the pictures otherwise, {example}")
 
 
 @contextmanager
@@ -186,18 +200,22 @@ class _FrameWriter:
     def _detections(self, boxes: Boxes, stamp_ns: int) -> Any:
         header = self._header(stamp_ns)
         items = [
-            self._detection(header, xyxy, int(label))
-            for xyxy, label in zip(boxes.xyxy, boxes.labels, strict=True)
+            self._detection(header, xyxy, int(label), name)
+            for corners, labels, name in (
+                (boxes.xyxy, boxes.labels, ""),
+                (boxes.ignored, boxes.ignored_labels, IGNORED_ID),
+            )
+            for xyxy, label in zip(corners, labels, strict=True)
         ]
         return self._make(kinds.DETECTIONS, header, items)
 
-    def _detection(self, header: Any, xyxy: np.ndarray, label: int) -> Any:
+    def _detection(self, header: Any, xyxy: np.ndarray, label: int, name: str) -> Any:
         x, y, width, height = box_center(xyxy)
         centre = self._make("vision_msgs/msg/Pose2D", self._make("vision_msgs/msg/Point2D", x, y), 0.0)
         box = self._make("vision_msgs/msg/BoundingBox2D", centre, width, height)
         hypothesis = self._make("vision_msgs/msg/ObjectHypothesis", str(label), 1.0)
         result = self._make("vision_msgs/msg/ObjectHypothesisWithPose", hypothesis, self._no_pose())
-        return self._make("vision_msgs/msg/Detection2D", header, [result], box, "")
+        return self._make("vision_msgs/msg/Detection2D", header, [result], box, name)
 
     def _no_pose(self) -> Any:
         point = self._make("geometry_msgs/msg/Point", 0.0, 0.0, 0.0)

@@ -13,6 +13,7 @@ from ..bundle import Manifest
 from ..errors import ReplayError
 from ..metrics import AveragePrecision, ConfusionMatrix
 from .bag_reader import Bag, BagFrame
+from .pace import Pace
 from .recording import STAGES, FrameResult, Recording
 
 PERCENTILES = (50, 95, 99)
@@ -31,14 +32,17 @@ class ScoredFrame:
 class Evaluation:
     """What a replay showed. Scores are None where the bag has no labels for them or nothing was answered.
 
+    labelled: answered frames with any label; labelled_masks, labelled_boxes: with a mask, with boxes;
     confusion: int64 [C,C], rows labelled, columns perceived; iou, ap: by name of the classes that occur;
     score_threshold: lowest score of the detections, None if the node did not tell; latency_ms: percentiles
-    by stage; samples_ms: float [n] by stage.
+    by stage; samples_ms: float [n] by stage; pace: None where frames did not go out at the bag's.
     """
 
     frames: int
     answered: int
     labelled: int
+    labelled_masks: int
+    labelled_boxes: int
     miou: float | None
     pixel_accuracy: float | None
     iou: dict[str, float]
@@ -53,6 +57,7 @@ class Evaluation:
     counters: dict[str, dict[str, int]]
     complete: bool
     duration_s: float
+    pace: Pace | None = None
 
     @property
     def dropped(self) -> int:
@@ -75,6 +80,8 @@ class Evaluation:
             "dropped": self.dropped,
             "lost_on_the_way": self.lost_on_the_way,
             "labelled": self.labelled,
+            "labelled_masks": self.labelled_masks,
+            "labelled_boxes": self.labelled_boxes,
             "miou": self.miou,
             "iou": self.iou or None,
             "pixel_accuracy": self.pixel_accuracy,
@@ -83,6 +90,7 @@ class Evaluation:
             "ap": self.ap or None,
             "score_threshold": self.score_threshold,
             "latency_ms": {stage: self.latency_ms.get(stage) for stage in STAGES},
+            "pace_late_ms": self.pace.late_ms if self.pace else None,
             "answered_hz": self.answered / self.duration_s if self.duration_s > 0 else None,
             "duration_s": self.duration_s,
             "node_counters": self.counters or None,
@@ -128,6 +136,8 @@ def evaluate(
         frames=len(recording.results),
         answered=sum(result.answered for result in recording.results),
         labelled=scorer.labelled,
+        labelled_masks=scorer.labelled_masks,
+        labelled_boxes=scorer.labelled_boxes,
         miou=_number(scorer.pixels.miou()),
         pixel_accuracy=_number(scorer.pixels.pixel_accuracy()),
         iou={item.name: float(iou[item.id]) for item in manifest.classes if np.isfinite(iou[item.id])},
@@ -142,6 +152,7 @@ def evaluate(
         counters=recording.counters,
         complete=recording.complete,
         duration_s=recording.duration_s,
+        pace=recording.pace,
     )
 
 
@@ -172,7 +183,7 @@ class _Scorer:
         self._bag, self._manifest = bag, manifest
         self.pixels = ConfusionMatrix(len(manifest.classes))
         self.boxes = AveragePrecision(range(len(manifest.classes)))
-        self.labelled = 0
+        self.labelled = self.labelled_masks = self.labelled_boxes = 0
         count, void = len(manifest.classes), manifest.void_id
         self._valid_ids = np.zeros(256, bool)
         self._valid_ids[:count] = True
@@ -187,6 +198,8 @@ class _Scorer:
         if frame.boxes is not None and "detection" in self._manifest.tasks:
             self._add_boxes(frame, result)
         self.labelled += frame.label is not None or frame.boxes is not None
+        self.labelled_masks += frame.label is not None
+        self.labelled_boxes += frame.boxes is not None
         return miou
 
     def _add_mask(self, frame: BagFrame, label: np.ndarray, mask: np.ndarray) -> float | None:
@@ -217,9 +230,8 @@ class _Scorer:
     def _add_boxes(self, frame: BagFrame, result: FrameResult) -> None:
         boxes = frame.boxes
         assert boxes is not None
-        if len(boxes) and not 0 <= int(boxes.labels.min()) <= int(boxes.labels.max()) < len(
-            self._manifest.classes
-        ):
+        labels = np.concatenate([boxes.labels, boxes.ignored_labels])
+        if not np.isin(labels, np.arange(len(self._manifest.classes))).all():
             raise ReplayError(
                 f"{self._where(frame)}: a labelled box is of a class that bundle '{self._manifest.name}' "
                 f"does not have; its class ids are 0 to {len(self._manifest.classes) - 1}; {_CLASSES_REMEDY}"
@@ -231,6 +243,8 @@ class _Scorer:
             np.array([item.label for item in found], np.int64),
             boxes.xyxy,
             boxes.labels,
+            boxes.ignored,
+            boxes.ignored_labels,
         )
 
     def _where(self, frame: BagFrame) -> str:

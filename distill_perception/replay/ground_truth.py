@@ -1,19 +1,33 @@
-"""Labelled boxes as plain arrays, and their form as vision_msgs."""
+"""Labelled boxes as plain arrays, and their form as vision_msgs.
+
+A Detection2D with the id "ignore" is a region of its class in which nobody told the objects apart.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ..metrics import IGNORED_ID
+
+_Row = tuple[list[float], float, int]  # corners, score, class id
+
 
 @dataclass(frozen=True)
 class Boxes:
-    """xyxy: float64 [N,4] camera pixels (x1,y1,x2,y2); labels: int64 [N] class ids."""
+    """xyxy: float64 [N,4] camera pixels (x1,y1,x2,y2); labels: int64 [N] class ids.
+
+    ignored, ignored_labels: float64 [I,4] and int64 [I], regions (COCO's crowds) in which a detection of that
+    class counts for nothing.
+    """
 
     xyxy: np.ndarray
     labels: np.ndarray
+    ignored: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    ignored_labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -25,14 +39,14 @@ def box_center(xyxy: np.ndarray) -> tuple[float, float, float, float]:
     return (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
 
 
-def detection_rows(message: Any, ids_by_name: dict[str, int]) -> list[tuple[list[float], float, int]]:
-    """Corners, score and class id of each detection of a Detection2DArray (rclpy's or rosbags').
+def detection_rows(detections: Iterable[Any], ids_by_name: dict[str, int]) -> list[_Row]:
+    """Corners, score and class id of each Detection2D (rclpy's or rosbags').
 
     A class id is a number or, for bags of other makers, a name in `ids_by_name`; any other class gets id -1,
     which evaluation refuses.
     """
     rows = []
-    for detection in message.detections:
+    for detection in detections:
         if not len(detection.results):
             continue
         best = max(detection.results, key=lambda result: result.hypothesis.score)
@@ -52,8 +66,14 @@ def detection_rows(message: Any, ids_by_name: dict[str, int]) -> list[tuple[list
 
 def boxes_from_message(message: Any, ids_by_name: dict[str, int]) -> Boxes:
     """Labelled boxes from a Detection2DArray."""
-    rows = detection_rows(message, ids_by_name)
+    single = [item for item in message.detections if item.id != IGNORED_ID]
+    regions = [item for item in message.detections if item.id == IGNORED_ID]
     return Boxes(
-        np.array([corners for corners, _, _ in rows], np.float64).reshape(-1, 4),
-        np.array([class_id for _, _, class_id in rows], np.int64),
+        *_arrays(detection_rows(single, ids_by_name)), *_arrays(detection_rows(regions, ids_by_name))
     )
+
+
+def _arrays(rows: list[_Row]) -> tuple[np.ndarray, np.ndarray]:
+    """Corners float64 [N,4] and class ids int64 [N]."""
+    corners = np.array([row[0] for row in rows], np.float64).reshape(-1, 4)
+    return corners, np.array([row[2] for row in rows], np.int64)

@@ -2,7 +2,8 @@
 
 images/NAME.(jpg|png)   camera frames, in the order of their sorted names
 labels/NAME.png         optional, uint8 class id per pixel, same size as the image
-boxes.json              optional, COCO; category ids are class ids
+boxes.json              optional, COCO; category ids are class ids; crowds (`iscrowd`) are regions to ignore,
+                        in a bag Detection2D with the id "ignore"
 classes.json            optional, `["sky", ...]` or `[{"id": 0, "name": "sky"}, ...]`,
                         or either under the key "classes"
 """
@@ -23,6 +24,8 @@ from .ground_truth import Boxes
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_CLASS_ID = 65535  # vision_msgs/VisionClass has 16 bits
+
+_Row = tuple[list[float], int, bool]  # x1, y1, x2, y2; class id; whether it is a crowd
 
 
 @dataclass(frozen=True)
@@ -151,16 +154,22 @@ def _coco_boxes(path: Path) -> dict[str, Boxes]:
     content = _load_json(path)
     try:
         names = {image["id"]: Path(image["file_name"]).stem for image in content["images"]}
-        rows: dict[str, list[tuple[list[float], int]]] = {name: [] for name in names.values()}
+        rows: dict[str, list[_Row]] = {name: [] for name in names.values()}
         for item in content["annotations"]:
             x, y, width, height = (float(value) for value in item["bbox"])
-            rows[names[item["image_id"]]].append(([x, y, x + width, y + height], int(item["category_id"])))
+            corners = [x, y, x + width, y + height]
+            row = corners, int(item["category_id"]), bool(item.get("iscrowd"))
+            rows[names[item["image_id"]]].append(row)
     except (TypeError, KeyError, ValueError) as error:
         raise ReplayError(f"{path}: not a COCO file: {type(error).__name__} {error}") from error
-    return {
-        name: Boxes(
-            np.array([box for box, _ in entries], np.float64).reshape(-1, 4),
-            np.array([label for _, label in entries], np.int64),
-        )
-        for name, entries in rows.items()
-    }
+    return {name: _boxes(entries) for name, entries in rows.items()}
+
+
+def _boxes(rows: list[_Row]) -> Boxes:
+    single, crowds = ([row for row in rows if row[2] == crowd] for crowd in (False, True))
+    return Boxes(*_arrays(single), *_arrays(crowds))
+
+
+def _arrays(rows: list[_Row]) -> tuple[np.ndarray, np.ndarray]:
+    corners = np.array([row[0] for row in rows], np.float64).reshape(-1, 4)
+    return corners, np.array([row[1] for row in rows], np.int64)

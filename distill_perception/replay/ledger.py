@@ -100,7 +100,7 @@ class Ledger:
         if sent is not None:
             sent.detections = tuple(
                 Detection((box[0], box[1], box[2], box[3]), score, label)
-                for box, score, label in detection_rows(message, {})
+                for box, score, label in detection_rows(message.detections, {})
             )
 
     def on_timing(self, topic: str, message: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
@@ -48,6 +49,11 @@ def _definition_folders() -> list[Path]:
     except Exception:  # this install carries no interfaces folder
         pass
     return folders
+
+
+def deserialize(data: bytes, kind: str) -> Any:
+    """A message of a bag from its bytes."""
+    return typestore().deserialize_cdr(data, kind)
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from ..errors import ReplayError
 from ..manifest import Manifest
 from .bag_reader import Bag, BagFrame
 from .node_process import NodeOptions, NodeProcess, free_domain_id
+from .pace import PaceMeter
 from .private_transport import private_environment
 from .recording import MaskSpool, Recording
 
@@ -73,17 +74,17 @@ def play(
             link.spin_for_status()  # its counters so far belong to others
             _check_bundle(link.bundle, manifest)
         link.start()
-        complete = True
+        complete, meter = True, PaceMeter(options.rate)
         try:
             if options.lockstep:
                 _play_in_lockstep(bag, link, process, options, progress)
             else:
-                _play_at_pace(bag, link, process, options, progress)
+                _play_at_pace(bag, link, process, options.rate, meter, progress)
         except KeyboardInterrupt:
             complete = False
         if complete and link.ledger.sent and not link.ledger.answered:
             raise ReplayError(_silence(process, "answered none of the frames"))
-        return link.recording(complete)
+        return replace(link.recording(complete), pace=meter.pace())
 
 
 @contextmanager
@@ -144,19 +145,20 @@ def _silence(process: NodeProcess | None, what: str) -> str:
 
 
 def _play_at_pace(
-    bag: Bag, link: Link, process: NodeProcess | None, options: PlayOptions, progress: Progress
+    bag: Bag, link: Link, process: NodeProcess | None, rate: float, meter: PaceMeter, progress: Progress
 ) -> None:
     begin = time.monotonic()
     first_ns: int | None = None
     for frame in bag.frames(truth=False):
         message = link.message(frame)
         first_ns = frame.time_ns if first_ns is None else first_ns
-        due = begin + (frame.time_ns - first_ns) / 1e9 / options.rate
+        due = begin + (frame.time_ns - first_ns) / 1e9 / rate
         while (left := due - time.monotonic()) > 0:
             link.spin(min(left, _TICK_S))
         link.spin(0.0)
         if process:
             process.check()
+        meter.note(frame.topic, frame.time_ns, time.monotonic() - due)
         link.publish(frame, message)
         progress(link.ledger.sent, link.ledger.answered)
     _collect_last(link, process, progress)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ImageError
-from ..vision.color import CHANNELS, convert
-from ..vision.picture import decode_compressed, view_raw
+from ..vision.color import convert
+from ..vision.picture import compressed_problem, decode_compressed, raw_problem, view_raw
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,9 @@ class RecordedImage:
             is_bigendian=int(message.is_bigendian),
         )
 
-    def is_supported(self) -> bool:
-        """Whether the node would take it: a known colour encoding, or a compressed colour image."""
-        if self.format:
-            return "compressedDepth" not in self.format
-        return self.encoding in CHANNELS
+    def problem(self) -> str:
+        """Why the node would not take pictures of its kind, depth images for example; empty if it would."""
+        return compressed_problem(self.format) if self.format else raw_problem(self.encoding)
 
     def native(self) -> tuple[np.ndarray, str]:
         """Pixels as the node sees them, uint8 [H,W] or [H,W,C], and their encoding.

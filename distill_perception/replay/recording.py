@@ -10,6 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from ..perceptor import Detection
+from .pace import Pace
 
 Key = tuple[str, int]  # image topic, stamp of the bag in nanoseconds
 
@@ -37,7 +38,7 @@ class Recording:
     """All answers of one replay.
 
     counters: the node's own figures by camera, empty if it was not asked; score_threshold: lowest score of
-    the detections, None if the node did not tell.
+    the detections, None if the node did not tell; pace: None where frames did not go out at the bag's.
     """
 
     results: tuple[FrameResult, ...]
@@ -47,6 +48,7 @@ class Recording:
     engine: str
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
     score_threshold: float | None = None
+    pace: Pace | None = None
 
 
 class MaskSpool:

@@ -29,6 +29,8 @@ from .run_info import RunInfo, run_info
 # that a node publishes by default.
 SHOWN_FROM = 0.3
 
+METRICS, REPORT, VIDEO, NODE_LOG = "metrics.json", "report.html", "overlay.mp4", "node.log"
+
 Progress = Callable[[str, int, int], None]  # what is being done, done, of how many
 
 
@@ -69,7 +71,7 @@ def replay(options: ReplayOptions, progress: Progress = lambda what, done, total
     bundle = load_bundle(options.bundle)
     bag = open_bag(options.bag, options.topics)
     check_classes(bag, bundle.manifest)
-    _make_folder(options.out)
+    _prepare_folder(options.out)
     with MaskSpool() as masks:
         recording = _record(options, bag, bundle, masks, progress)
         if not recording.results:
@@ -77,12 +79,15 @@ def replay(options: ReplayOptions, progress: Progress = lambda what, done, total
         return _write_results(options, bag, bundle, recording, progress)
 
 
-def _make_folder(out: Path) -> None:
+def _prepare_folder(out: Path) -> None:
+    """Make it, without an earlier replay's results: after a failure they would pass for this one's."""
     try:
         out.mkdir(parents=True, exist_ok=True)
+        for name in (METRICS, REPORT, VIDEO, NODE_LOG):
+            (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise ReplayError(
-            f"{out}: cannot be made: {error.strerror}; give another folder with --out"
+            f"{error.filename}: cannot be made or emptied: {error.strerror}; give another folder with --out"
         ) from error
 
 
@@ -103,7 +108,7 @@ def _record(
         threads=options.settings.threads,
         extra=(f"score_threshold:={LOWEST_SCORE}", *_lossless(options), *options.node_parameters),
     )
-    return play(bag, node, bundle.manifest, options.play, masks, options.out / "node.log", tell)
+    return play(bag, node, bundle.manifest, options.play, masks, options.out / NODE_LOG, tell)
 
 
 def _lossless(options: ReplayOptions) -> tuple[str, ...]:
@@ -116,7 +121,7 @@ def _write_results(
 ) -> Outcome:
     out, manifest = options.out, bundle.manifest
     examples = Examples(len(recording.results))
-    video_path = out / "overlay.mp4" if options.video else None
+    video_path = out / VIDEO if options.video else None
     # Who chose a threshold sees what it lets through.
     lowest = SHOWN_FROM if recording.score_threshold == LOWEST_SCORE else 0.0
     count = 0
@@ -137,7 +142,7 @@ def _write_results(
     said = recording.engine.rpartition(", ")[2]  # an engine's description ends with what it runs
     precision = said if said in manifest.precisions else options.settings.precision
     info = run_info(bag.path, bag.topics, bundle, precision, recording.engine, mode, rate)
-    metrics, report = out / "metrics.json", out / "report.html"
+    metrics, report = out / METRICS, out / REPORT
     content = {**evaluation.metrics(), **info.as_dict()}
     metrics.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
     write_report(report, manifest, evaluation, info, examples)

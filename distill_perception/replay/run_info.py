@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import subprocess
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -12,6 +10,7 @@ from typing import Any
 
 from .. import __version__
 from ..bundle import Bundle
+from ..machine import describe_machine
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,8 @@ def run_info(
         version=__version__,
         git_hash=git_hash(),
         date=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
-        machine=f"{platform.system()} {platform.machine()}, {_cpus()} CPUs",
+        machine=describe_machine(),
     )
-
-
-def _cpus() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        return os.cpu_count() or 1
 
 
 def git_hash() -> str | None:

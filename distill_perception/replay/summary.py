@@ -13,11 +13,15 @@ def print_outcome(outcome: Outcome) -> None:
     evaluation, info = outcome.evaluation, outcome.info
     if not evaluation.complete:
         OUT.print(Text("stopped early: these numbers are of the part that was played", "bold yellow"))
+    if evaluation.pace and not evaluation.pace.kept:
+        text = f"fell behind the bag's pace, try a slower --rate: frames were late by {evaluation.pace}"
+        OUT.print(Text(text, "bold yellow"))
     rows: list[tuple[str, object]] = [("model", f"{info.bundle} {info.bundle_version} on {info.engine}")]
     if evaluation.miou is not None:
-        rows.append(("mean IoU", f"{evaluation.miou:.4f}  ({evaluation.labelled} labelled frames)"))
+        rows.append(("mean IoU", f"{evaluation.miou:.4f}  ({evaluation.labelled_masks} labelled frames)"))
     if evaluation.map50 is not None and evaluation.map is not None:
-        rows.append(("mAP50, mAP", f"{evaluation.map50:.4f}, {evaluation.map:.4f}"))
+        scores = f"{evaluation.map50:.4f}, {evaluation.map:.4f}"
+        rows.append(("mAP50, mAP", f"{scores}  ({evaluation.labelled_boxes} frames with labelled boxes)"))
     latency = evaluation.latency_ms.get("end_to_end")
     if latency:
         values = ", ".join(f"{name} {value:.1f}" for name, value in latency.items())

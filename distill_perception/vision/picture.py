@@ -1,5 +1,6 @@
 """The pixels of a camera message, from its plain fields: the node and replay must see the same picture."""
 
+import re
 from typing import Any
 
 import cv2
@@ -8,6 +9,40 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError
 from .color import CHANNELS
+
+_NOT_8_BIT = re.compile(r"(8S|16|32|64)[USF]?C\d+|\w*16")  # sensor_msgs/image_encodings
+_COLOUR = ("bgr", "rgb")
+
+
+def raw_problem(encoding: str) -> str:
+    """Why raw pictures of this encoding cannot be taken; empty if they can."""
+    if encoding in CHANNELS:
+        return ""
+    return f"encoding '{encoding}' is not supported; supported: {', '.join(CHANNELS)}"
+
+
+def compressed_problem(kind: str) -> str:
+    """Why compressed pictures of this format cannot be taken; empty if they can.
+
+    image_transport writes ``ENCODING; CODEC compressed TARGET``: the camera's encoding, and the one that it
+    was converted to first, which is empty where it was not.
+
+    >>> compressed_problem("bayer_rggb8; jpeg compressed bgr8")
+    ''
+    """
+    if "compressedDepth" in kind:
+        return f"format '{kind}' is a depth image; a colour or grey camera is needed"
+    encoding, stated, rest = kind.partition(";")
+    target = rest.partition("compressed")[2].strip()
+    if not stated or target.startswith(_COLOUR):
+        return ""
+    if encoding.startswith("bayer_"):
+        if target == "mono8":
+            return ""
+        return f"format '{kind}' is a Bayer mosaic; convert it to colour first, with image_proc for example"
+    if _NOT_8_BIT.fullmatch(encoding.strip()):
+        return f"format '{kind}' is not of 8 bits, a depth image perhaps; a colour or grey camera is needed"
+    return ""
 
 
 def view_raw(height: int, width: int, encoding: str, step: int, data: Any) -> NDArray[np.uint8]:
@@ -23,9 +58,9 @@ def view_raw(height: int, width: int, encoding: str, step: int, data: Any) -> ND
         ImageError: unknown encoding, zero size, rows shorter than the width needs, or data of another length
             than ``step * height``.
     """
-    channels = CHANNELS.get(encoding)
-    if channels is None:
-        raise ImageError(f"encoding '{encoding}' is not supported; supported: {', '.join(CHANNELS)}")
+    if problem := raw_problem(encoding):
+        raise ImageError(problem)
+    channels = CHANNELS[encoding]
     if height == 0 or width == 0:
         raise ImageError(f"image of {width}x{height} pixels is empty")
     row = width * channels
@@ -53,10 +88,10 @@ def decode_compressed(data: Any, kind: str) -> NDArray[np.uint8]:
         uint8 [H,W,3], bgr8. EXIF rotation is ignored: camera geometry is the sensor's.
 
     Raises:
-        ImageError: no data, a depth image, or not a picture that can be decoded.
+        ImageError: no data, a depth image, a Bayer mosaic, or not a picture that can be decoded.
     """
-    if "compressedDepth" in kind:
-        raise ImageError(f"format '{kind}' is a depth image; a colour or grey camera is needed")
+    if problem := compressed_problem(kind):
+        raise ImageError(problem)
     content = np.frombuffer(data, dtype=np.uint8)
     if content.size == 0:
         raise ImageError("compressed image without data")

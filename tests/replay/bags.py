@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 
@@ -24,11 +25,21 @@ def image(stamp_ns: int, pixels: np.ndarray, encoding: str, padding: int = 0) ->
     return bytes(kinds.typestore().serialize_cdr(message, kinds.IMAGE))
 
 
-def bag_of(path: Path, messages: list[tuple[str, int, bytes]]) -> Path:
-    """A bag of images (topic, recording time, message)."""
+def compressed(stamp_ns: int, pixels: np.ndarray, kind: str) -> bytes:
+    """A sensor_msgs/CompressedImage as bytes, a PNG whatever its format `kind` says."""
+    data = cv2.imencode(".png", pixels)[1].reshape(-1)
+    message = kinds.typestore().types[kinds.COMPRESSED_IMAGE](header(stamp_ns), kind, data)
+    return bytes(kinds.typestore().serialize_cdr(message, kinds.COMPRESSED_IMAGE))
+
+
+def bag_of(path: Path, messages: list[tuple[str, int, bytes]], **types: str) -> Path:
+    """A bag of messages (topic, recording time, message): images, or `types` by the topic's last name."""
     with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
         topics = dict.fromkeys(topic for topic, _, _ in messages)
-        connections = {t: writer.add_connection(t, kinds.IMAGE, typestore=kinds.typestore()) for t in topics}
+        connections = {}
+        for topic in topics:
+            kind = types.get(topic.rpartition("/")[2], kinds.IMAGE)
+            connections[topic] = writer.add_connection(topic, kind, typestore=kinds.typestore())
         for topic, time_ns, data in messages:
             writer.write(connections[topic], time_ns, data)
     return path

@@ -13,7 +13,7 @@ from distill_perception.replay.bag_reader import open_bag
 from distill_perception.replay.bag_writer import BagOptions, write_bag
 from distill_perception.replay.labelled_folder import read_labelled_folder
 from tests.replay import drives
-from tests.replay.bags import bag_of, image
+from tests.replay.bags import bag_of, compressed, image
 
 
 def test_labels_that_come_before_or_after_their_image_find_it(tmp_path: Path) -> None:
@@ -160,3 +160,107 @@ def test_a_bag_without_images_says_what_it_holds(tmp_path: Path) -> None:
 
     with pytest.raises(ReplayError, match=r"no camera topic.*/chatter \[std_msgs/msg/String\]"):
         open_bag(tmp_path / "bag")
+
+
+COLOUR = np.zeros((4, 6, 3), np.uint8)
+MARKERS = "visualization_msgs/msg/MarkerArray"
+
+
+def bag_with_markers(path: Path) -> Path:
+    """A camera with a label, and RViz markers where its boxes would be."""
+    store = kinds.typestore()
+    markers = bytes(store.serialize_cdr(store.types[MARKERS]([]), MARKERS))
+    messages = [
+        ("/cam/image_raw", 1, image(1, COLOUR, "bgr8")),
+        ("/cam/label", 2, image(1, COLOUR[..., 0], "mono8")),
+        ("/cam/boxes", 3, markers),
+    ]
+    return bag_of(path, messages, boxes=MARKERS)
+
+
+def test_a_boxes_topic_of_another_type_is_passed_over(tmp_path: Path) -> None:
+    bag = open_bag(bag_with_markers(tmp_path / "bag"))
+    (frame,) = bag.frames()
+
+    assert (bag.labelled, bag.boxed) == (True, False)
+    assert frame.label is not None
+    assert frame.boxes is None
+
+
+def test_what_is_passed_over_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    open_bag(bag_with_markers(tmp_path / "bag"))
+
+    assert f"/cam/boxes is passed over: it is {MARKERS}, labels there are {kinds.DETECTIONS}" in caplog.text
+
+
+def test_a_label_topic_of_compressed_images_is_passed_over(tmp_path: Path) -> None:
+    messages = [
+        ("/cam/image_raw", 1, image(1, COLOUR, "bgr8")),
+        ("/cam/label", 2, compressed(1, COLOUR, "png")),
+    ]
+    bag = open_bag(bag_of(tmp_path / "bag", messages, label=kinds.COMPRESSED_IMAGE))
+
+    assert not bag.labelled
+    assert [frame.label for frame in bag.frames()] == [None]
+
+
+def test_a_bag_without_a_usable_camera_says_why_of_each_topic(tmp_path: Path) -> None:
+    messages = [
+        ("/front/image_raw", 1, image(1, COLOUR[..., :2], "yuv422_yuy2")),
+        ("/front/label", 2, image(1, COLOUR[..., 0], "mono8")),
+        ("/front/perception/mask", 3, image(1, COLOUR[..., 0], "mono8")),
+    ]
+    path = bag_of(tmp_path / "bag", messages)
+
+    with pytest.raises(ReplayError) as caught:
+        open_bag(path)
+
+    for words in (
+        "no image topic of this bag can be used",
+        "/front/image_raw: encoding 'yuv422_yuy2' is not supported; supported: bgr8",
+        "/front/label: it holds labels",
+        "/front/perception/mask: it is a perception node's result",
+    ):
+        assert words in str(caught.value)
+
+
+def test_a_camera_without_messages_is_named_so(tmp_path: Path) -> None:
+    with Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        writer.add_connection("/cam/image_raw", kinds.IMAGE, typestore=kinds.typestore())
+
+    with pytest.raises(ReplayError, match="/cam/image_raw: no messages"):
+        open_bag(tmp_path / "bag")
+
+
+@pytest.mark.parametrize("kind", ["16UC1; png compressed ", "bayer_rggb8; jpeg compressed "])
+def test_compressed_depth_and_bayer_images_are_no_cameras(kind: str, tmp_path: Path) -> None:
+    messages = [
+        ("/cam/image_raw", 1, image(1, COLOUR, "bgr8")),
+        ("/other/image_raw/compressed", 1, compressed(1, COLOUR, kind)),
+    ]
+    path = bag_of(tmp_path / "bag", messages, compressed=kinds.COMPRESSED_IMAGE)
+
+    assert open_bag(path).topics == ("/cam/image_raw",)
+
+
+@pytest.mark.parametrize(
+    ("topic", "types", "played"),
+    [
+        ("/cam/image_raw/compressed", {}, "/cam/image_raw"),
+        ("/cam/jpeg", {"jpeg": kinds.COMPRESSED_IMAGE}, "/cam/jpeg/compressed"),
+    ],
+)
+def test_topics_named_as_the_other_type_are_played_under_another_name(
+    topic: str, types: dict[str, str], played: str, tmp_path: Path
+) -> None:
+    data = compressed(1, COLOUR, "png") if types else image(1, COLOUR, "bgr8")
+
+    assert open_bag(bag_of(tmp_path / "bag", [(topic, 1, data)], **types)).cameras == {topic: played}
+
+
+@pytest.mark.parametrize("topic", ["/camera front/image-raw", "/compressed"])
+def test_names_that_ros_does_not_take_cannot_be_played(topic: str, tmp_path: Path) -> None:
+    bag = open_bag(bag_of(tmp_path / "bag", [(topic, 1, image(1, COLOUR, "bgr8"))]))
+
+    with pytest.raises(ReplayError, match=r"has a name that no node can subscribe to.*--in-process"):
+        _ = bag.cameras

@@ -13,6 +13,7 @@ from distill_perception.errors import ReplayError
 from distill_perception.replay import message_types as kinds
 from distill_perception.replay.bag_reader import open_bag
 from distill_perception.replay.bag_writer import BagOptions, write_bag
+from distill_perception.replay.ground_truth import Boxes
 from distill_perception.replay.labelled_folder import LabelledFrame, read_labelled_folder
 from distill_perception.replay.make_bag import make_bag
 from tests.replay import drives
@@ -98,6 +99,25 @@ def test_something_that_is_no_video_is_refused(tmp_path: Path) -> None:
         make_bag(tmp_path / "drive.mp4", tmp_path / "bag")
 
 
+def test_crowds_stay_regions_to_ignore(tmp_path: Path) -> None:
+    crowd = np.array([[1.0, 2.0, 30.0, 40.0]])
+    boxes = Boxes(np.array([[5.0, 6.0, 7.0, 9.0]]), np.array([2]), crowd, np.array([1]))
+    write_bag(tmp_path / "bag", [LabelledFrame("one", drives.picture(0), None, boxes)])
+
+    (frame,) = open_bag(tmp_path / "bag").frames()
+
+    assert frame.boxes is not None
+    assert (frame.boxes.labels.tolist(), frame.boxes.ignored_labels.tolist()) == ([2], [1])
+    np.testing.assert_array_equal(frame.boxes.ignored, crowd)
+
+
+def test_a_compressed_topic_may_be_named_in_full(drive: Path, tmp_path: Path) -> None:
+    options = BagOptions(topic="/cam/image_raw/compressed", compressed=True)
+    write_bag(tmp_path / "bag", read_labelled_folder(drive).frames(), options)
+
+    assert open_bag(tmp_path / "bag").cameras == {options.topic: options.topic}
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ReplayError])
 def test_an_interrupted_bag_leaves_nothing_behind(
     error: type[BaseException], drive: Path, tmp_path: Path
@@ -134,6 +154,11 @@ def test_an_existing_bag_is_only_replaced_when_told_and_other_folders_never(
         (BagOptions(rate_hz=0), "rate must be above 0"),
         (BagOptions(storage="zip"), "choose one of mcap, sqlite3"),
         (BagOptions(topic="camera"), "must be absolute"),
+        (BagOptions(topic="/camera/"), "must be absolute"),
+        (BagOptions(topic="/camera front/image-raw"), "letters, digits and '_' alone"),
+        (BagOptions(topic="/camera/1st/image_raw"), "must be absolute"),
+        (BagOptions(topic="/camera/image_raw/compressed"), "add --compressed"),
+        (BagOptions(topic="/camera/label"), "is where labels go"),
     ],
 )
 def test_bad_options_are_refused(options: BagOptions, words: str, tmp_path: Path) -> None:

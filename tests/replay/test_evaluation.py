@@ -14,6 +14,7 @@ from distill_perception.perceptor import Perceptor
 from distill_perception.replay.bag_reader import open_bag
 from distill_perception.replay.bag_writer import BagOptions, write_bag
 from distill_perception.replay.evaluation import Evaluation, evaluate
+from distill_perception.replay.ground_truth import Boxes
 from distill_perception.replay.in_process import perceive_bag
 from distill_perception.replay.labelled_folder import LabelledFrame
 from distill_perception.replay.recording import FrameResult, MaskSpool, Recording
@@ -150,3 +151,37 @@ def test_no_score_in_metrics_is_not_finite(labelled_bag: Path, unlabelled_bag: P
 
     for bag in (labelled_bag, unlabelled_bag):
         assert all(math.isfinite(number) for number in numbers(evaluated(bag, tiny).metrics()))
+
+
+def bag_of_boxes(path: Path, frames: list[tuple[np.ndarray | None, Boxes | None]]) -> Path:
+    """A bag of the drive's pictures with these labels and boxes."""
+    pictures = (LabelledFrame(str(i), drives.picture(i), *truth) for i, truth in enumerate(frames))
+    write_bag(path, pictures)
+    return path
+
+
+def test_what_is_found_in_a_crowd_is_no_false_alarm(tiny: Path, tmp_path: Path) -> None:
+    blue = np.array([[32.0, 24.0, 48.0, 48.0]])  # found with a lower score than the other blue box
+    crowd = np.array([[10.0, 10.0, 40.0, 40.0]])
+    alone, beside_crowd = Boxes(blue, np.array([2])), Boxes(blue, np.array([2]), crowd, np.array([2]))
+
+    strict = evaluated(bag_of_boxes(tmp_path / "strict", [(None, alone)]), tiny)
+    lenient = evaluated(bag_of_boxes(tmp_path / "lenient", [(None, beside_crowd)]), tiny)
+
+    assert (strict.ap["blue"], lenient.ap["blue"]) == (pytest.approx(0.5), pytest.approx(1.0))
+
+
+def test_a_crowd_of_a_class_that_is_none_is_refused(tiny: Path, tmp_path: Path) -> None:
+    crowd = Boxes(np.zeros((0, 4)), np.zeros(0, np.int64), np.array([[1.0, 1.0, 9.0, 9.0]]), np.array([7]))
+
+    with pytest.raises(ReplayError, match="a labelled box is of a class that bundle 'tiny' does not have"):
+        evaluated(bag_of_boxes(tmp_path / "bag", [(None, crowd)]), tiny)
+
+
+def test_masks_and_boxes_are_counted_apart(tiny: Path, tmp_path: Path) -> None:
+    boxes = Boxes(np.array([[16.0, 12.0, 32.0, 36.0]]), np.array([2]))
+    truths = [(drives.label(0), None), (drives.label(1), boxes), (None, boxes), (None, boxes), (None, None)]
+
+    metrics = evaluated(bag_of_boxes(tmp_path / "bag", truths), tiny).metrics()
+
+    assert [metrics[name] for name in ("labelled", "labelled_masks", "labelled_boxes")] == [4, 2, 3]

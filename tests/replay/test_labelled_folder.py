@@ -53,6 +53,21 @@ def test_a_frame_without_a_label_file_is_a_frame_without_label(tmp_path: Path) -
     assert second.label is None
 
 
+def test_crowds_are_regions_to_ignore(tmp_path: Path) -> None:
+    folder = drives.write_folder(tmp_path / "drive", frames=1)
+    content = json.loads((folder / "boxes.json").read_text())
+    content["annotations"][0]["iscrowd"] = 1
+    (folder / "boxes.json").write_text(json.dumps(content))
+
+    (frame,) = read_labelled_folder(folder).frames()
+
+    assert frame.boxes is not None
+    ((x, y, w, h), class_id), *others = drives.boxes(0)
+    np.testing.assert_array_equal(frame.boxes.ignored, [[x, y, x + w, y + h]])
+    assert frame.boxes.ignored_labels.tolist() == [class_id]
+    assert frame.boxes.labels.tolist() == [label for _, label in others]
+
+
 def broken(folder: Path, what: str) -> None:
     """Break a good folder in one way."""
     if what == "no images folder":

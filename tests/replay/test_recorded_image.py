@@ -80,8 +80,10 @@ def longer(message: Image) -> Image:
         longer(image_message(PIXELS, "bgr8")),
         changed(image_message(PIXELS, "bgr8"), step=9),
         changed(compressed_message(PIXELS, "png"), format="16UC1; compressedDepth png"),
+        changed(compressed_message(PIXELS, "png"), format="16UC1; png compressed "),
+        changed(compressed_message(PIXELS, "png"), format="bayer_rggb8; png compressed "),
     ],
-    ids=["8UC1", "trailing bytes", "short step", "depth"],
+    ids=["8UC1", "trailing bytes", "short step", "depth", "16 bits", "mosaic"],
 )
 def test_replay_and_training_refuse_what_the_node_drops(message: Image | CompressedImage) -> None:
     with pytest.raises(ImageError) as node:

@@ -61,7 +61,7 @@ def long_bag(path: Path) -> Path:
     return path / "bag"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopping_early_keeps_what_was_answered_and_ends_the_node(
     number: signal.Signals, tiny: Path, tmp_path: Path
 ) -> None:

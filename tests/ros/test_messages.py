@@ -78,6 +78,8 @@ def test_grey_pngs_become_three_channels() -> None:
         ("jpeg", b"", "without data"),
         ("jpeg", b"not a picture at all", "not a JPEG or PNG"),
         ("16UC1; compressedDepth png", b"x" * 20, "depth image"),
+        ("16UC1; png compressed ", b"x" * 20, "not of 8 bits"),
+        ("bayer_rggb8; jpeg compressed ", b"x" * 20, "Bayer mosaic"),
     ],
 )
 def test_malformed_compressed_images_are_refused_with_the_reason(kind: str, data: bytes, said: str) -> None:

@@ -66,6 +66,8 @@ def _header(name: str, evaluation: Evaluation, info: RunInfo) -> str:
     badges = []
     if not evaluation.complete:
         badges.append('<span class="badge warn">incomplete: ended before the bag did</span>')
+    if evaluation.pace and not evaluation.pace.kept:
+        badges.append('<span class="badge warn">fell behind the bag\u2019s pace</span>')
     if evaluation.dropped:
         badges.append(f'<span class="badge bad">{evaluation.dropped} frames dropped</span>')
     elif evaluation.complete:
@@ -113,11 +115,14 @@ def _accuracy(manifest: Manifest, evaluation: Evaluation) -> str:
     classes, bars_of = manifest.classes, charts.class_bars
     left, right = "", ""
     if evaluation.miou is not None:
-        note = f"Intersection over union on {evaluation.labelled} labelled frames; void is ignored."
+        note = f"Intersection over union on {evaluation.labelled_masks} labelled frames; void is ignored."
         left += _card("IoU by class", note, bars_of(classes, evaluation.iou, evaluation.miou, "IoU"))
     if evaluation.ap:
         things = [item for item in classes if item.kind == "thing" or item.name in evaluation.ap]
-        note = f"COCO's average precision of the boxes, mean over IoU 0.50 to 0.95; {_scored(evaluation)}."
+        note = (
+            f"COCO's average precision of the boxes of {evaluation.labelled_boxes} labelled frames, "
+            f"mean over IoU 0.50 to 0.95; {_scored(evaluation)}."
+        )
         left += _card("AP by class", note, bars_of(things, evaluation.ap, evaluation.map, "AP"))
     if evaluation.confusion is not None:
         note = "What each class was taken for. Blue is right, red is wrong; small shares are drawn stronger."
@@ -211,6 +216,8 @@ def _details(evaluation: Evaluation, info: RunInfo) -> str:
     ]
     if evaluation.map is not None:
         rows.append(("average precision", _scored(evaluation)))
+    if evaluation.pace:
+        rows.append(("frames sent late", str(evaluation.pace)))
     if evaluation.lost_on_the_way is not None:
         rows.append(("lost on the way to the node", f"{evaluation.lost_on_the_way} frames"))
     for topic, counters in evaluation.counters.items():

@@ -26,7 +26,7 @@ from training.data.source_spec import BagSpec
 from training.data.sources.bag_index import BOXES, LABEL, BagFrame, index_bag, namespace, readable
 from training.data.sources.bag_messages import boxes_of, ids_of, rgb_of, stamp_ns, typestore
 from training.data.sources.base import file_key
-from training.data.sources.reading import check_same_size, make_sample
+from training.data.sources.reading import Labelled, check_same_size, make_sample
 from training.errors import TrainingError
 
 
@@ -58,6 +58,7 @@ class BagSource:
         with readable(self.path):
             image = rgb_of(self._message(frame, frame.topic, frame.image_ns), f"{where}, {frame.topic}")
             mask, boxes = None, None
+            ignored: Labelled = (), ()
             if frame.label_ns is not None:
                 topic = f"{place}/{LABEL}"
                 mask = self.ids[ids_of(self._message(frame, topic, frame.label_ns), f"{where}, {topic}")]
@@ -65,14 +66,19 @@ class BagSource:
                 self.class_set.check_mask(mask, f"{where}, {topic}")
             if frame.boxes_ns is not None:
                 topic = f"{place}/{BOXES}"
-                corners, classes = boxes_of(self._message(frame, topic, frame.boxes_ns))
-                labels = [self._label(text, f"{where}, {topic}") for text in classes]
-                boxes = corners, labels
-        return make_sample(self.class_set, name, image, mask, boxes)
+                message = self._message(frame, topic, frame.boxes_ns)
+                boxes = self._labelled(boxes_of(message), f"{where}, {topic}")
+                ignored = self._labelled(boxes_of(message, ignored=True), f"{where}, {topic}")
+        return make_sample(self.class_set, name, image, mask, boxes, ignored)
 
     def key(self, index: int) -> str:
         files = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
         return file_key(files, "bag", self.frames[index], self.class_set)
+
+    def _labelled(self, named: tuple[list[list[float]], list[str]], where: str) -> Labelled:
+        """Boxes with class ids for the classes as the bag writes them."""
+        corners, classes = named
+        return corners, [self._label(text, where) for text in classes]
 
     def _label(self, text: str, where: str) -> int:
         """A box's class: an id of the bag, or a name."""

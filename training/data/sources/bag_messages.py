@@ -16,8 +16,9 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from distill_perception.errors import ImageError
-from distill_perception.vision.color import CHANNELS, convert
-from distill_perception.vision.picture import decode_compressed, view_raw
+from distill_perception.metrics import IGNORED_ID
+from distill_perception.vision.color import convert
+from distill_perception.vision.picture import compressed_problem, decode_compressed, raw_problem, view_raw
 from training.errors import TrainingError
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -60,8 +61,8 @@ def stamp_ns(data: bytes | memoryview, recorded_ns: int) -> int:
 def is_colour(message: Any) -> bool:
     """Whether an image message holds a camera picture, rather than depth, say."""
     if hasattr(message, "format"):
-        return "compressedDepth" not in str(message.format)
-    return str(message.encoding) in CHANNELS
+        return not compressed_problem(str(message.format))
+    return not raw_problem(str(message.encoding))
 
 
 def rgb_of(message: Any, where: str) -> NDArray[np.uint8]:
@@ -99,11 +100,11 @@ def _view(message: Any, encoding: str) -> NDArray[np.uint8]:
     return view_raw(int(message.height), int(message.width), encoding, int(message.step), message.data)
 
 
-def boxes_of(message: Any) -> tuple[list[list[float]], list[str]]:
-    """Corners x1, y1, x2, y2 and the most likely class, as written, of each detection."""
+def boxes_of(message: Any, ignored: bool = False) -> tuple[list[list[float]], list[str]]:
+    """Corners x1, y1, x2, y2 and the most likely class, as written, of each box or region to ignore."""
     corners, classes = [], []
     for detection in message.detections:
-        if len(detection.results):
+        if len(detection.results) and (detection.id == IGNORED_ID) == ignored:
             best = max(detection.results, key=lambda result: result.hypothesis.score)
             centre, box = detection.bbox.center.position, detection.bbox
             x, y, right, down = centre.x, centre.y, box.size_x / 2, box.size_y / 2

@@ -66,6 +66,18 @@ def test_labels_and_boxes_find_their_picture(write: Write, storage: str) -> None
     assert flags == [(True, True), (False, True), (False, False)]
 
 
+def test_crowds_are_regions_to_ignore(tmp_path: Path) -> None:
+    crowd = np.array([[2.0, 1.0, 9.0, 30.0]])
+    boxes = Boxes(BOXES.xyxy[:1], BOXES.labels[:1], crowd, np.array([9]))
+    write_bag(tmp_path / "bag", [LabelledFrame("a", picture()[..., ::-1].copy(), None, boxes)])
+
+    sample = open_source(spec(tmp_path / "bag"))[0]
+
+    assert (sample.labels.tolist(), sample.ignored_labels.tolist()) == ([8], [9])
+    np.testing.assert_array_equal(sample.boxes, [[1, 2, 6, 9]])
+    np.testing.assert_array_equal(sample.ignored, [[2, 1, 9, 12]])
+
+
 def test_compressed_pictures_are_decoded(tmp_path: Path) -> None:
     smooth = np.zeros((12, 16, 3), np.uint8)
     smooth[..., 2] = np.linspace(0, 250, 16)  # BGR: redder to the right
