@@ -80,7 +80,7 @@ def replay_command(
             _refuse(context, mode, unused)
     if node != "perception" and not attach:
         raise typer.BadParameter("--node names a node that runs already, so it needs --attach")
-    signal.signal(signal.SIGTERM, _interrupt)  # `timeout` and service managers end it as Ctrl-C does
+    _end_in_order()
     play = PlayOptions(
         rate=rate,
         lockstep=fast,
@@ -119,5 +119,13 @@ def _refuse(context: typer.Context, mode: str, unused: Sequence[str]) -> None:
             raise typer.BadParameter(f"{names[mode]} does not use {names[name]}{where}; leave it out")
 
 
+def _end_in_order() -> None:
+    """Let what `timeout`, service managers and a terminal that closes send do what Ctrl-C does, once."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, _interrupt)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

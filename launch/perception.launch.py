@@ -29,6 +29,10 @@ ARGUMENTS = {
     "respawn": ("false", "start the node again when it dies"),
     "autostart": ("true", "configure and activate the node; false leaves that to a lifecycle manager"),
     "namespace": ("", "namespace of the node"),
+    "use_sim_time": (
+        "",
+        "true: time is /clock's, as of `ros2 bag play --clock`; empty: what the parameter file says",
+    ),
 }
 
 
@@ -47,6 +51,8 @@ def _node_and_events(context: launch.LaunchContext) -> list:
     overrides = {name: value[name] for name in ("bundle", "engine") if value[name]}
     if value["cameras"]:
         overrides["cameras"] = _topics(value["cameras"])
+    if value["use_sim_time"]:
+        overrides["use_sim_time"] = _true(value["use_sim_time"])
     node = launch_ros.actions.LifecycleNode(
         package="distill_perception",
         executable="perception_node",

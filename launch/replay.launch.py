@@ -32,6 +32,11 @@ def generate_launch_description() -> launch.LaunchDescription:
     for name in ("bundle", "out", "rate", "engine"):
         command += [f"--{name}", value[name]]
     replay = launch.actions.ExecuteProcess(
-        cmd=command, output="screen", on_exit=[launch.actions.Shutdown(reason="the replay has ended")]
+        cmd=command,
+        output="screen",
+        on_exit=[launch.actions.Shutdown(reason="the replay has ended")],
+        # After Ctrl-C it still scores and reports what was played.
+        sigterm_timeout="300",
+        sigkill_timeout="10",
     )
     return launch.LaunchDescription([*declared, replay])

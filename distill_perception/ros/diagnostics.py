@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +21,9 @@ STAGES = ("queue", "preprocess", "inference", "postprocess", "publish", "total")
 PERCENTILES = (50, 95, 99)
 SILENCE_S = 3.0
 STALL_S = 3.0  # no model worth running live takes as long for a frame
+AHEAD_MS = 1000.0  # of the clock; less may be how far two machines' clocks are apart
+REMIND_PERIOD_S = 30.0
+WELL_AFTER_S = 10.0
 _WINDOW = 512  # frames over which latency percentiles are taken
 
 
@@ -98,6 +102,11 @@ def judge(topic: str, health: Health) -> tuple[bytes, str]:
             f"frames arrive but none has been finished for {health.stalled_s:.0f} s: the engine hangs "
             "or is far too slow; restart the node, or choose another engine or device"
         )
+    if recent.received and health.age_ms < -AHEAD_MS:
+        return WARN, (
+            f"stamps lie {-health.age_ms / 1e3:.0f} s ahead of this node's clock, so that max_age_ms drops "
+            "nothing: synchronize the clocks; with use_sim_time:=true somebody must publish /clock"
+        )
     if recent.malformed:
         return WARN, f"{recent.malformed} malformed frames: {health.reason}"
     return OK, "receiving" if health.tally.received else "waiting for the first frame"
@@ -121,6 +130,35 @@ def _why_silent(topic: str, health: Health) -> str:
             "which receives from any publisher"
         )
     return f"{health.publishers} publisher(s) but nothing arrives; {REMEDY}"
+
+
+class Reminder:
+    """What to log of a camera that is judged every second: trouble when it begins, and every half minute.
+
+    Trouble that comes and goes is one trouble: it is over after ten good seconds.
+    """
+
+    def __init__(self) -> None:
+        self._kind = ""
+        self._said_s = self._seen_s = 0.0
+
+    def say(self, trouble: str, now_s: float) -> str:
+        """The line to log, if any; `trouble` is empty while all is well."""
+        if not trouble:
+            if self._kind and now_s - self._seen_s >= WELL_AFTER_S:
+                self._kind = ""
+                return "well again"
+            return ""
+        kind = _without_numbers(trouble)
+        self._seen_s = now_s
+        if kind == self._kind and now_s - self._said_s < REMIND_PERIOD_S:
+            return ""
+        self._kind, self._said_s = kind, now_s
+        return trouble
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d+", "", text)
 
 
 class CameraStats:

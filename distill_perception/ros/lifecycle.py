@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -16,7 +16,7 @@ from rclpy.parameter import Parameter
 
 from ..errors import ConfigError, PerceptionError
 from . import parameters
-from .diagnostics import ERROR, OK
+from .diagnostics import ERROR, OK, Reminder
 from .messages import status_message, status_name
 from .parameters import Settings
 from .runtime import Active, Configured, apply_settings
@@ -24,7 +24,6 @@ from .topics import check_cameras
 
 _DIAGNOSTICS_PERIOD_S = 1.0
 _COMPLAIN_PERIOD_S = 5.0
-_REMIND_PERIOD_S = 30.0
 
 
 class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is not typed
@@ -32,16 +31,20 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
 
     Configuring loads the model and advertises the results; activating subscribes to the cameras; deactivating
     and cleaning up release what those made. Errors are logged as one line and the transition fails.
+
+    Args:
+        stopping: asked during long work, which ends with KeyboardInterrupt when the process is to end.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, stopping: Callable[[], bool] = lambda: False, **kwargs: Any) -> None:
         super().__init__("perception", **kwargs)
+        self._stopping = stopping
         self._configured: Configured | None = None
         self._active: Active | None = None
         self._problem = ""
         self._progress = ""
         self._told_ns = 0
-        self._warned: dict[str, tuple[str, int]] = {}
+        self._reminders: dict[str, Reminder] = {}
         self._bad_parameters = parameters.declare(self)
         self._settings = Settings(**{spec.name: spec.default for spec in parameters.PARAMETERS})  # type: ignore[arg-type]
         self.add_on_set_parameters_callback(self._on_set_parameters)
@@ -57,9 +60,9 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
 
     def start(self) -> bool:
         """Configure and activate without a lifecycle manager; returns whether that worked."""
-        return all(
-            trigger() == Outcome.SUCCESS for trigger in (self.trigger_configure, self.trigger_activate)
-        )
+        if self.trigger_configure() != Outcome.SUCCESS:
+            return False
+        return self._stopping() or self.trigger_activate() == Outcome.SUCCESS
 
     def stop(self) -> None:
         """Shut down from whatever state the node is in."""
@@ -95,6 +98,8 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
 
     def _on_progress(self, what: str, done: int, total: int) -> None:
         """While it configures no timer fires, so that this tells log and diagnostics once a second."""
+        if self._stopping():
+            raise KeyboardInterrupt
         now_ns = self._steady.now().nanoseconds
         if now_ns - self._told_ns >= _DIAGNOSTICS_PERIOD_S * 1e9:
             self._told_ns = now_ns
@@ -150,6 +155,7 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
     def _stop_active(self) -> None:
         if self._active is not None:
             active, self._active = self._active, None
+            self._reminders.clear()
             for line in active.close():
                 self.get_logger().info(f"final counters of {line}")
 
@@ -199,20 +205,13 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
         message = DiagnosticArray(status=[status, *cameras])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+        now_s = self._steady.now().nanoseconds / 1e9
         for camera in cameras:
-            self._warn_once(camera.hardware_id, camera.level, camera.message)
-
-    def _warn_once(self, camera: str, level: bytes, text: str) -> None:
-        """Log a camera's trouble when it begins, and again every half minute."""
-        kind = text.partition(":")[2][:40] if level != OK else ""
-        now_ns = self._steady.now().nanoseconds
-        last_kind, logged_ns = self._warned.get(camera, ("", 0))
-        if kind and (kind != last_kind or now_ns - logged_ns > _REMIND_PERIOD_S * 1e9):
-            self._warned[camera] = (kind, now_ns)
-            self.get_logger().warning(f"{camera}: {text}")
-        elif not kind and last_kind:
-            self._warned[camera] = ("", now_ns)
-            self.get_logger().info(f"{camera}: well again")
+            trouble = camera.message if camera.level != OK else ""
+            said = self._reminders.setdefault(camera.hardware_id, Reminder()).say(trouble, now_s)
+            if said:
+                log = self.get_logger()
+                (log.warning if trouble else log.info)(f"{camera.hardware_id}: {said}")
 
     def _complain(self, text: str) -> None:
         self.get_logger().warning(text, throttle_duration_sec=_COMPLAIN_PERIOD_S)

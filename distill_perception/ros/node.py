@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ def _run(args: list[str], stopping: list[int]) -> int:
         ) from error
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        node = PerceptionNode()
+        node = PerceptionNode(lambda: bool(stopping))
     except Exception as error:  # rclpy's argument errors share no public base class
         print(f"perception_node: cannot start: {_first_line(error)}", file=sys.stderr)
         rclpy.try_shutdown()
@@ -64,11 +65,12 @@ def _run(args: list[str], stopping: list[int]) -> int:
             code = 1
         while not code and not stopping and rclpy.ok():
             executor.spin_once(timeout_sec=_POLL_S)
-    except ExternalShutdownException:
+    except (ExternalShutdownException, KeyboardInterrupt):
         pass
     finally:
         if stopping:
-            node.get_logger().info(f"{signal.Signals(stopping[0]).name}: shutting down")
+            name = signal.Signals(stopping[0]).name
+            node.get_logger().info(f"{name}: shutting down; a second signal ends the node at once")
         node.stop()
         executor.shutdown()
         node.destroy_node()
@@ -90,13 +92,17 @@ def make_executor() -> Any:
 
 
 def _catch_signals() -> list[int]:
-    """Note SIGINT and SIGTERM in the returned list in place of dying of them.
+    """Note SIGINT and SIGTERM in the returned list in place of dying of them; a second one kills.
 
-    rclpy's own handlers would invalidate the context under the worker's feet.
+    rclpy's own handlers would invalidate the context under the worker's feet. An engine that hangs lets no
+    orderly end come.
     """
     caught: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
+        if caught:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
         caught.append(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -36,8 +36,12 @@ def open_perceptor(settings: Settings, cameras: int, progress: Progress) -> Perc
     engine_settings = EngineSettings(settings.precision, settings.device, settings.threads, cameras, progress)
     engine = open_engine(bundle, settings.engine, engine_settings)
     perceptor = Perceptor(bundle, engine)
-    apply_settings(perceptor, settings)
-    perceptor.warm_up(range(1, cameras + 1))
+    try:
+        apply_settings(perceptor, settings)
+        perceptor.warm_up(range(1, cameras + 1))
+    except BaseException:  # the GPU's memory may be what was short: give it back
+        perceptor.close()
+        raise
     return perceptor
 
 
@@ -55,7 +59,13 @@ class Configured:
     ) -> None:
         self.perceptor = open_perceptor(settings, len(cameras), progress)
         self.bundle: Bundle = self.perceptor.bundle
-        self.results = {camera: CameraResults(node, camera, self.bundle) for camera in cameras}
+        self.results: dict[str, CameraResults] = {}
+        try:
+            for camera in cameras:
+                self.results[camera] = CameraResults(node, camera, self.bundle)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Free the model and take the topics back."""

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from distill_perception.latest import SlotCounts
-from distill_perception.ros.diagnostics import ERROR, OK, STAGES, WARN, CameraStats, Health, Tally, judge
+from distill_perception.ros.diagnostics import (
+    ERROR,
+    OK,
+    STAGES,
+    WARN,
+    CameraStats,
+    Health,
+    Reminder,
+    Tally,
+    judge,
+)
 
 TOPIC = "/cam/image_raw"
 
@@ -23,6 +33,11 @@ TOPIC = "/cam/image_raw"
             WARN,
             "ros2 bag play --clock",
         ),
+        (
+            Health(Tally(), Tally(received=9, processed=9), 0.1, 1, age_ms=-3.6e6, max_age_ms=500.0),
+            WARN,
+            "stamps lie 3600 s ahead of this node's clock",
+        ),
         (Health(Tally(), Tally(received=5, processed=5), 0.1, 1, lost=25), WARN, "25 frames were lost"),
         (Health(Tally(), Tally(received=2, malformed=2), 0.1, 1, reason="bad step"), WARN, "bad step"),
         (
@@ -37,6 +52,25 @@ def test_trouble_is_named_with_its_remedy(health: Health, level: bytes, said: st
     found_level, text = judge(TOPIC, health)
     assert found_level == level
     assert said in text
+
+
+def said(every_second: list[str]) -> list[str]:
+    """What a camera with these troubles, one each second, has logged."""
+    reminder = Reminder()
+    lines = [reminder.say(trouble, float(second)) for second, trouble in enumerate(every_second)]
+    return [line for line in lines if line]
+
+
+def test_trouble_that_comes_and_goes_is_logged_once_and_is_over_after_ten_good_seconds() -> None:
+    losses = ["3 frames were lost", "", "1 frames were lost", "", "8 frames were lost", ""]
+    assert said(losses) == ["3 frames were lost"]
+    assert said(losses + [""] * 9) == ["3 frames were lost", "well again"]
+
+
+def test_trouble_that_lasts_is_told_again_every_half_minute_and_another_one_at_once() -> None:
+    silent = [f"no frame for {second} s" for second in range(40)]
+    assert said(silent) == ["no frame for 0 s", "no frame for 30 s"]
+    assert said([*silent[:3], "bad step"]) == ["no frame for 0 s", "bad step"]
 
 
 def test_some_stale_frames_among_processed_ones_are_no_trouble() -> None:

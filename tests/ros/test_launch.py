@@ -78,6 +78,20 @@ def test_launching_sets_the_transport_up_for_every_process() -> None:
 
 
 @pytest.mark.usefixtures("stand_ins")
+@pytest.mark.parametrize(("given", "expected"), [("", None), ("true", True), ("false", False)])
+def test_simulated_time_reaches_the_node_where_it_is_asked_for(given: str, expected: bool | None) -> None:
+    (node,) = of_kind(perception_entities(use_sim_time=given), "LifecycleNode")
+    assert node.parameters[-1].get("use_sim_time") is expected
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_an_interrupted_replay_has_time_to_write_its_report() -> None:
+    entities = load(ROOT / "launch" / "replay.launch.py").generate_launch_description().initial_entities
+    (replay,) = of_kind(entities, "ExecuteProcess")
+    assert float(replay.sigterm_timeout) >= 60  # launch's own is 5
+
+
+@pytest.mark.usefixtures("stand_ins")
 def test_the_node_is_configured_when_started_and_activated_when_configured() -> None:
     entities = perception_entities()
     (node,) = of_kind(entities, "LifecycleNode")

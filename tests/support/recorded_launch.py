@@ -58,7 +58,10 @@ def _modules() -> dict[str, types.ModuleType]:
             "OpaqueFunction": _kind("OpaqueFunction", lambda *, function, args=(), kwargs=None: None),
             "RegisterEventHandler": _kind("RegisterEventHandler", lambda event_handler: None),
             "EmitEvent": _kind("EmitEvent", lambda *, event: None),
-            "ExecuteProcess": _kind("ExecuteProcess", lambda *, cmd, output="log", on_exit=None: None),
+            "ExecuteProcess": _kind(
+                "ExecuteProcess",
+                lambda *, cmd, output="log", on_exit=None, sigterm_timeout="5", sigkill_timeout="5": None,
+            ),
             "Shutdown": _kind("Shutdown", lambda *, reason="": None),
         },
         "launch.event_handlers": {

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,15 @@ def environment(domain: int) -> dict[str, str]:
 class NodeProcess:
     """`perception_node` as a user starts it; its output goes to a file."""
 
-    def __init__(self, domain: int, log: Path, parameters: Mapping[str, Any], *arguments: str) -> None:
-        command = [sys.executable, "-m", "distill_perception.ros.node", *arguments, "--ros-args"]
+    def __init__(
+        self,
+        domain: int,
+        log: Path,
+        parameters: Mapping[str, Any],
+        *arguments: str,
+        program: Sequence[str] = ("-m", "distill_perception.ros.node"),
+    ) -> None:
+        command = [sys.executable, *program, *arguments, "--ros-args"]
         for name, value in parameters.items():
             command += ["-p", f"{name}:={json.dumps(value)}"]
         self.log_file = log
@@ -82,6 +89,9 @@ class NodeProcess:
     def wait(self, timeout_s: float = 30.0) -> int:
         """The exit code, once the node has ended by itself."""
         return self._process.wait(timeout_s)
+
+    def send_signal(self, number: int) -> None:
+        self._process.send_signal(number)
 
     def stop(self, number: int = signal.SIGINT, timeout_s: float = 15.0) -> int:
         """Send a signal and return the exit code."""

@@ -1,0 +1,64 @@
+"""Signals end the node whatever it is doing: building an engine, or waiting for one that hangs."""
+
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.ros_process import CameraClient, Client, NodeProcess, image_message, wait_until
+
+RAW = "/cam/image_raw"
+
+# Half a minute to open, with progress told, as while TensorRT builds.
+SLOW_TO_OPEN = """
+import sys, time
+from distill_perception.ros import node, runtime
+opened = runtime.open_engine
+def slowly(bundle, engine, settings):
+    for step in range(300):
+        settings.progress("building engine", step, 300)
+        time.sleep(0.1)
+    return opened(bundle, engine, settings)
+runtime.open_engine = slowly
+sys.exit(node.main(sys.argv))
+"""
+# The engine never comes back from its first camera frame.
+HANGS = """
+import sys, time
+from distill_perception.perceptor import Perceptor
+from distill_perception.ros import node
+Perceptor.perceive = lambda *arguments: time.sleep(600)
+sys.exit(node.main(sys.argv))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_ends_the_building_of_an_engine(
+    domain: int, tiny_bundle: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    parameters = {"bundle": str(tiny_bundle), "cameras": [RAW]}
+    node = NodeProcess(domain, tmp_path / "log", parameters, program=("-c", SLOW_TO_OPEN))
+    node.wait_for_log("building engine")
+    begin = time.monotonic()
+    assert node.stop(number) == 0
+    assert time.monotonic() - begin < 10
+    assert f"{number.name}: shutting down" in node.log
+    assert "active:" not in node.log
+    assert "Traceback" not in node.log
+
+
+def test_a_second_signal_ends_a_node_whose_engine_hangs(
+    domain: int, client: Client, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    parameters = {"bundle": str(tiny_bundle), "cameras": [RAW]}
+    node = NodeProcess(domain, tmp_path / "log", parameters, program=("-c", HANGS))
+    node.wait_for_log("active:")
+    camera = CameraClient(client, RAW)
+    wait_until(camera._publisher.get_subscription_count, 15.0, "the node subscribes")
+    camera.send(image_message(np.zeros((96, 128, 3), np.uint8)))
+    time.sleep(1.0)
+    node.send_signal(signal.SIGINT)
+    node.wait_for_log("a second signal ends the node at once")
+    assert node.stop(signal.SIGINT) == -signal.SIGINT
