@@ -41,6 +41,20 @@ def known_channels(x: Tensor, known: Tensor | None) -> Tensor:
     return x if known is None else x[:, known.to(x.device)]
 
 
+def class_log_probs(x: Tensor, known: Tensor | None) -> Tensor:
+    """log_softmax of logits [N,C,h,w] over the classes that `known` bool [C] names, all if it is None.
+
+    The others' channels are 0.
+    """
+    lowest = torch.finfo(x.dtype).min / 2
+    return without_unknown(without_unknown(x, known, lowest).log_softmax(1), known)
+
+
+def without_unknown(x: Tensor, known: Tensor | None, value: float = 0.0) -> Tensor:
+    """[N,C,h,w] with `value` in the channels that `known` bool [C] does not name; none are if it is None."""
+    return x if known is None else x.masked_fill(~known.to(x.device)[:, None, None], value)
+
+
 def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean of `values` (same shape as `weight`, or broadcast to it); 0 where nothing weighs."""
     weight = weight.to(values.dtype).expand_as(values)

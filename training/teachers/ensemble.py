@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from training.errors import TrainingError
 from training.models.outputs import DetectionMaps
 from training.teachers.base import Teacher, TeacherOutputs
-from training.teachers.merge import merge_logits, merge_maps, shares
+from training.teachers.merge import PlacedLogits, merge_logits, merge_maps, place_logits, shares
 from training.teachers.views import make_view, place_maps
 
 
@@ -40,9 +40,9 @@ class Ensemble(Teacher):
     def predict(self, images: Tensor) -> TeacherOutputs:
         answers = [member(images) for member in self.members]
         frame = (images.shape[-2], images.shape[-1])
-        return TeacherOutputs(self._logits(answers), self._detection(answers, frame))
+        return TeacherOutputs(self._logits(answers, frame), self._detection(answers, frame))
 
-    def _logits(self, answers: list[TeacherOutputs]) -> Tensor | None:
+    def _logits(self, answers: list[TeacherOutputs], frame: tuple[int, int]) -> Tensor | None:
         said = [
             (a.logits, m.known, w)
             for a, m, w in zip(answers, self.members, self.weights, strict=True)
@@ -51,7 +51,8 @@ class Ensemble(Teacher):
         if not said:
             return None
         logits, known, weights = zip(*said, strict=True)
-        return merge_logits(logits, shares(known, weights))
+        placed = [place_logits(item, frame, frame, flip=False) for item in logits]
+        return merge_logits(placed, shares(known, weights), frame)
 
     def _detection(self, answers: list[TeacherOutputs], frame: tuple[int, int]) -> DetectionMaps | None:
         said = [
@@ -85,19 +86,19 @@ class AugmentedTeacher(Teacher):
 
     def predict(self, images: Tensor) -> TeacherOutputs:
         frame = (images.shape[-2], images.shape[-1])
-        logits: list[Tensor] = []
+        logits: list[PlacedLogits] = []
         maps: list[DetectionMaps] = []
         for scale in self.scales:
             for flip in (False, True) if self.flip else (False,):
                 view = make_view(images, scale, flip)
+                seen = (view.shape[-2], view.shape[-1])
                 answer = self.teacher(view)
                 if answer.logits is not None:
-                    logits.append(answer.logits.flip(-1) if flip else answer.logits)
+                    logits.append(place_logits(answer.logits, seen, frame, flip))
                 if answer.detection is not None:
-                    seen = (view.shape[-2], view.shape[-1])
                     maps.append(place_maps(answer.detection, seen, frame, answer.detection.stride, flip))
         return TeacherOutputs(
-            merge_logits(logits, self._equal(self.known, len(logits))) if logits else None,
+            merge_logits(logits, self._equal(self.known, len(logits)), frame) if logits else None,
             merge_maps(maps, self._equal(self.known_things, len(maps))) if maps else None,
         )
 

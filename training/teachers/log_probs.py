@@ -9,8 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from training.models.outputs import upsample
-
 # exp(-100) is 0 in float32 and stays below 1e-10 at every temperature up to 4.
 LOG_ZERO = -100.0
 # A sum of float32 probabilities that lacks no more than this lacks nothing.
@@ -26,17 +24,6 @@ def missing_mass(log_probs: Tensor) -> Tensor:
 def with_missing(log_probs: Tensor) -> Tensor:
     """Append the missing mass as one further channel: float [N,C+1,h,w] that sums to one."""
     return torch.cat([log_probs.float(), missing_mass(log_probs)], 1)
-
-
-def resize(log_probs: Tensor, height: int, width: int) -> Tensor:
-    """Bilinear in the log domain (as segmentation logits are), the sum of all classes and missing mass kept.
-
-    Plain interpolation of log-probabilities would lose mass wherever neighbours disagree.
-    """
-    if log_probs.shape[-2:] == (height, width):
-        return log_probs
-    full = upsample(with_missing(log_probs), height, width)
-    return full.log_softmax(1)[:, :-1]
 
 
 def mix(members: list[Tensor], shares: Tensor) -> Tensor:

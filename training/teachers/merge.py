@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from training.models.outputs import DetectionMaps
-from training.teachers.log_probs import mix, resize
+from training.models.outputs import DetectionMaps, reach
+from training.teachers.log_probs import mix, with_missing
 
 
 def shares(known: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
@@ -21,16 +23,75 @@ def shares(known: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     return each / each.sum(0).clamp(min=torch.finfo(torch.float32).tiny)
 
 
-def merge_logits(members: Sequence[Tensor], weight: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class PlacedLogits:
+    """Log-probabilities float [N,C,h,w] and the borders of their map in pixels of the frame.
+
+    A map of whole stride may stand out over the frame's right and lower edge (`reach`), that of the mirrored
+    frame over the left one.
+
+    Attributes:
+        rows: upper and lower border.
+        columns: left and right border.
+    """
+
+    log_probs: Tensor
+    rows: tuple[float, float]
+    columns: tuple[float, float]
+
+
+def place_logits(
+    log_probs: Tensor, view: tuple[int, int], frame: tuple[int, int], flip: bool
+) -> PlacedLogits:
+    """Log-probabilities [N,C,h,w] of a view of the frame, put where they belong in the frame.
+
+    Args:
+        view: height, width of what the teacher saw.
+        frame: height, width of the frame as it is.
+        flip: whether the view is mirrored.
+    """
+    height, width = (
+        covered * whole / seen
+        for covered, whole, seen in zip(reach(log_probs.shape[-2:], view), frame, view, strict=True)
+    )
+    if flip:
+        return PlacedLogits(log_probs.flip(-1), (0, height), (frame[1] - width, frame[1]))
+    return PlacedLogits(log_probs, (0, height), (0, width))
+
+
+def merge_logits(members: Sequence[PlacedLogits], weight: Tensor, frame: tuple[int, int]) -> Tensor:
     """Weighted mean of probabilities at the finest member's resolution, as log-probabilities [N,C,h,w].
 
     Args:
-        members: log-probabilities, float [N,C,h_i,w_i].
         weight: float [M,C], see `shares`.
+        frame: its height and width in pixels.
     """
-    height = max(item.shape[-2] for item in members)
-    width = max(item.shape[-1] for item in members)
-    return mix([resize(item, height, width) for item in members], weight)
+    height = max(item.log_probs.shape[-2] for item in members)
+    width = max(item.log_probs.shape[-1] for item in members)
+    return mix([_on_grid(item, (height, width), frame) for item in members], weight)
+
+
+def _on_grid(item: PlacedLogits, size: tuple[int, int], frame: tuple[int, int]) -> Tensor:
+    """Log-probabilities [N,C,*size] at the centres of the cells of a map of that size of the frame.
+
+    Bilinear in the log domain, the sum of all classes and missing mass kept. On the same grid nothing
+    changes.
+    """
+    height, width = reach(size, frame)
+    if (item.log_probs.shape[-2:], item.rows, item.columns) == (size, (0, height), (0, width)):
+        return item.log_probs
+    values = with_missing(item.log_probs)
+    down, across = _places(size[0], height, item.rows), _places(size[1], width, item.columns)
+    grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), -1).to(values.device)
+    grid = grid.expand(len(values), -1, -1, -1)
+    sampled = F.grid_sample(values, grid, "bilinear", "border", align_corners=False)
+    return sampled.log_softmax(1)[:, :-1]
+
+
+def _places(cells: int, pixels: int, borders: tuple[float, float]) -> Tensor:
+    """Centres of `cells` over so many pixels, float [cells]; -1 and 1 are the `borders` (grid_sample)."""
+    centres = (torch.arange(cells) + 0.5) * (pixels / cells)
+    return (centres - borders[0]) / (borders[1] - borders[0]) * 2 - 1
 
 
 def merge_maps(members: Sequence[DetectionMaps], weight: Tensor) -> DetectionMaps:

@@ -43,12 +43,15 @@ def read_sections(recipe: Path) -> Sections:
     """Read the two sections, of an ablation those of its recipe; the rest is not looked at.
 
     Raises:
-        TrainingError: file missing, not YAML, no teacher in it, or a key or value that is not known.
+        TrainingError: file missing, not UTF-8, not YAML, no teacher in it, or a key or value that is not
+            known.
     """
     try:
         raw = yaml.safe_load(recipe.read_text(encoding="utf-8"))
     except OSError as error:
         raise TrainingError(f"cannot read recipe {recipe}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TrainingError(f"recipe {recipe} is not UTF-8 text ({error}): save it as UTF-8") from error
     except yaml.YAMLError as error:
         raise TrainingError(f"recipe {recipe} is not YAML: {error}") from error
     if isinstance(raw, dict) and isinstance(raw.get("recipe"), dict):

@@ -40,9 +40,8 @@ def test_cwd_equals_torch_kldivloss_over_valid_positions() -> None:
 def test_cwd_on_logits_needs_no_feature_maps() -> None:
     inputs = random_inputs()
     on_logits = make_term("cwd", student=LOGITS, teacher=LOGITS)(inputs)
-    as_features = make_term("cwd")(
-        feature_inputs(inputs.student.logits, inputs.teacher.logits, valid=inputs.valid)
-    )
+    student, teacher = inputs.student.logits.log_softmax(1), inputs.teacher.logits.log_softmax(1)
+    as_features = make_term("cwd")(feature_inputs(student, teacher, valid=inputs.valid))
     assert on_logits.item() == pytest.approx(as_features.item(), rel=1e-12)
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tests.training.teachers.fakes import FakeTeacher, color_logits
 from training.errors import TrainingError
-from training.models.outputs import DetectionMaps
+from training.models.outputs import DetectionMaps, upsample
 from training.teachers.base import ScoredBoxes, Teacher, TeacherOutputs
 from training.teachers.detection_maps import decode_maps, render_boxes
 from training.teachers.ensemble import AugmentedTeacher, Ensemble
@@ -128,3 +128,87 @@ def test_boxes_of_scaled_and_mirrored_views_return_to_where_they_were() -> None:
 
 def test_views_have_sides_that_networks_can_halve() -> None:
     assert make_view(torch.zeros(1, 3, 360, 480), 1.5, False).shape == (1, 3, 544, 704)
+
+
+def ramp(height: int, width: int) -> Tensor:
+    """A frame whose first channel is the column in pixels and whose second the row, float [1,3,H,W]."""
+    columns, rows = torch.arange(width) + 0.5, torch.arange(height) + 0.5
+    return torch.stack(
+        [columns.expand(height, -1), rows[:, None].expand(-1, width), torch.zeros(height, width)]
+    )[None]
+
+
+def looking(channel: int, edge: float, stride: int) -> Teacher:
+    """Sure of the second class where the channel's mean over a cell lies above `edge`, of the first below.
+
+    It does not tell left from right; where a cell stands out over the frame, what lies within it counts.
+    """
+
+    def answer(images: Tensor) -> TeacherOutputs:
+        cells = torch.nn.functional.avg_pool2d(images[:, channel : channel + 1], stride, ceil_mode=True)
+        odds = (cells - edge) / 16
+        return TeacherOutputs(torch.cat([-odds, odds], 1).log_softmax(1))
+
+    return FakeTeacher(answer, [True, True])
+
+
+def contour(log_probs: Tensor, frame: tuple[int, int], axis: int) -> float:
+    """Where along the axis (0 rows, 1 columns) both classes are equally likely, in pixels of the frame."""
+    full = upsample(log_probs, *frame)[0]
+    line = (full[1] - full[0]).select(1 - axis, 5)
+    after = int((line > 0).float().argmax())
+    return after + 0.5 - float(line[after] / (line[after] - line[after - 1]))
+
+
+@pytest.mark.parametrize(("width", "edge"), [(484, 242.0), (1242, 621.0), (480, 240.0)])
+def test_a_mask_that_stands_out_over_the_frames_edge_is_mirrored_about_the_frames_middle(
+    width: int, edge: float
+) -> None:
+    images, teacher = ramp(16, width), looking(0, edge, 8)
+    plain, merged = teacher(images).logits, AugmentedTeacher(teacher, [1.0], flip=True)(images).logits
+    assert plain is not None
+    assert merged is not None
+    assert contour(plain, (16, width), 1) == pytest.approx(edge, abs=0.01)
+    assert contour(merged, (16, width), 1) == pytest.approx(edge, abs=0.01)
+    # At the edges one of the views knows less: the cell that stands out has no more than half its pixels.
+    torch.testing.assert_close(merged[..., 1:-2], plain[..., 1:-2], atol=1e-3, rtol=1e-4)
+
+
+def test_a_mirrored_view_keeps_the_mass_that_is_in_none_of_the_classes() -> None:
+    teacher = segmenting([0.3, 0.2], (2, 61))
+    merged = AugmentedTeacher(teacher, [1.0], flip=True)(torch.zeros(1, 3, 16, 484)).logits
+    assert merged is not None
+    expected = torch.tensor([0.3, 0.2]).view(1, 2, 1, 1).expand(1, 2, 2, 61)
+    torch.testing.assert_close(merged.exp(), expected)
+
+
+@pytest.mark.parametrize("scales", [(1.0, 1.5), (1.0, 0.5), (0.5, 1.0, 1.5)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_views_of_other_scales_meet_where_they_are_in_the_frame(scales: tuple[float, ...], axis: int) -> None:
+    """370 x 484 at stride 8 are 376 x 488 pixels; the other views have sides that their stride divides."""
+    images, edge = ramp(370, 484), (252.0, 330.0)[axis]
+    teacher = AugmentedTeacher(looking(1 - axis, edge, 8), scales, flip=True)
+    found = teacher(images).logits
+    assert found is not None
+    assert contour(found, (370, 484), axis) == pytest.approx(edge, abs=0.1)
+
+
+def test_a_member_of_whole_stride_meets_one_that_sees_the_frame_resized() -> None:
+    def resized(images: Tensor) -> TeacherOutputs:
+        small = torch.nn.functional.interpolate(images, (256, 256), mode="bilinear", antialias=True)
+        answer: TeacherOutputs = looking(1, 252.0, 4)(small)
+        return answer
+
+    whole, images = looking(1, 252.0, 8), ramp(370, 484)
+    for members in ([whole, FakeTeacher(resized, [True] * 2)], [looking(1, 252.0, 4), whole]):
+        found = Ensemble(members, [1, 1])(images).logits
+        assert found is not None
+        assert contour(found, (370, 484), 0) == pytest.approx(252.0, abs=0.1)
+
+
+def test_an_answer_of_a_smaller_view_alone_is_not_taken_for_one_that_stands_out() -> None:
+    """Half of 370 x 500 is seen as 192 x 256: 24 x 32 cells, as many as a map of stride 16 would have."""
+    teacher = AugmentedTeacher(looking(1, 252.0, 8), [0.5], flip=False)
+    found = teacher(ramp(370, 500)).logits
+    assert found is not None
+    assert contour(found, (370, 500), 0) == pytest.approx(252.0, abs=0.1)

@@ -10,12 +10,13 @@ from torch import Tensor
 tf = pytest.importorskip("transformers", reason="HF teachers NOT TESTED: pip install transformers")
 
 from tests.training.teachers import tiny_checkpoints as tiny  # noqa: E402
+from tests.training.teachers.fakes import resize  # noqa: E402
 from tests.training.teachers.tiny_checkpoints import CITYSCAPES  # noqa: E402
 from training.data.class_set import ClassSet  # noqa: E402
 from training.data.class_sets import CLASS_SETS  # noqa: E402
 from training.errors import TrainingError  # noqa: E402
 from training.teachers.huggingface.universal import query_log_probs  # noqa: E402
-from training.teachers.log_probs import LOG_ZERO, resize  # noqa: E402
+from training.teachers.log_probs import LOG_ZERO  # noqa: E402
 from training.teachers.open import open_teacher  # noqa: E402
 from training.teachers.spec import TeacherSpec  # noqa: E402
 

@@ -3,7 +3,8 @@
 import torch
 import torch.nn.functional as F
 
-from training.teachers.log_probs import LOG_ZERO, missing_mass, mix, resize
+from tests.training.teachers.fakes import resize
+from training.teachers.log_probs import LOG_ZERO, missing_mass, mix
 
 
 def test_missing_mass_is_what_the_classes_leave() -> None:

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
+from tests.training.teachers.fakes import resize
 from training.data.class_sets import CLASS_SETS
 from training.run_folder import build_model, load_model, start_run, write_result
 from training.teachers.cache.teacher import CachedTeacher
-from training.teachers.log_probs import resize
 from training.teachers.open import open_teacher
 from training.teachers.spec import TeacherSpec
 

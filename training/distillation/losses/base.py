@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from distill_perception.strict import StrictModel
 from training.distillation.adapters import Adapter, to_common_size
 from training.distillation.inputs import DistillInputs
-from training.distillation.maps import full_precision, nearest
+from training.distillation.maps import class_log_probs, full_precision, nearest, without_unknown
 from training.distillation.schedule import Schedule, Weight
 from training.errors import TrainingError
 
@@ -89,8 +89,11 @@ class FeatureTerm(Term):
     def maps(self, inputs: DistillInputs, adapt: bool = True) -> tuple[Tensor, Tensor, Tensor]:
         """Student and (detached) teacher maps float [N,C,h,w] at the coarser of their sizes, valid [N,h,w].
 
-        The student's goes through the adapter only with `adapt`. Logits of classes that the teacher does not
-        know are 0 on both sides.
+        The student's goes through the adapter only with `adapt`. Of logits on both sides both become
+        log-probabilities among the classes that the teacher knows, the others 0: a teacher's logits are
+        log-probabilities anyway (`TeacherOutputs`), and raw ones differ from them by an offset that varies
+        over the picture, which a softmax over classes does not see but feature losses do. Normalized after
+        resizing, they are the same whatever that offset was before.
 
         Raises:
             TrainingError: a map was not captured in this step.
@@ -100,11 +103,12 @@ class FeatureTerm(Term):
         student, teacher = to_common_size(full_precision(student), full_precision(teacher.detach()))
         if adapt and self.adapter is not None:
             student = self.adapter(student)
-        if self.paths[1] == LOGITS and inputs.known is not None:
-            unknown = ~inputs.known.to(teacher.device)[:, None, None]
-            teacher = teacher.masked_fill(unknown, 0.0)
-            if self.paths[0] == LOGITS or (adapt and self.matches_channels):  # its channels are classes, too
-                student = student.masked_fill(unknown, 0.0)
+        if self.paths[1] == LOGITS:
+            teacher = class_log_probs(teacher, inputs.known)
+            if self.paths[0] == LOGITS:
+                student = class_log_probs(student, inputs.known)
+            elif adapt and self.matches_channels:  # its channels are classes, too
+                student = without_unknown(student, inputs.known)
         return student, teacher, nearest(inputs.valid, (student.shape[-2], student.shape[-1]))
 
 

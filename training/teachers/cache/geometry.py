@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.data.trace import FIRST
+from training.models.outputs import reach
 
 
 def answered_cells(came_from: NDArray[np.uint16], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -27,15 +28,15 @@ def sample_codes(
     """Codes of an augmented frame, uint8 [C+1,*size]: at each cell's centre; 0 where it was not answered.
 
     Args:
-        codes: uint8 [C+1,h,w] of the whole frame.
+        codes: uint8 [C+1,h,w] of the whole frame, over whose edge they may stand out (`reach`).
         came_from: uint16 [H',W',2], see `training.data.trace`.
         frame: height, width of the whole frame in pixels.
         size: height, width of the result.
     """
     near = _around_centres(came_from, size)
     position = torch.from_numpy(near.astype(np.float32).mean(0)) - FIRST + 0.5
-    # -1 and 1 are the outer borders of the frame, as grid_sample has it.
-    grid = (position / torch.tensor(frame) * 2 - 1).flip(-1)
+    # -1 and 1 are the outer borders of the map, as grid_sample has it.
+    grid = (position / torch.tensor(reach(codes.shape[1:], frame)) * 2 - 1).flip(-1)
     values = torch.from_numpy(codes)[None].float()
     found: Tensor = F.grid_sample(values, grid[None], "bilinear", "border", align_corners=False)[0]
     inside = torch.from_numpy(_seen(near))
@@ -51,11 +52,16 @@ def _seen(near: NDArray[np.uint16]) -> NDArray[np.bool_]:
 
 def _around_centres(came_from: NDArray[np.uint16], size: tuple[int, int]) -> NDArray[np.uint16]:
     """The four pixels around each cell's centre, uint16 [4,*size,2]."""
-    rows, columns = (_around(new, old) for new, old in zip(size, came_from.shape, strict=False))
+    pixels = came_from.shape[0], came_from.shape[1]
+    rows, columns = map(_around, size, reach(size, pixels), pixels)
     return np.stack([came_from[r[:, None], c] for r in rows for c in columns])
 
 
-def _around(cells: int, pixels: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The pixels on both sides of each cell's centre, one and the same where it lies inside a pixel."""
-    centres = (np.arange(cells) + 0.5) * pixels / cells
-    return np.ceil(centres).astype(np.int64) - 1, np.floor(centres).astype(np.int64)
+def _around(cells: int, reached: int, pixels: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The pixels on both sides of each cell's centre, one and the same where it lies inside a pixel.
+
+    Of `pixels` in a row, `cells` lie over `reached`; for a centre beyond them the last one stands in.
+    """
+    centres = (np.arange(cells) + 0.5) * reached / cells
+    before, behind = np.ceil(centres).astype(np.int64) - 1, np.floor(centres).astype(np.int64)
+    return before.clip(max=pixels - 1), behind.clip(max=pixels - 1)

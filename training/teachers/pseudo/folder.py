@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -45,15 +45,19 @@ class LabelFolder:
 
     Args:
         about: what the labels depend on; a folder made by anything else is refused.
+        unknown_things: class ids of which the labels say neither that there are some nor that there are none.
 
     Raises:
         TrainingError: the folder holds something else, or cannot be made.
     """
 
-    def __init__(self, path: Path, class_set: ClassSet, about: dict[str, Any]) -> None:
+    def __init__(
+        self, path: Path, class_set: ClassSet, about: dict[str, Any], unknown_things: Sequence[int] = ()
+    ) -> None:
         self.path = path
         self.class_set = class_set
         self.about = about
+        self.unknown_things = unknown_things
         self.records: dict[str, Record] = {}
         if path.exists() and any(path.iterdir()):
             self._resume()
@@ -122,7 +126,7 @@ class LabelFolder:
         """Write boxes.json (COCO) if boxes are known, and the provenance with `more` and counts."""
         records = sorted(self.records.values(), key=lambda record: record.name)
         if any(record.boxes is not None for record in records):
-            _write(self.path / "boxes.json", _coco(records, self.class_set))
+            _write(self.path / "boxes.json", _coco(records, self.class_set, self.unknown_things))
         _write(self.path / PROVENANCE, {**self.about, "finished": True, **more, **self._summary(records)})
 
     def _summary(self, records: list[Record]) -> dict[str, Any]:
@@ -138,23 +142,36 @@ class LabelFolder:
         return summary
 
 
-def _coco(records: Iterable[Record], class_set: ClassSet) -> dict[str, Any]:
+def _coco(records: Iterable[Record], class_set: ClassSet, unknown_things: Sequence[int]) -> dict[str, Any]:
     pictures: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, record in enumerate(records, start=1):
         size = {"height": record.height, "width": record.width}
         pictures.append({"id": number, "file_name": record.file_name, **size})
-        for x1, y1, x2, y2, label, score in record.boxes or []:
-            box = {
-                "bbox": [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)],
-                "area": round((x2 - x1) * (y2 - y1), 2),
-                "category_id": int(label),
-                "score": round(score, 4),
-                "iscrowd": 0,
-            }
-            annotations.append({"id": len(annotations) + 1, "image_id": number, **box})
+        for item in [*_found(record), *_unknown(record, unknown_things)]:
+            annotations.append({"id": len(annotations) + 1, "image_id": number, **item})
     categories = [{"id": item.id, "name": item.name} for item in class_set.things]
     return {"images": pictures, "annotations": annotations, "categories": categories}
+
+
+def _found(record: Record) -> list[dict[str, Any]]:
+    return [
+        {
+            "bbox": [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)],
+            "area": round((x2 - x1) * (y2 - y1), 2),
+            "category_id": int(label),
+            "score": round(score, 4),
+            "iscrowd": 0,
+        }
+        for x1, y1, x2, y2, label, score in record.boxes or []
+    ]
+
+
+def _unknown(record: Record, things: Sequence[int]) -> list[dict[str, Any]]:
+    """One crowd of each over the whole frame: wherever they may be, absence must not be learnt."""
+    width, height = record.width, record.height
+    whole = {"bbox": [0, 0, width, height], "area": width * height, "iscrowd": 1}
+    return [{**whole, "category_id": thing} for thing in things]
 
 
 def _line(record: Record) -> str:

@@ -38,7 +38,8 @@ def pseudo_label(
     """Write a labelled folder of a source's frames with what the teacher is sure of; old labels are ignored.
 
     Run again with the same arguments, it goes on where it was stopped. Objects below the score threshold are
-    not in boxes.json, so training takes them for background.
+    not in boxes.json, so training takes them for background. Things that the teacher does not know are
+    ignored there over the whole frame.
 
     Args:
         teacher: speaks the classes of `class_set`.
@@ -60,7 +61,7 @@ def pseudo_label(
         "segments": teacher.known is not None,
         "detects": teacher.known_things is not None,
     }
-    folder = LabelFolder(out, class_set, made_by)
+    folder = LabelFolder(out, class_set, made_by, _unknown_things(teacher, class_set))
     device = next((p.device for p in teacher.parameters()), torch.device("cpu"))
     for samples in _batches(source, folder, batch):
         height, width = samples[0].size
@@ -80,6 +81,14 @@ def pseudo_label(
         report(len(folder.records))
     folder.finish({**(about or {}), **_provenance()})
     return out
+
+
+def _unknown_things(teacher: Teacher, class_set: ClassSet) -> list[int]:
+    """Ids of the things that a detecting teacher cannot say."""
+    if teacher.known_things is None:
+        return []
+    known = teacher.known_things.tolist()
+    return [item.id for item, says in zip(class_set.things, known, strict=True) if not says]
 
 
 def _boxes(outputs: TeacherOutputs, height: int, width: int) -> list[Any] | None:

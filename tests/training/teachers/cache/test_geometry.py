@@ -3,13 +3,15 @@
 import albumentations as A
 import cv2
 import numpy as np
+import pytest
 import torch
 
+from tests.training.teachers.fakes import resize
 from training.data.class_sets import CLASS_SETS
 from training.data.trace import coordinates
+from training.models.outputs import upsample
 from training.teachers.cache.codes import decode_codes, encode_log_probs
 from training.teachers.cache.geometry import answered_cells, sample_codes
-from training.teachers.log_probs import resize
 
 VOID = CLASS_SETS["camvid"].void_id
 
@@ -66,3 +68,47 @@ def test_it_stays_in_step_with_the_mask_and_padding_is_not_valid() -> None:
             padded.append(not bool(valid.all()))
         assert any(padded)
         assert not all(padded)
+
+
+def rows_of(frame: tuple[int, int], stride: int) -> np.ndarray:
+    """Codes uint8 [1,h,w] of a map of whole stride of a frame: half of each cell's centre, in rows."""
+    cells = [-(-side // stride) for side in frame]
+    centres = ((np.arange(cells[0]) + 0.5) * stride / 2).astype(np.uint8)
+    return np.broadcast_to(centres[:, None], cells)[None].copy()
+
+
+@pytest.mark.parametrize("size", [(370, 480), (185, 240), (93, 120), (47, 60)])
+def test_an_answer_that_stands_out_over_the_frames_edge_stays_where_it_is(size: tuple[int, int]) -> None:
+    """370 rows at stride 8 are 47 cells, 376 pixels: squeezed into 370 they would be 3 pixels off."""
+    codes, frame = rows_of((370, 480), 8), (370, 480)
+    found = sample_codes(codes, coordinates(*frame), frame, size)
+    direct, followed = (upsample(torch.from_numpy(x)[None].float(), *frame) for x in (codes, found))
+    inner = slice(4, -8)  # beyond the last centre within the frame there is nothing to go by
+    # The codes are rounded, by half a code or one pixel.
+    assert 2 * (followed - direct)[:, :, inner].abs().max() <= 1.01
+
+
+def test_an_answer_of_a_resized_frame_is_stretched() -> None:
+    codes = np.broadcast_to(np.arange(128, dtype=np.uint8)[:, None], (1, 128, 128)).copy()
+    found = sample_codes(codes, coordinates(360, 480), (360, 480), (360, 480))
+    expected = upsample(torch.from_numpy(codes)[None].float(), 360, 480)
+    assert (torch.from_numpy(found) - expected[0]).abs().max() <= 0.51
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_cells_that_stand_out_over_a_crops_edge_are_of_whole_stride(turned: bool) -> None:
+    """A crop of 101 rows has 13 cells of 8, the student's own."""
+    codes = np.broadcast_to(np.arange(128, dtype=np.uint8)[:, None], (1, 128, 128)).copy()
+    came_from = coordinates(128, 128)[16:117, :96]
+    found = sample_codes(codes, came_from[::-1] if turned else came_from, (128, 128), (13, 12))
+    centres = (np.arange(13) + 0.5) * 8
+    expected = (117 - centres if turned else 16 + centres) - 0.5
+    assert np.abs(found[0] - expected[:, None]).max() <= 0.51
+
+
+def test_a_cell_whose_centre_lies_beyond_the_crops_edge_is_that_of_the_last_pixel() -> None:
+    """A crop of 97 rows: the 13th cell's centre would be row 100."""
+    codes = np.broadcast_to(np.arange(128, dtype=np.uint8)[:, None], (1, 128, 128)).copy()
+    came_from = coordinates(128, 128)[:97, :96]
+    assert (sample_codes(codes, came_from, (128, 128), (13, 12))[0, -1] == 96).all()
+    assert answered_cells(came_from, (13, 12)).all()

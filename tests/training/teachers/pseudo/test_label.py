@@ -160,6 +160,19 @@ def test_a_teacher_of_one_task_labels_that_task_alone(pictures: Path, tmp_path: 
     assert (sample.has_mask, sample.has_boxes) == (True, False)
 
 
+def test_things_that_the_teacher_does_not_know_are_ignored_over_the_whole_frame(
+    pictures: Path, tmp_path: Path
+) -> None:
+    knows_no_bicyclist = FakeTeacher(by_brightness, [True] * 11, [True, True, False])
+    out = pseudo_label(knows_no_bicyclist, source_of(pictures), CAMVID, tmp_path / "out")
+    labelled = open_source(FolderSpec(name="mine", path=out))
+    for index, height in enumerate((32, 32, 40)):
+        sample = labelled[index]
+        assert sample.labels.tolist() == [9]
+        assert sample.ignored_labels.tolist() == [10]
+        np.testing.assert_array_equal(sample.ignored, [[0, 0, 48, height]])
+
+
 def test_boxes_carry_their_best_class_and_are_sorted() -> None:
     item = ScoredBoxes(
         torch.tensor([[0.0, 0.0, 5.0, 5.0], [1.0, 1.0, 6.0, 6.0]]),
