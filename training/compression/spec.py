@@ -18,14 +18,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from distill_perception.strict import StrictModel, describe_validation_error
+from distill_perception.strict import StrictModel
 from training.data.source_spec import AnySource
 from training.data.spec import DataSpec
 from training.distillation.spec import LossEntries
-from training.errors import TrainingError
+from training.recipe import read_spec
 from training.teachers.spec import TeacherSpec
 
 
@@ -138,13 +137,7 @@ def load_compress_recipe(path: Path) -> CompressRecipe:
     """Read and check a compress recipe.
 
     Raises:
-        TrainingError: file missing, not YAML, or a key or value that is not known, named with its place.
+        TrainingError: file missing, not UTF-8, not YAML, or a key or value that is not known, named with its
+            place.
     """
-    try:
-        return CompressRecipe.model_validate(yaml.safe_load(path.read_text()))
-    except OSError as error:
-        raise TrainingError(f"cannot read compress recipe {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise TrainingError(f"compress recipe {path} is not YAML: {error}") from error
-    except ValidationError as error:
-        raise TrainingError(f"compress recipe {path}: {describe_validation_error(error)}") from error
+    return read_spec(path, CompressRecipe)

@@ -82,7 +82,7 @@ class DataSpec(StrictModel):
         (360, 480), description="height, width that frames are brought to first"
     )
     resize: Literal["stretch", "letterbox"] = Field(
-        "stretch", description="letterbox keeps proportions; the border is void"
+        "letterbox", description="letterbox keeps proportions, the border is void; the vehicle does the same"
     )
     augment: AugmentSpec = AugmentSpec()
     cache: CacheSpec = CacheSpec()

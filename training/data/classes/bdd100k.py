@@ -50,8 +50,7 @@ BDD100K = ClassSet(
 BDD100K_DRIVABLE = ClassSet("bdd100k_drivable", table([*_DRIVABLE, *_DETECTION]), void_id=255)
 BDD100K_LANE = ClassSet("bdd100k_lane", table([*_LANE, *_DETECTION]), void_id=255)
 
-# Names of older label releases and of the 2020 one, and categories that are not scored
-# (bdd100k/configs/det.toml: name_mapping, ignore_mapping).
+# Names of older label releases and of the 2020 one (bdd100k/configs/det.toml: name_mapping).
 LABEL_NAMES: dict[str, str] = {
     **{name: name for name in DETECTION_NAMES},
     "pedestrian": "person",
@@ -60,6 +59,7 @@ LABEL_NAMES: dict[str, str] = {
     "caravan": "car",
     "van": "car",
 }
-NOT_SCORED = ("other person", "other vehicle", "trailer")
+# Objects that may pass for one of a class: neither a find nor a miss is a fault (there: ignore_mapping).
+NOT_SCORED: dict[str, str] = {"other person": "person", "other vehicle": "car", "trailer": "truck"}
 # Of the 2018 label files, which hold areas and lanes among the objects.
 NOT_OBJECTS = ("area/drivable", "area/alternative", "area/unknown", "drivable area", "lane")

@@ -7,7 +7,8 @@
     labels/lane/masks/SPLIT/NAME.png       bits 0-2 category, 3 background, 4 style, 5 direction
     labels/sem_seg/masks/SPLIT/NAME.png    0..18, 255 unknown
 
-Format: bdd100k toolkit, doc/source/format.rst and bdd100k/eval/lane.py.
+Format: bdd100k toolkit, doc/source/format.rst and bdd100k/eval/lane.py. Categories that are not scored and
+objects with the attribute `crowd` are ignored regions (bdd100k/configs/det.toml).
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from training.data.sources.reading import (
 from training.errors import TrainingError
 
 Boxes = tuple[list[list[float]], list[int]]
+Objects = tuple[Boxes, Boxes]  # that count, and regions to ignore
 # mask -> (class set, folder of its labels)
 _MASKS: dict[str, tuple[ClassSet, str]] = {
     "semantic": (BDD100K, "sem_seg"),
@@ -48,6 +50,7 @@ _MASKS: dict[str, tuple[ClassSet, str]] = {
     "lane": (BDD100K_LANE, "lane"),
     "none": (BDD100K, ""),
 }
+_CLASS_NAMES = LABEL_NAMES | NOT_SCORED
 _LANE_CATEGORY, _LANE_BACKGROUND = 0b0111, 0b1000
 
 
@@ -70,9 +73,9 @@ class Bdd100kSource:
         self.masks: list[Path] = []
         if labelled and masks:
             self.masks = _masks(spec.path / "labels" / masks / "masks" / spec.split, self.images)
-        self.boxes: dict[str, Boxes] = {}
+        self.objects: dict[str, Objects] = {}
         if labelled and self.boxes_file.is_file():
-            self.boxes = read_boxes(self.boxes_file, self.class_set)
+            self.objects = read_boxes(self.boxes_file, self.class_set)
         elif labelled and spec.mask == "none":
             raise TrainingError(f"{self.boxes_file} is missing: set 'mask', or get the Detection 2020 labels")
 
@@ -88,11 +91,13 @@ class Bdd100kSource:
             if self.mask_kind == "lane":
                 mask = lane_categories(mask)
             self._check(mask, self.masks[index])
-        return make_sample(self.class_set, path.stem, image, mask, self.boxes.get(path.name))
+        if path.name not in self.objects:
+            return make_sample(self.class_set, path.stem, image, mask)
+        return make_sample(self.class_set, path.stem, image, mask, *self.objects[path.name])
 
     def key(self, index: int) -> str:
         files = [self.images[index], *self.masks[index : index + 1], self.boxes_file]
-        return file_key(files, "bdd100k", self.mask_kind)
+        return file_key(files, "bdd100k, ignored regions", self.mask_kind)
 
     def _check(self, mask: NDArray[np.uint8], where: Path) -> None:
         """Ids of the detection classes have no place in a drivable or lane mask."""
@@ -120,8 +125,8 @@ def _masks(folder: Path, images: list[Path]) -> list[Path]:
     return masks
 
 
-def read_boxes(path: Path, class_set: ClassSet) -> dict[str, Boxes]:
-    """Picture name -> boxes and class ids, from a label file in Scalabel's form.
+def read_boxes(path: Path, class_set: ClassSet) -> dict[str, Objects]:
+    """Picture name -> objects and ignored regions, boxes and class ids each, from a file in Scalabel's form.
 
     Raises:
         TrainingError: not of this form, or a category that BDD100K does not have.
@@ -130,7 +135,7 @@ def read_boxes(path: Path, class_set: ClassSet) -> dict[str, Boxes]:
     frames = content.get("frames", []) if isinstance(content, dict) else content
     try:
         return {str(frame["name"]): _objects(frame.get("labels") or [], class_set) for frame in frames}
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise TrainingError(
             f"{path} is not in Scalabel's form ({type(error).__name__}: {error}); expected a list of frames "
             "with 'name' and 'labels' (category, box2d)"
@@ -139,15 +144,25 @@ def read_boxes(path: Path, class_set: ClassSet) -> dict[str, Boxes]:
         raise TrainingError(f"{path}: {error}") from error
 
 
-def _objects(labels: list[dict[str, Any]], class_set: ClassSet) -> Boxes:
-    boxes, ids = [], []
+def _objects(labels: list[dict[str, Any]], class_set: ClassSet) -> Objects:
+    counted: Boxes = ([], [])
+    ignored: Boxes = ([], [])
     for label in labels:
         category = str(label["category"])
-        if category in NOT_SCORED or category in NOT_OBJECTS:
+        if category in NOT_OBJECTS:
             continue
-        if category not in LABEL_NAMES:
-            raise TrainingError(f"unknown category '{category}' ({nearest(category, LABEL_NAMES)})")
-        box = label["box2d"]
-        boxes.append([float(box[side]) for side in ("x1", "y1", "x2", "y2")])
-        ids.append(class_set.id_of(LABEL_NAMES[category]))
-    return boxes, ids
+        name = _class_name(category)
+        boxes, ids = ignored if category in NOT_SCORED or _is_crowd(label) else counted
+        boxes.append([float(label["box2d"][side]) for side in ("x1", "y1", "x2", "y2")])
+        ids.append(class_set.id_of(name))
+    return counted, ignored
+
+
+def _class_name(category: str) -> str:
+    if category not in _CLASS_NAMES:
+        raise TrainingError(f"unknown category '{category}' ({nearest(category, _CLASS_NAMES)})")
+    return _CLASS_NAMES[category]
+
+
+def _is_crowd(label: dict[str, Any]) -> bool:
+    return bool((label.get("attributes") or {}).get("crowd"))

@@ -6,7 +6,7 @@
     gtFine/SPLIT/CITY/CITY_000000_000019_gtFine_instanceIds.png     optional, for boxes
 
 Instance ids (cityscapesScripts, json2instanceImg.py): label id * 1000 + number for single objects; the bare
-label id for stuff and for groups, which give no box.
+label id for stuff and for groups, which give no box but ignored regions.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from training.data.classes.cityscapes import CITYSCAPES, LABEL_TO_CLASS, LAST_LABEL_ID, label_id_lut
-from training.data.sample import Sample
+from training.data.sample import Sample, no_boxes, no_labels
 from training.data.source_spec import CityscapesSpec
 from training.data.sources.base import file_key
 from training.data.sources.instances import boxes_of_ids
@@ -32,10 +33,13 @@ from training.data.sources.reading import (
 )
 from training.errors import TrainingError
 
+Boxes = tuple[NDArray[np.float32], NDArray[np.int64]]
+
 _ENDING = "_leftImg8bit"
 _LAYOUT = "leftImg8bit/SPLIT/CITY/*_leftImg8bit.png"
 _LABEL_LUT = label_id_lut()
 _THING_IDS = frozenset(item.id for item in CITYSCAPES.things)
+_THINGS = {label: index for label, index in LABEL_TO_CLASS.items() if index in _THING_IDS}
 
 
 @dataclass(frozen=True)
@@ -63,22 +67,25 @@ class CityscapesSource:
 
     def __getitem__(self, index: int) -> Sample:
         frame = self.frames[index]
-        image, mask, boxes = read_picture(frame.image), None, None
+        image, mask = read_picture(frame.image), None
         if frame.labels is not None:
             mask = read_ids(frame.labels)
             check_same_size(image, frame.image, mask, frame.labels)
             if frame.labels.stem.endswith("_labelIds"):
                 mask = class_ids(mask, frame.labels)
             self.class_set.check_mask(mask, frame.labels)
-        if frame.instances is not None:
-            ids = read_wide_ids(frame.instances)
-            check_same_size(image, frame.image, ids, frame.instances)
-            boxes = instance_boxes(ids, ids // 1000, ids >= 1000)
-        return make_sample(self.class_set, frame.name, image, mask, boxes)
+        if frame.instances is None:
+            return make_sample(self.class_set, frame.name, image, mask)
+        ids = read_wide_ids(frame.instances)
+        check_same_size(image, frame.image, ids, frame.instances)
+        single = ids >= 1000
+        objects = objects_and_groups(ids, np.where(single, ids // 1000, ids), single)
+        return make_sample(self.class_set, frame.name, image, mask, *objects)
 
     def key(self, index: int) -> str:
         frame = self.frames[index]
-        return file_key([p for p in (frame.image, frame.labels, frame.instances) if p], "cityscapes")
+        files = [path for path in (frame.image, frame.labels, frame.instances) if path]
+        return file_key(files, "cityscapes, ignored regions")
 
 
 def _frame(spec: CityscapesSpec, image: Path) -> _Frame:
@@ -111,21 +118,32 @@ def class_ids(label_ids: NDArray[np.uint8], where: Path) -> NDArray[np.uint8]:
     return _LABEL_LUT[label_ids]
 
 
-def instance_boxes(
+def objects_and_groups(
     ids: NDArray[np.int64], label_ids: NDArray[np.int64], single: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Boxes of single objects whose label is a thing that is trained.
+) -> tuple[Boxes, Boxes]:
+    """Boxes of single objects and of groups, whose labels are things that are trained.
 
     Args:
         ids: int64 [H,W], one number an object.
-        label_ids: int64 [H,W], Cityscapes' label id of each pixel's object.
+        label_ids: int64 [H,W], Cityscapes' label id of each pixel's object or group.
         single: bool [H,W], pixels of single objects.
 
     Returns:
-        Float32 [K,4] and class ids int64 [K].
+        For objects, and for the connected pieces of groups: float32 [K,4] and class ids int64 [K].
     """
-    things = [label for label, index in LABEL_TO_CLASS.items() if index in _THING_IDS]
-    counted = single & np.isin(label_ids, things)
+    counted = single & np.isin(label_ids, list(_THINGS))
     found, boxes = boxes_of_ids(ids, counted)
     label_of = dict(zip(ids[counted].tolist(), label_ids[counted].tolist(), strict=True))
-    return boxes, np.array([LABEL_TO_CLASS[label_of[item]] for item in found.tolist()], np.int64)
+    classes = np.array([_THINGS[label_of[item]] for item in found.tolist()], np.int64)
+    return (boxes, classes), _groups(np.where(single, 0, label_ids))
+
+
+def _groups(label_ids: NDArray[np.int64]) -> Boxes:
+    """Boxes of the connected pieces of things in label ids int64 [H,W]."""
+    boxes, classes = [no_boxes()], [no_labels()]
+    for label, class_id in _THINGS.items():
+        _, _, stats, _ = cv2.connectedComponentsWithStats((label_ids == label).astype(np.uint8))
+        corner, size = stats[1:, :2], stats[1:, 2:4]  # the first is what the label is not
+        boxes.append(np.hstack([corner, corner + size]).astype(np.float32))
+        classes.append(np.full(len(corner), class_id, np.int64))
+    return np.concatenate(boxes), np.concatenate(classes)

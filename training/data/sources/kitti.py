@@ -3,6 +3,7 @@
 training/image_2/000000.png   training/label_2/000000.txt              object
 training/image_2/000000_10.png   training/semantic/000000_10.png       semantic: Cityscapes' label ids
                                  training/instance/000000_10.png       optional, 16 bits: label * 256 + number
+                                                                       of the object, 0 for stuff and groups
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from training.data.classes.kitti import DONT_CARE, KITTI
 from training.data.sample import Sample
 from training.data.source_spec import KittiObjectSpec, KittiSemanticSpec
 from training.data.sources.base import file_key
-from training.data.sources.cityscapes import class_ids, instance_boxes
+from training.data.sources.cityscapes import class_ids, objects_and_groups
 from training.data.sources.reading import (
     check_same_size,
     list_pictures,
     make_sample,
     read_ids,
+    read_lines,
     read_picture,
     read_wide_ids,
     select_names,
@@ -79,20 +81,22 @@ class KittiSemanticSource:
         image = read_picture(path)
         if not self.labels:
             return make_sample(self.class_set, path.stem, image)
-        label, boxes = self.labels[index], None
+        label = self.labels[index]
         mask = read_ids(label)
         check_same_size(image, path, mask, label)
         mask = class_ids(mask, label)
         instances = self.instances / label.name
-        if instances.is_file():
-            ids = read_wide_ids(instances)
-            check_same_size(image, path, ids, instances)
-            boxes = instance_boxes(ids, ids // 256, ids % 256 > 0)
-        return make_sample(self.class_set, path.stem, image, mask, boxes)
+        if not instances.is_file():
+            return make_sample(self.class_set, path.stem, image, mask)
+        ids = read_wide_ids(instances)
+        check_same_size(image, path, ids, instances)
+        objects = objects_and_groups(ids, ids // 256, ids % 256 > 0)
+        return make_sample(self.class_set, path.stem, image, mask, *objects)
 
     def key(self, index: int) -> str:
         path = self.images[index]
-        return file_key([path, *self.labels[index : index + 1], self.instances / path.name], "kitti_semantic")
+        files = [path, *self.labels[index : index + 1], self.instances / path.name]
+        return file_key(files, "kitti_semantic, ignored regions")
 
 
 def _pictures(spec: KittiObjectSpec | KittiSemanticSpec, layout: str) -> list[Path]:
@@ -118,10 +122,10 @@ def read_objects(path: Path) -> tuple[list[list[float]], list[int], list[list[fl
     A line is: type truncated occluded alpha left top right bottom, then 3D size, place and rotation.
 
     Raises:
-        TrainingError: a line with an unknown type, or with too few or other than numbers.
+        TrainingError: not a text file, or a line with an unknown type, or with too few or other than numbers.
     """
     boxes, labels, regions = [], [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path, "label file"), start=1):
         words = line.split()
         if not words:
             continue

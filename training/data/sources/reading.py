@@ -43,21 +43,32 @@ def list_pictures(folder: Path, layout: str, below: bool = False) -> list[Path]:
     return found
 
 
+def read_lines(path: Path, what: str) -> list[str]:
+    """Lines of a text file; `what` says of which kind in errors.
+
+    Raises:
+        TrainingError: missing or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise TrainingError(f"cannot read {what} {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TrainingError(f"{what} {path} is not UTF-8 text ({error}): save it as UTF-8") from error
+
+
 def select_names(files: Sequence[Path], split: Path | None, root: Path) -> list[Path]:
     """The files that a split file names, in its order; all if there is none.
 
     A line's first word counts, without folders and ending, so that lists of image and label paths will do.
 
     Raises:
-        TrainingError: no such split file, or it names a file that is not there.
+        TrainingError: no such split file, not a text file, or it names a file that is not there.
     """
     if split is None:
         return list(files)
     path = split if split.is_file() else root / split
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise TrainingError(f"cannot read split file {path}: {error.strerror}") from error
+    lines = read_lines(path, "split file")
     by_stem = {file.stem: file for file in files}
     chosen = []
     for number, line in enumerate(lines, start=1):

@@ -62,6 +62,38 @@ def test_boxes_are_read_in_the_ten_classes(bdd: Path) -> None:
     assert by_name["unlisted"].has_boxes is False
 
 
+def test_what_may_pass_for_a_class_is_ignored_for_it(bdd: Path) -> None:
+    content = frames()
+    categories = ["other vehicle", "other person", "trailer", "car"]
+    for label, category in zip(content[0]["labels"], categories, strict=True):
+        label["category"] = category
+    write_json(bdd / "labels" / "det_20" / "det_train.json", content)
+    source = open_source(spec(bdd))
+    sample = next(source[i] for i in range(len(source)) if source[i].name == NAME)
+    assert [source.class_set.names[i] for i in sample.labels] == ["car"]
+    assert [source.class_set.names[i] for i in sample.ignored_labels] == ["car", "person", "truck"]
+    np.testing.assert_array_equal(sample.ignored, [[1.5, 2.5, 8, 9]] * 3)
+
+
+def test_a_crowd_is_ignored_for_its_class(bdd: Path) -> None:
+    content = frames()
+    content[0]["labels"][1]["attributes"] = {"crowd": True}
+    content[0]["labels"][3]["attributes"] = {"crowd": False}
+    write_json(bdd / "labels" / "det_20" / "det_train.json", content)
+    source = open_source(spec(bdd, mask="drivable"))
+    names = source.class_set.names
+    assert [names[i] for i in source[0].labels] == ["traffic light", "motorcycle"]
+    assert [names[i] for i in source[0].ignored_labels] == ["person", "car"]  # and the "other vehicle"
+
+
+def test_a_box_side_that_is_no_number_is_refused(bdd: Path) -> None:
+    content = frames()
+    content[0]["labels"][0]["box2d"] = {"x1": "wide", "y1": 2.5, "x2": 8.0, "y2": 9.0}
+    write_json(bdd / "labels" / "det_20" / "det_train.json", content)
+    with pytest.raises(TrainingError, match=r"det_train\.json is not in Scalabel's form"):
+        open_source(spec(bdd))
+
+
 def names_of_stripes(bdd: Path, mask: str) -> tuple[list[str], bool]:
     source = open_source(spec(bdd, mask=mask))
     sample = source[0]

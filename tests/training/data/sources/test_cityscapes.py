@@ -45,6 +45,20 @@ def test_label_ids_become_train_ids_and_instances_boxes(city: Path) -> None:
     assert (sample.has_mask, sample.has_boxes) == (True, True)
 
 
+def test_each_connected_piece_of_a_group_is_ignored_for_its_class(city: Path) -> None:
+    sample = open_source(spec(city))[0]
+    np.testing.assert_array_equal(sample.ignored, [[4, 0, 12, 12]])  # around the single car
+    assert sample.ignored_labels.tolist() == [13]
+    instances = blocks(7, 26, 26, 17).astype(np.uint16)
+    instances[3:6] = 26001  # parts the group of cars
+    instances[8:10, 0:3] = 24
+    write_ids(city / "gtFine" / "train" / "aachen" / f"{NAME}_gtFine_instanceIds.png", instances)
+    sample = open_source(spec(city))[0]
+    np.testing.assert_array_equal(sample.boxes, [[0, 3, 16, 6]])
+    np.testing.assert_array_equal(sample.ignored, [[0, 8, 3, 10], [4, 0, 12, 3], [4, 6, 12, 12]])
+    assert sample.ignored_labels.tolist() == [11, 13, 13]
+
+
 def test_ready_made_train_ids_are_preferred(city: Path) -> None:
     labels = city / "gtFine" / "train" / "aachen" / f"{NAME}_gtFine_labelTrainIds.png"
     write_ids(labels, blocks(0, 18, 255, 2))

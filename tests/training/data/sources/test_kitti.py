@@ -90,6 +90,12 @@ def test_semantic_labels_are_cityscapes_and_instances_boxes(semantic: Path) -> N
     assert open_source(KittiSemanticSpec(name="k", path=semantic))[0].has_boxes is False
 
 
+def test_semantic_things_without_a_number_are_ignored_for_their_class(semantic: Path) -> None:
+    sample = open_source(KittiSemanticSpec(name="k", path=semantic))[0]
+    np.testing.assert_array_equal(sample.ignored, [[8, 0, 12, 12], [4, 0, 8, 12]])
+    assert sample.ignored_labels.tolist() == [11, 13]
+
+
 def test_semantic_files_that_do_not_fit_are_named(semantic: Path) -> None:
     write_ids(semantic / "training" / "instance" / "000000_10.png", np.zeros((5, 6), np.uint16))
     with pytest.raises(TrainingError, match=r"instance/000000_10\.png is 6x5 but its picture"):
