@@ -16,7 +16,7 @@ from torch import Tensor
 from training.errors import TrainingError
 from training.evaluate import validate
 from training.models.shapes import read_shapes
-from training.run_folder import RESULT, load_model, write_untrained
+from training.run_folder import load_model, refuse_taken, write_untrained
 
 
 def average_runs(runs: Sequence[Path], out: Path) -> dict[str, float]:
@@ -31,8 +31,7 @@ def average_runs(runs: Sequence[Path], out: Path) -> dict[str, float]:
     """
     if len(runs) < 2:
         raise TrainingError("an average takes two runs or more")
-    if (out / RESULT).exists():
-        raise TrainingError(f"{out} already holds a run: choose another --out")
+    refuse_taken(out)
     loaded = [load_model(run) for run in runs]
     recipe, model = loaded[0]
     for run, (other, _) in zip(runs[1:], loaded[1:], strict=True):

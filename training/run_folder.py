@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from distill_perception.manifest import Provenance
 from training.compression.fake_quant import add_fake_quant
 from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
@@ -77,6 +78,13 @@ def start_run(folder: Path, recipe: Recipe) -> None:
 def note_evaluation(folder: Path) -> None:
     """Write into the provenance that the result's scores are this command's, not the training's."""
     provenance = {**read_json(folder, PROVENANCE), "evaluated": this_command()}
+    (folder / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n")
+
+
+def note_restored(folder: Path, origin: Provenance) -> None:
+    """Write into the provenance that the weights are those of the training that a bundle names."""
+    known = {key: getattr(origin, key) for key in ("command", "git_hash", "seed", "date")}
+    provenance = {**read_json(folder, PROVENANCE), **known, "restored": this_command()}
     (folder / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n")
 
 
@@ -184,6 +192,12 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise TrainingError(f"{path} is not a safetensors file: {error}") from error
+
+
+def refuse_taken(folder: Path) -> None:
+    """Raises TrainingError where a finished or an interrupted run would be overwritten."""
+    if (folder / RESULT).exists() or (folder / CHECKPOINTS / LAST).exists():
+        raise TrainingError(f"{folder} already holds a run: choose another --out")
 
 
 def write_untrained(

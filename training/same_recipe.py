@@ -12,14 +12,15 @@ from training.recipe import Recipe, load_recipe
 from training.run_folder import LAST, RECIPE, RESULT, STAGED_RECIPE
 
 EPOCHS = "optimizer.epochs"
-_HOW_FRAMES_ARE_READ = ("data.workers", "data.cache")  # the same frames in the same order, whatever they say
+# The same frames in the same order, whatever they say; and `auto` is another precision on another processor.
+_HOW_IT_IS_DONE = ("data.workers", "data.cache", "optimizer.precision")
 
 
 def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
     """Stop before a run that was started with another recipe is gone on with, or passes for this one's.
 
-    More epochs may be asked for, and frames read in another way. Keys that the run's recipe does not name yet
-    have their defaults.
+    More epochs may be asked for, frames read in another way, and another precision. Keys that the run's
+    recipe does not name yet have their defaults.
 
     Raises:
         TrainingError: names the keys that differ, and what to do.
@@ -41,7 +42,7 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
 
 
 def _may_change(key: str) -> bool:
-    return any(key == free or key.startswith(f"{free}.") for free in _HOW_FRAMES_ARE_READ)
+    return any(key == free or key.startswith(f"{free}.") for free in _HOW_IT_IS_DONE)
 
 
 def _differences(before: Any, now: Any, where: str = "") -> Iterator[str]:

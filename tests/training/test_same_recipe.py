@@ -38,6 +38,12 @@ def test_a_finished_run_is_not_the_result_of_a_recipe_that_was_edited_since(tmp_
         train(other, run, resume=True)
 
 
+def test_a_run_goes_on_with_another_precision_as_on_another_processor(tmp_path: Path) -> None:
+    recipe = changed(tiny_recipe(tmp_path, tmp_path), optimizer={"precision": "bf16"})
+    run = finished(tmp_path / "run", recipe)
+    assert train(changed(recipe, optimizer={"precision": "auto"}), run, resume=True) == {"miou/blocks": 0.5}
+
+
 def test_an_unfinished_run_keeps_its_recipe_when_another_one_asks_to_go_on(tmp_path: Path) -> None:
     recipe = tiny_recipe(tmp_path, tmp_path)
     start_run(tmp_path / "run", recipe)

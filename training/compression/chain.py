@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +10,7 @@ from pydantic import ValidationError
 
 from distill_perception.bundle import Bundle, load_bundle
 from distill_perception.engines import available_engines
+from distill_perception.machine import cpus, describe_machine
 from distill_perception.strict import describe_validation_error
 from training.compression.latency import Candidate, latencies_ms
 from training.compression.points import MAIN_SCORES, Measured, Point, choose, read_point, write_point
@@ -152,7 +151,7 @@ def _finish(
     about = [
         f"Start: `{spec.run}`. Scores on {recipe.data.val[0].name} with {spec.engine}, latencies: "
         f"median of {spec.rounds} single frames, all points in turns, "
-        f"{platform.processor() or platform.machine()}, {spec.threads or os.cpu_count()} threads. "
+        f"{describe_machine()}, {spec.threads or cpus()} threads. "
         f"Budget: {spec.max_miou_drop:g} points of mIoU and of mAP50.",
         f"Commit {git_hash()}, `{command}`.",
     ]

@@ -10,10 +10,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
+from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
 from onnxruntime.quantization.calibrate import TensorData, TensorsData
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -21,7 +24,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from training.compression.calibration import CALIBRATORS, collect
 from training.compression.half import network_nodes
 from training.compression.spec import QuantizeSpec
-from training.compression.uniform import Range
+from training.compression.uniform import Range, weight_range
 from training.errors import TrainingError
 from training.export.layers import conv_nodes
 
@@ -96,7 +99,11 @@ class Quantizer:
             nodes_to_exclude=[],
             op_types_to_quantize=QUANTIZED_OPERATORS,
             # TensorRT takes activations without zero point, and biases in float.
-            extra_options={"ActivationSymmetric": self._symmetric, "QuantizeBias": not self._symmetric},
+            extra_options={
+                "ActivationSymmetric": self._symmetric,
+                "QuantizeBias": not self._symmetric,
+                "TensorQuantOverrides": _weight_ranges(model.graph, set(chosen)),
+            },
         )
         quantizer.quantize_model()
         quantizer.model.save_model_to_file(str(target))
@@ -140,6 +147,17 @@ def _quantized(graph: onnx.GraphProto, float_convolutions: Collection[str]) -> l
         touched |= {node.output[0] for node in others if node.name in found}
         neighbours |= found
     return [node.name for node in convolutions] + [n.name for n in others if n.name in neighbours]
+
+
+def _weight_ranges(graph: onnx.GraphProto, chosen: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    """Of every convolution that becomes integers, as the quantizer takes them."""
+    weights = {node.input[1] for node in graph.node if node.op_type == "Conv" and node.name in chosen}
+    found = {}
+    for item in graph.initializer:
+        if item.name in weights:
+            ends = weight_range(torch.from_numpy(numpy_helper.to_array(item).copy())).numpy()
+            found[item.name] = [{"axis": 0, "rmin": -end, "rmax": end} for end in ends]
+    return found
 
 
 def _activations(graph: onnx.GraphProto) -> list[str]:

@@ -87,7 +87,7 @@ def draft_bundle(
         tasks=net.tasks,
         classes=classes.classes,
         void_id=classes.void_id,
-        input=InputSpec(height=height, width=width, channel_order="rgb", resize="letterbox"),
+        input=InputSpec(height=height, width=width, channel_order="rgb", resize=recipe.data.resize),
         precisions=files,
         license="none",
     )

@@ -31,9 +31,9 @@ from training.export.parity import measure_parity, require_parity
 from training.models.multi_task import MultiTaskNet
 from training.models.shapes import SHAPES, read_shapes
 from training.recipe import Recipe, load_recipe
-from training.run_folder import RECIPE, RESULT, build_model, write_untrained
+from training.run_folder import RECIPE, build_model, note_restored, refuse_taken, write_untrained
 
-FOLDED_BIAS = "_bias"  # what the exporter adds to the name of a weight that took in a batch norm
+BIAS = "_bias"
 FRAMES = 64
 PARITY_FRAMES = 4
 
@@ -51,18 +51,18 @@ def restore_run(bundle: Bundle, out: Path, data: DataSpec | None = None) -> dict
         TrainingError: `out` holds a run, the bundle has no recipe, its graph is not what the recipe
             describes, or the restored network does not answer as the bundle does.
     """
-    if (out / RESULT).exists():
-        raise TrainingError(f"{out} already holds a run: choose another --out")
+    refuse_taken(out)
     recipe = _recipe_of(bundle, data)
     shapes = read_shapes(bundle.path)
     model = build_model(recipe.model, class_set(recipe.data.class_set), shapes).eval()
     frames = np.stack(list(frames_of(recipe, recipe.data.train, FRAMES)))
     path = bundle.model_path("fp32")
-    fill(model, _initializers(path), frames, str(path))
+    fill(model, read_constants(path), frames, str(path))
     net = DeployedNet(model, recipe.model.detection.max_detections)
     require_parity(measure_parity(net, bundle, frames[:: max(1, len(frames) // PARITY_FRAMES)]))
     metrics = validate(model, recipe)
     write_untrained(out, recipe, model, shapes, metrics)
+    note_restored(out, bundle.manifest.provenance)
     return metrics
 
 
@@ -76,10 +76,10 @@ def _recipe_of(bundle: Bundle, data: DataSpec | None) -> Recipe:
         )
     recipe = load_recipe(path)
     plain = {"pretrained": False, "init": None, "keep_zeros": False, "qat": None}
-    changes = {"name": bundle.manifest.name, "model": recipe.model.model_copy(update=plain)}
-    if data is not None:
-        changes["data"] = data
-    recipe = recipe.model_copy(update=changes)
+    model, data = recipe.model.model_copy(update=plain), data or recipe.data
+    served = bundle.manifest.input
+    data = data.model_copy(update={"size": (served.height, served.width), "resize": served.resize})
+    recipe = recipe.model_copy(update={"model": model, "data": data})
     found, wanted = class_set(recipe.data.class_set).names, bundle.manifest.class_names
     if tuple(found) != wanted:
         raise TrainingError(
@@ -88,9 +88,19 @@ def _recipe_of(bundle: Bundle, data: DataSpec | None) -> Recipe:
     return recipe
 
 
-def _initializers(path: Path) -> dict[str, Tensor]:
-    stored = onnx.load(str(path)).graph.initializer
-    return {item.name: torch.from_numpy(numpy_helper.to_array(item).copy()) for item in stored}
+def read_constants(path: Path) -> dict[str, Tensor]:
+    """The constants of an ONNX graph by name; the bias of a convolution also by its weight's name + BIAS.
+
+    The exporter keeps equal constants once, so that a bias may have the name of another layer's, and leaves
+    out those that are zero.
+    """
+    graph = onnx.load(str(path)).graph
+    found = {item.name: torch.from_numpy(numpy_helper.to_array(item).copy()) for item in graph.initializer}
+    for node in graph.node:
+        if node.op_type in ("Conv", "ConvTranspose") and node.input[1] in found:
+            zeros = torch.zeros(len(found[node.input[1]]))
+            found[node.input[1] + BIAS] = found[node.input[2]] if len(node.input) == 3 else zeros
+    return found
 
 
 def fill(model: MultiTaskNet, stored: Mapping[str, Tensor], frames: NDArray[np.uint8], where: str) -> None:
@@ -108,22 +118,21 @@ def fill(model: MultiTaskNet, stored: Mapping[str, Tensor], frames: NDArray[np.u
     Raises:
         TrainingError: a layer is not in the graph, or of another shape.
     """
-    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)}
     norms = _norm_behind(model, frames[:1])
-    for name, layer in layers.items():
-        weight = _stored(stored, f"{PREFIX}{name}{SUFFIX}", layer.weight, where)
-        layer.weight.data.copy_(weight)
-        if layer.bias is not None:
-            layer.bias.data.copy_(_stored(stored, f"{PREFIX}{name}.bias", layer.bias, where))
-        if name in norms:
-            norm = norms[name]
-            norm.reset_parameters()  # mean 0, variance 1, scale 1
-            norm.bias.data.copy_(_stored(stored, f"{PREFIX}{name}{SUFFIX}{FOLDED_BIAS}", norm.bias, where))
-            norm.weight.data.fill_((1 + norm.eps) ** 0.5)
+    for name, parameter in model.named_parameters():
+        layer, _, kind = name.rpartition(".")
+        if isinstance(model.get_submodule(layer), nn.BatchNorm2d):
+            continue
+        known_as = layer + SUFFIX + BIAS if kind == "bias" else name
+        parameter.data.copy_(_stored(stored, PREFIX + known_as, parameter, where))
+    for name, norm in norms.items():
+        norm.reset_parameters()  # mean 0, variance 1, scale 1
+        norm.bias.data.copy_(_stored(stored, PREFIX + name + SUFFIX + BIAS, norm.bias, where))
+        norm.weight.data.fill_((1 + norm.eps) ** 0.5)
     for name, (mean, variance) in _statistics(model, norms, frames).items():
-        layer, norm = layers[name], norms[name]
+        norm, weight = norms[name], model.get_parameter(name + SUFFIX)
         deviation = torch.where(variance > norm.eps, variance, torch.ones_like(variance)).sqrt()
-        layer.weight.data.div_(deviation[:, None, None, None])
+        weight.data.div_(deviation[:, None, None, None])
         norm.running_mean = mean / deviation
         norm.running_var = variance / deviation.square()
         norm.weight.data.copy_(deviation * (norm.running_var + norm.eps).sqrt())

@@ -183,7 +183,8 @@ def _trained(run: Path, result: dict[str, Any], provenance: dict[str, Any]) -> s
     commit = provenance["git_hash"][:12]
     if "teacher_spec" in provenance:
         return f"{run.name}: {provenance['teacher']}, all views, {commit}"
-    return f"run {run.name}, {result['epochs']} epochs, seed {provenance['seed']}, {commit}"
+    how = "restored from its bundle" if "restored" in provenance else f"{result['epochs']} epochs"
+    return f"run {run.name}, {how}, seed {provenance['seed']}, {commit}"
 
 
 def _parity_metrics(request: ExportRequest, parity: Sequence[Parity]) -> list[Metric]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from training.compression.uniform import scale_and_zero_point, simulate, simulate_weight
+from training.compression.uniform import scale_and_zero_point, simulate, simulate_weight, weight_range
 
 VALUES = np.concatenate(
     ([0.0], np.random.default_rng(0).normal(scale=2, size=400), np.linspace(-5, 9, 101))
@@ -93,4 +93,20 @@ def test_values_outside_become_the_end_of_the_range_and_pass_no_gradient() -> No
 def test_every_output_channel_of_a_weight_has_its_own_scale() -> None:
     weight = torch.randn(3, 4, 3, 3) * torch.tensor([0.01, 1, 100])[:, None, None, None]
     error = (simulate_weight(weight) - weight).abs().amax((1, 2, 3))
-    assert (error <= weight.abs().amax((1, 2, 3)) / 127 / 2 * 1.001).all()
+    assert (error <= 2 * weight.abs().amax((1, 2, 3)) / 127 / 2 * 1.001).all()
+
+
+@pytest.mark.parametrize(
+    ("channel", "expected"),
+    [
+        ([1.0, -3.0, 2.0, 0.5], 3.0),  # 1 + 2 of one sign, 3 of the other
+        ([2.0, 2.0, -1.0, 0.0], 4.0),
+        ([-5.0, 1.0, 1.0, -2.0], 7.0),
+        ([0.5], 0.5),
+        ([0.0, 0.0], 0.0),
+    ],
+)
+def test_a_weights_range_is_the_sum_of_the_two_largest_of_one_sign(
+    channel: list[float], expected: float
+) -> None:
+    assert weight_range(torch.tensor(channel).reshape(1, -1, 1, 1)).tolist() == [expected]

@@ -13,19 +13,20 @@ from torch import nn
 from typer.testing import CliRunner
 
 from distill_perception.bundle import Bundle, load_bundle
-from tests.support.tiny_nets import answers, tiny_net
+from tests.support.tiny_nets import CLASSES, SIZE, answers, tiny_net
 from tests.support.tiny_training import untrained_run
 from training.cli import app
 from training.compression.pruning.channels import prune_channels
 from training.compression.pruning.importance import IMPORTANCE
 from training.errors import TrainingError
 from training.export.draft import frames_of
-from training.export.restore import FRAMES, restore_run
+from training.export.graph import DeployedNet, write_onnx
+from training.export.restore import FRAMES, fill, read_constants, restore_run
 from training.export.write_bundle import ExportRequest, write_bundle
 from training.models.multi_task import MultiTaskNet
 from training.models.shapes import shapes_of
 from training.recipe import Recipe, load_recipe
-from training.run_folder import RECIPE, RESULT, load_model, write_untrained
+from training.run_folder import PROVENANCE, RECIPE, RESULT, load_model, write_untrained
 from training.train import train
 
 
@@ -113,17 +114,26 @@ def test_training_goes_on_from_it_and_a_student_learns_from_it(restored: Path, t
         "model": {**recipe.model.model_dump(mode="json"), "init": str(restored)},
         "teacher": {"run": str(restored)},
         "distillation": [{"name": "kl"}],
+        "optimizer": {"epochs": 1, "batch": 2},
     }
     onward = Recipe.model_validate({**recipe.model_dump(mode="json"), **changes})
     scores = train(onward, tmp_path / "onward")
     assert 0 <= scores["miou/blocks"] <= 1
 
 
-def test_the_command_makes_a_run_that_can_be_exported_again(bundle: Bundle, tmp_path: Path) -> None:
+def test_the_command_makes_a_finished_run_and_shows_its_scores(bundle: Bundle, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["restore", str(bundle.path), "--out", str(tmp_path / "run")])
     assert result.exit_code == 0, result.output
     assert "miou/blocks" in result.output
-    assert export(tmp_path / "run", tmp_path / "twice").manifest.classes == bundle.manifest.classes
+    assert load_model(tmp_path / "run")[0].name == "tiny"
+
+
+def test_the_weights_keep_their_origin(bundle: Bundle, restored: Path) -> None:
+    provenance = json.loads((restored / PROVENANCE).read_text())
+    origin = bundle.manifest.provenance
+    assert (provenance["command"], provenance["git_hash"]) == (origin.command, origin.git_hash)
+    assert provenance["seed"] == origin.seed
+    assert "restored" in provenance
 
 
 def test_a_bundle_without_its_recipe_is_refused(bundle: Bundle, tmp_path: Path) -> None:
@@ -142,9 +152,36 @@ def test_a_recipe_of_another_network_is_refused_by_the_layer(bundle: Bundle, tmp
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_is_never_overwritten(bundle: Bundle, restored: Path) -> None:
-    with pytest.raises(TrainingError, match="already holds a run"):
-        restore_run(bundle, restored)
+def test_a_run_is_never_overwritten(bundle: Bundle, restored: Path, tmp_path: Path) -> None:
+    interrupted = tmp_path / "interrupted"
+    (interrupted / "checkpoints").mkdir(parents=True)
+    (interrupted / "checkpoints" / "last.ckpt").touch()
+    for taken in (restored, interrupted):
+        with pytest.raises(TrainingError, match="already holds a run"):
+            restore_run(bundle, taken)
+
+
+def test_the_frames_are_shown_as_the_vehicle_shows_them(bundle: Bundle, tmp_path: Path) -> None:
+    """Whatever the recipe says: older exports always letterboxed."""
+    shutil.copytree(bundle.path, tmp_path / "b")
+    path = tmp_path / "b" / RECIPE
+    path.write_text(path.read_text().replace("resize: letterbox", "resize: stretch"))
+    restore_run(load_bundle(tmp_path / "b"), tmp_path / "out")
+    assert load_recipe(tmp_path / "out" / RECIPE).data.resize == "letterbox"
+
+
+def test_learned_upsampling_comes_back_too(tmp_path: Path) -> None:
+    """FCN-8s's transposed convolutions begin as bilinear ones."""
+    shape = {"decoder_width": 96, "decoder": {"name": "fcn8s", "width": 8, "hidden": 8}}
+    net, again = tiny_net(**shape), tiny_net(seed=1, **shape)
+    generator = torch.Generator().manual_seed(1)
+    for parameter in net.decoder.up.parameters():
+        parameter.data += torch.rand(parameter.shape, generator=generator)
+    write_onnx(DeployedNet(net), [str(index) for index in range(CLASSES)], SIZE, tmp_path / "net.onnx")
+    frames = np.random.default_rng(0).integers(0, 256, (2, *SIZE, 3), np.uint8)
+    fill(again, read_constants(tmp_path / "net.onnx"), frames, "net.onnx")
+    for found, expected in zip(answers(again), answers(net), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_the_shipped_bundle_says_how_it_was_trained() -> None:

@@ -18,8 +18,9 @@ from training.compression.pruning.plans import mildest, sensitive_plans, uniform
 from training.compression.pruning.sensitivity import copy_with_gradients, scan
 from training.compression.spec import ChannelStep, CompressRecipe, SparsityStep
 from training.data.module import SampleDataModule
-from training.data.sample import collate
+from training.data.sample import Sample, collate
 from training.distillation.module import DistillationModule
+from training.errors import TrainingError
 from training.evaluation.evaluator import Evaluator
 from training.evaluation.score_batch import score_batch
 from training.export.draft import draft_bundle
@@ -90,12 +91,9 @@ def _add_gradients(model: MultiTaskNet, recipe: Recipe, data: SampleDataModule, 
 def _scorer(
     recipe: Recipe, data: SampleDataModule, frames: int
 ) -> Callable[[MultiTaskNet], Mapping[str, float]]:
-    """Scores of the tasks on frames spread over the training data: validation is for judging the result."""
-    data.setup("fit")
-    assert data.train is not None
-    source, classes = data.train, data.class_set
-    step = max(1, len(source) // frames)
-    batches = [collate([source[index]]) for index in range(0, len(source), step)]
+    """Scores of the tasks on `labelled_frames`."""
+    batches = [collate([sample]) for sample in labelled_frames(data, frames)]
+    classes = data.class_set
 
     def scores_of(model: MultiTaskNet) -> Mapping[str, float]:
         evaluator = Evaluator(classes.classes, classes.void_id, recipe.model.tasks, thorough=False)
@@ -106,3 +104,24 @@ def _scorer(
         return {name: found[name] for name in SCORES if not math.isnan(found.get(name, math.nan))}
 
     return scores_of
+
+
+def labelled_frames(data: SampleDataModule, count: int) -> list[Sample]:
+    """About `count` frames spread over the training data: validation is for judging the result.
+
+    A student that learnt from a teacher alone has no labels there; then they are of the first validation
+    source.
+
+    Raises:
+        TrainingError: neither has labels.
+    """
+    data.setup("fit")
+    assert data.train is not None
+    for source in (data.train, data.val[0]):
+        samples = [source[index] for index in range(0, len(source), max(1, len(source) // count))]
+        if any(sample.has_mask or sample.has_boxes for sample in samples):
+            return samples
+    raise TrainingError(
+        "`layers: sensitivity` scores cut networks, but neither training nor validation frames have labels: "
+        "use `layers: uniform`"
+    )
