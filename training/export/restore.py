@@ -54,7 +54,8 @@ def restore_run(bundle: Bundle, out: Path, data: DataSpec | None = None) -> dict
     refuse_taken(out)
     recipe = _recipe_of(bundle, data)
     shapes = read_shapes(bundle.path)
-    model = build_model(recipe.model, class_set(recipe.data.class_set), shapes).eval()
+    spec = recipe.model.model_copy(update={"pretrained": False})
+    model = build_model(spec, class_set(recipe.data.class_set), shapes).eval()
     frames = np.stack(list(frames_of(recipe, recipe.data.train, FRAMES)))
     path = bundle.model_path("fp32")
     fill(model, read_constants(path), frames, str(path))
@@ -67,7 +68,7 @@ def restore_run(bundle: Bundle, out: Path, data: DataSpec | None = None) -> dict
 
 
 def _recipe_of(bundle: Bundle, data: DataSpec | None) -> Recipe:
-    """The recipe in the bundle, its network starting from nothing: no ImageNet, no earlier run, no QAT."""
+    """The recipe in the bundle, its frames as the vehicle sees them, and no INT8 simulated."""
     path = bundle.path / RECIPE
     if not path.is_file():
         raise TrainingError(
@@ -75,9 +76,11 @@ def _recipe_of(bundle: Bundle, data: DataSpec | None) -> Recipe:
             "an older one must be exported again"
         )
     recipe = load_recipe(path)
-    plain = {"pretrained": False, "init": None, "keep_zeros": False, "qat": None}
-    model, data = recipe.model.model_copy(update=plain), data or recipe.data
-    served = bundle.manifest.input
+    model, data, served = (
+        recipe.model.model_copy(update={"qat": None}),
+        data or recipe.data,
+        bundle.manifest.input,
+    )
     data = data.model_copy(update={"size": (served.height, served.width), "resize": served.resize})
     recipe = recipe.model_copy(update={"model": model, "data": data})
     found, wanted = class_set(recipe.data.class_set).names, bundle.manifest.class_names
