@@ -46,7 +46,11 @@ class Augmenter:
             check_each_transform=False,  # once, at the end: faster, and only the crop can hide anything
         )
         self._changes = A.Compose(
-            _transforms(spec, class_set.void_id), bbox_params=boxes, additional_targets={CAME_FROM: "mask"}
+            _transforms(spec, class_set.void_id),
+            bbox_params=boxes,
+            # Regions to ignore hold however little is left of them, boxes do not: they go as their corners.
+            keypoint_params=A.KeypointParams("xy", remove_invisible=False),
+            additional_targets={CAME_FROM: "mask"},
         )
         self._holes = None if spec.cutout is None else _holes(spec.cutout)
         self._paste = None if spec.copy_paste is None else CopyPaste(spec.copy_paste, class_set)
@@ -63,24 +67,24 @@ class Augmenter:
         state = random.Random(int(rng.integers(2**63)))
         # One shared state: seeding each transform alike would tie their random choices together.
         self._changes.set_random_state(rng, state)
-        boxes, more = np.vstack([sample.boxes, sample.ignored]), {}
+        boxes, more = sample.boxes, {"keypoints": sample.ignored.reshape(-1, 2)}
         if sample.trace is not None:
             boxes = np.vstack([boxes, sample.trace.boxes])
-            more = {CAME_FROM: sample.trace.came_from}
+            more[CAME_FROM] = sample.trace.came_from
         rows = np.arange(len(boxes), dtype=np.float32)[:, None]
         mask = sample.mask if sample.has_mask else self._whereabouts(sample)
         out = self._changes(image=sample.image, mask=mask, bboxes=np.hstack([boxes, rows]), **more)
         found = np.asarray(out["bboxes"], np.float32).reshape(-1, 5)
         boxes, kept = np.ascontiguousarray(found[:, :4]), found[:, 4].astype(int)
-        first, ends = len(sample.labels), len(sample.labels) + len(sample.ignored)
-        own, ignored = kept < first, (first <= kept) & (kept < ends)
+        first = len(sample.labels)
+        own = kept < first
         if sample.trace is not None:
-            others = kept >= ends
-            rows_left = sample.trace.rows[kept[others] - ends]
-            sample = dataclasses.replace(sample, trace=Trace(out[CAME_FROM], boxes[others], rows_left))
+            rows_left = sample.trace.rows[kept[~own] - first]
+            sample = dataclasses.replace(sample, trace=Trace(out[CAME_FROM], boxes[~own], rows_left))
         mask, inside = out["mask"], None
         if not sample.has_mask:
             mask, inside = np.full_like(mask, self.void_id), mask != self.void_id
+        ignored, left = self._regions(out["keypoints"])
         sample = dataclasses.replace(
             sample,
             image=out["image"],
@@ -88,10 +92,21 @@ class Augmenter:
             inside=inside,
             boxes=boxes[own],
             labels=sample.labels[kept[own]],
-            ignored=boxes[ignored],
-            ignored_labels=sample.ignored_labels[kept[ignored] - first],
+            ignored=ignored,
+            ignored_labels=sample.ignored_labels[left],
         )
         return sample if self._holes is None else self._cut_out(sample, rng, state)
+
+    def _regions(self, corners: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Regions float32 [K,4] from two moved corners each, cut to the crop, and which of them are left."""
+        found = np.asarray(corners, np.float32).reshape(-1, 4)
+        mirrored = found[:, 0] > found[:, 2]
+        # albumentations mirrors pixel 0 to pixel W - 1; a region's edge at 0 goes to W.
+        found[mirrored] = found[mirrored][:, [2, 1, 0, 3]] + np.array([1, 0, 1, 0], np.float32)
+        height, width = self.spec.crop
+        found = found.clip(0, np.array([width, height, width, height], np.float32))
+        left = np.flatnonzero((found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1]))
+        return found[left], left
 
     def _whereabouts(self, sample: Sample) -> NDArray[np.uint8]:
         """In place of a frame's mask, uint8 [H,W]: void where a pixel is not its own, as padding will be."""

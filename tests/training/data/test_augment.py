@@ -139,11 +139,32 @@ def test_ignored_regions_follow_the_frame_as_boxes_do() -> None:
     seen = 0
     for number in range(20):
         out = augment(AugmentSpec(crop=(64, 64)), number, both)
-        np.testing.assert_array_equal(out.ignored, out.boxes)
         np.testing.assert_array_equal(out.boxes, augment(AugmentSpec(crop=(64, 64)), number).boxes)
         assert set(out.ignored_labels.tolist()) <= {8, 9, 10}
-        seen += len(out.ignored)
+        for box in out.boxes:
+            assert np.abs(out.ignored - box).max(1).min() < 1  # scaled sides are whole pixels
+        seen += len(out.boxes)
     assert seen
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_what_a_crop_leaves_of_an_ignored_region_is_ignored_however_little_it_is(flip: float) -> None:
+    """A whole frame in which nobody looked for cyclists is one in every crop."""
+    whole = np.array([[0, 0, 160, 120], [0, 0, 40, 120]], np.float32)
+    sample = dataclasses.replace(street(), ignored=whole, ignored_labels=np.array([10, 9]))
+    narrow = 0
+    for number in range(20):
+        out = augment(quiet(crop=(32, 32), scale=(1.0, 1.0), flip=flip), number, sample)
+        assert out.ignored_labels[0] == 10
+        np.testing.assert_array_equal(out.ignored[0], [0, 0, 32, 32])
+        # Red tells each pixel's column in the frame: it is in the second region if that is below 40.
+        inside = np.flatnonzero(out.image[0, :, 0] < 40)
+        if len(inside):
+            np.testing.assert_array_equal(out.ignored[1], [inside.min(), 0, inside.max() + 1, 32])
+            narrow += len(inside) < 32
+        else:
+            assert len(out.ignored) == 1
+    assert narrow
 
 
 def test_frames_without_boxes_or_masks_pass() -> None:

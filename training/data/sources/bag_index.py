@@ -13,6 +13,7 @@ from rosbags.rosbag2 import Reader
 
 from training.data.sources.bag_messages import (
     COMPRESSED_IMAGE,
+    DETECTIONS,
     IMAGE,
     LABEL_INFO,
     is_colour,
@@ -100,8 +101,9 @@ def _cameras(reader: Reader) -> tuple[str, ...]:
 
 
 def _frames(reader: Reader, topics: Sequence[str]) -> tuple[BagFrame, ...]:
-    beside = {f"{namespace(topic)}/{kind}" for topic in topics for kind in (LABEL, BOXES)}
-    wanted = [c for c in reader.connections if c.topic in beside or c.topic in topics]
+    labels = {(LABEL, IMAGE), (BOXES, DETECTIONS)}  # other types by these names are somebody else's
+    beside = {(f"{namespace(topic)}/{kind}", msgtype) for topic in topics for kind, msgtype in labels}
+    wanted = [c for c in reader.connections if (c.topic, c.msgtype) in beside or c.topic in topics]
     times: dict[tuple[str, int], int] = {}
     pictures: list[tuple[str, int, int]] = []
     for connection, time_ns, data in reader.messages(wanted):

@@ -111,6 +111,15 @@ def test_loader_workers_read_a_bag_that_the_parent_has_open(write: Write) -> Non
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(source))[2].image, picture(2))
 
 
+def test_boxes_and_labels_of_another_type_are_somebody_elses(tmp_path: Path) -> None:
+    messages = [
+        ("/a/image_raw", 1, image(1, picture(), "rgb8")),
+        ("/a/boxes", 2, image(1, blocks(1), "mono8")),
+    ]
+    sample = open_source(spec(bag_of(tmp_path / "bag", messages)))[0]
+    assert (sample.has_mask, sample.has_boxes) == (False, False)
+
+
 def test_rows_are_unpadded_and_cameras_told_from_depth_and_results(tmp_path: Path) -> None:
     colour = picture()
     ids, depth = blocks(1), np.zeros((4, 6), np.uint16)
