@@ -1,5 +1,5 @@
-"""What the node costs beside the engine: stage times, latency and throughput against the bare engine call, on
-its own and beside the same camera, and against a naive node, all in one run.
+"""What the node costs beside the engine: stage times, latency and throughput against the bare engine call and
+against a naive node, all in one run.
 
     python benchmarks/node_overhead.py --bundle camvid_lite0 --run runs/camvid_students/distilled_s1
 """
@@ -105,26 +105,6 @@ def measure_node(
     return result
 
 
-def bare_beside_hz(model: Model, size: tuple[int, int], bare_ms: float, seconds: float) -> float:
-    """Rate of the bare engine while the camera sends to its process as it does to the saturated node."""
-    words = [
-        "-m",
-        "benchmarks.bare_beside",
-        TOPIC,
-        model.bundle,
-        model.engine,
-        model.precision,
-        model.threads,
-    ]
-    with process([str(word) for word in words], Path(tempfile.mkdtemp()) / "bare.log"):
-        load = CameraLoad(*size)
-        try:
-            load.connect()
-            return load.drive(OVERLOAD * 1e3 / bare_ms, seconds).rate_hz
-        finally:
-            load.close()
-
-
 def measure_naive(size: str, run: str | None, seconds: float) -> dict[str, Any]:
     """The naive node at one camera size, in PyTorch's default layout and in channels_last."""
     result = {}
@@ -146,14 +126,11 @@ def measure(size: str, model: Model, naive: dict[str, Any], seconds: float) -> d
     ours = ["-m", "distill_perception.ros.node", *model.parameters()]
     result: dict[str, Any] = {"size": size, "precision": model.precision}
     result["node"] = measure_node(ours, _pixels(size), bare_ms, seconds)
-    beside_hz = bare_beside_hz(model, _pixels(size), bare_ms, seconds)
     bare.append(bare_engine_ms(model, seconds / 2))
     both = np.concatenate(bare)
     result["bare_engine_ms"] = percentiles(both)
     result["bare_engine_hz"] = round(1e3 / float(both.mean()), 2)
     result["throughput_share"] = round(result["node"]["saturated_hz"] / result["bare_engine_hz"], 3)
-    result["bare_beside_camera_hz"] = round(beside_hz, 2)
-    result["beside_camera_share"] = round(result["node"]["saturated_hz"] / beside_hz, 3)
     for name, other in naive.items():
         result[name] = other
         result[f"times_{name}"] = round(result["node"]["saturated_hz"] / other["saturated_hz"], 2)
@@ -165,8 +142,7 @@ def show(rounds: list[dict[str, Any]]) -> Table:
     table = Table(title="node overhead (ms, p50)")
     for column in ("camera", "precision", "bare engine", "outside engine", "target", "end to end",
                    "naive end to end",
-                   "bare Hz", "bare Hz beside camera", "node Hz", "share", "target ",
-                   "share beside camera", "naive Hz",
+                   "bare Hz", "node Hz", "engine busy", "share", "target ", "naive Hz",
                    "times naive", "times naive, channels last"):  # fmt: skip
         table.add_column(column, justify="right")
     for item in rounds:
@@ -181,11 +157,10 @@ def show(rounds: list[dict[str, Any]]) -> Table:
             f"{node['latency_ms']['p50']:.1f}",
             f"{naive['latency_ms']['p50']:.1f}" if naive else "",
             f"{item['bare_engine_hz']:.1f}",
-            f"{item['bare_beside_camera_hz']:.1f}",
             f"{node['saturated_hz']:.1f}",
+            f"{node['engine_busy_share']:.3f}",
             f"{item['throughput_share']:.3f}",
             f">= {THROUGHPUT_TARGET}",
-            f"{item['beside_camera_share']:.3f}",
             f"{naive['saturated_hz']:.1f}" if naive else "",
             f"{item['times_naive']:.1f} (>= {NAIVE_TARGET:g})" if naive else "",
             f"{item['times_naive_channels_last']:.1f}" if naive else "",

@@ -57,7 +57,7 @@ def _run(args: list[str], stopping: list[int]) -> int:
         return 2
     logging.getLogger("distill_perception").addHandler(RosLogHandler(node))
     logging.getLogger("distill_perception").setLevel(logging.INFO)
-    executor = make_executor()
+    executor = _executor()
     executor.add_node(node)
     code = 0
     try:
@@ -78,7 +78,7 @@ def _run(args: list[str], stopping: list[int]) -> int:
     return code
 
 
-def make_executor() -> Any:
+def _executor() -> Any:
     """rclpy's events executor where it has one (from Kilted on), which spends a third of the time per message
     that the other spends (benchmarks/node_overhead.py)."""
     try:
