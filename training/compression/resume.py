@@ -40,7 +40,8 @@ def start(spec: CompressRecipe, folder: Path, resume: bool) -> None:
             )
         before = load_compress_recipe(path)
         changed = [key for key in _settings(before, folder) if getattr(before, key) != getattr(spec, key)]
-        if spec.steps[: len(before.steps)] != before.steps:
+        count = len(_done(before, folder))
+        if spec.steps[:count] != before.steps[:count]:
             changed.append("steps")
         if changed:
             keys = ", ".join(changed)
@@ -57,15 +58,17 @@ def start(spec: CompressRecipe, folder: Path, resume: bool) -> None:
 def _settings(spec: CompressRecipe, folder: Path) -> Iterator[str]:
     """Keys that have an effect on the steps that ended in `folder`."""
     yield from ("run", "engine", "teacher", "distillation", "data")
-    done = [
-        step
-        for number, step in enumerate(spec.steps, 1)
-        if read_point(step_folder(folder, number, step)) is not None
-    ]
+    done = _done(spec, folder)
     if any(isinstance(step, ChannelStep) for step in done):
         yield "threads"
     if any(_max_float_layers(step) for step in done):
         yield "max_miou_drop"
+
+
+def _done(spec: CompressRecipe, folder: Path) -> list[Step]:
+    """The steps that ended in `folder`; those behind them may be changed."""
+    numbered = enumerate(spec.steps, 1)
+    return [step for number, step in numbered if read_point(step_folder(folder, number, step)) is not None]
 
 
 def _max_float_layers(step: Step) -> int:

@@ -46,6 +46,16 @@ def test_a_folder_is_gone_on_with_only_if_asked(run: Path, tmp_path: Path) -> No
         start(recipe(run, QUANTIZE), folder, resume=True)
 
 
+def test_steps_that_were_not_done_yet_may_be_changed(run: Path, tmp_path: Path) -> None:
+    """Finetuning longer is what a point that misses its budget is told to try."""
+    short, longer = ({"do": "finetune", "epochs": epochs} for epochs in (1, 2))
+    folder = started(tmp_path / "out", recipe(run, CHANNELS, short), 1)
+    start(recipe(run, CHANNELS, longer, QUANTIZE), folder, resume=True)
+    folder = started(tmp_path / "later", recipe(run, CHANNELS, short), 2)
+    with pytest.raises(TrainingError, match="other steps"):
+        start(recipe(run, CHANNELS, longer), folder, resume=True)
+
+
 @pytest.mark.parametrize("step", [SEARCHED, SEARCHED_QAT])
 def test_another_budget_is_refused_once_layers_were_searched_with_it(
     step: dict[str, object], run: Path, tmp_path: Path
