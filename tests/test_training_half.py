@@ -35,7 +35,7 @@ def test_the_training_half_speaks_for_itself() -> None:
     ]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert "cannot read compress recipe nowhere.yaml" in done.stderr
+    assert "cannot read recipe nowhere.yaml" in done.stderr
 
 
 STAND_IN = """
