@@ -12,7 +12,7 @@ demo: ## a drive through the node, then a report (BAG=path, VIDEO=path or CAMERA
 test: ## lint and all tests (ARGS="-k name" goes to pytest)
 	@scripts/setup.sh test
 	@$(MAKE) --no-print-directory lint
-	@scripts/run.sh python -m pytest $(ARGS)
+	@scripts/run.sh scripts/test.sh $(ARGS)
 
 lint: ## ruff and mypy
 	@scripts/setup.sh test

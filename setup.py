@@ -58,6 +58,7 @@ TEST = [
     "mypy>=1.14",
     "onnx>=1.17",
     "pytest>=8",
+    "pytest-xdist>=3.6",
     "ruff>=0.9",
 ]
 

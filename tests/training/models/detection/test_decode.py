@@ -50,7 +50,9 @@ def test_detections_come_best_first_and_frames_stay_apart() -> None:
     for frame in range(3):
         alone = DetectionMaps(maps.heatmap[frame : frame + 1], maps.size[frame : frame + 1], 4)
         own = decode_detections(alone, THINGS, 24, 32, 10)
-        assert all(torch.equal(a[0], b[frame]) for a, b in zip(own, (boxes, scores, labels), strict=True))
+        # Vectorized, a sigmoid may differ in its last bit with its place in memory.
+        for one, other in zip(own, (boxes, scores, labels), strict=True):
+            torch.testing.assert_close(one[0], other[frame], atol=1e-5, rtol=1e-6)
 
 
 def test_boxes_are_clipped_to_the_frame() -> None:
