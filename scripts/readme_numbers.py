@@ -74,12 +74,18 @@ def replay() -> str:
 
 
 def cpu() -> str:
-    """The recorded latency of every precision on the CPU engines, beside SegFormer-B0."""
-    record = _record("cpu_latency.json")
+    """The recorded latency of every precision on the CPU engines, beside SegFormer-B0, on two CPUs."""
+    first = _cpu_table(_record("cpu_latency.json"))
+    without_vnni = _cpu_table(_record("cpu_latency_without_vnni.json"))
+    return f"{first}\n\nOn a slower CPU, without VNNI, INT8's dot products:\n\n{without_vnni}"
+
+
+def _cpu_table(record: dict[str, Any]) -> str:
     header = ["network", "engine", "precision", "p50 ms", "p95 ms", "times as fast as SegFormer-B0"]
     keys = ("network", "engine", "precision", "p50_ms", "p95_ms", "times_as_fast_as_segformer")
     height, width = record["size"]
-    head = f"One frame of {width}x{height}, {record['threads']} threads, all in turns in one run:"
+    machine = f", {record['machine']}" if "machine" in record else ""
+    head = f"One frame of {width}x{height}, {record['threads']} threads{machine}, all in turns in one run:"
     return head + "\n\n" + table(header, [[str(row[key]) for key in keys] for row in record["rows"]])
 
 
