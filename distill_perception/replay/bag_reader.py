@@ -167,10 +167,8 @@ def _tell_passed_over(path: Path, reader: Reader, topics: Sequence[str]) -> None
     for connection in reader.connections:
         kind = wanted.get(connection.topic, connection.msgtype)
         if connection.msgtype != kind and connection.topic not in topics:
-            _log.warning(
-                "%s: %s is passed over: it is %s, labels there are %s",
-                *(path, connection.topic, connection.msgtype, kind),
-            )
+            found = f"{connection.topic} is passed over: it is {connection.msgtype}"
+            _log.warning("%s: %s, labels there are %s", path, found, kind)
 
 
 def _class_names(reader: Reader, topics: Sequence[str]) -> dict[int, str]:

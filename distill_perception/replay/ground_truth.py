@@ -13,6 +13,7 @@ import numpy as np
 
 from ..metrics import IGNORED_ID
 
+Corners = tuple[list[float], int]  # x1, y1, x2, y2; class id
 _Row = tuple[list[float], float, int]  # corners, score, class id
 
 
@@ -68,12 +69,19 @@ def boxes_from_message(message: Any, ids_by_name: dict[str, int]) -> Boxes:
     """Labelled boxes from a Detection2DArray."""
     single = [item for item in message.detections if item.id != IGNORED_ID]
     regions = [item for item in message.detections if item.id == IGNORED_ID]
-    return Boxes(
-        *_arrays(detection_rows(single, ids_by_name)), *_arrays(detection_rows(regions, ids_by_name))
+    objects, ignored = (
+        [(corners, class_id) for corners, _, class_id in detection_rows(items, ids_by_name)]
+        for items in (single, regions)
     )
+    return make_boxes(objects, ignored)
 
 
-def _arrays(rows: list[_Row]) -> tuple[np.ndarray, np.ndarray]:
+def make_boxes(objects: list[Corners], ignored: list[Corners]) -> Boxes:
+    """From lists of corners with class ids."""
+    return Boxes(*_arrays(objects), *_arrays(ignored))
+
+
+def _arrays(rows: list[Corners]) -> tuple[np.ndarray, np.ndarray]:
     """Corners float64 [N,4] and class ids int64 [N]."""
     corners = np.array([row[0] for row in rows], np.float64).reshape(-1, 4)
-    return corners, np.array([row[2] for row in rows], np.int64)
+    return corners, np.array([row[1] for row in rows], np.int64)

@@ -20,12 +20,10 @@ import cv2
 import numpy as np
 
 from ..errors import ReplayError
-from .ground_truth import Boxes
+from .ground_truth import Boxes, Corners, make_boxes
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_CLASS_ID = 65535  # vision_msgs/VisionClass has 16 bits
-
-_Row = tuple[list[float], int, bool]  # x1, y1, x2, y2; class id; whether it is a crowd
 
 
 @dataclass(frozen=True)
@@ -154,22 +152,12 @@ def _coco_boxes(path: Path) -> dict[str, Boxes]:
     content = _load_json(path)
     try:
         names = {image["id"]: Path(image["file_name"]).stem for image in content["images"]}
-        rows: dict[str, list[_Row]] = {name: [] for name in names.values()}
+        objects: dict[str, list[Corners]] = {name: [] for name in names.values()}
+        crowds: dict[str, list[Corners]] = {name: [] for name in names.values()}
         for item in content["annotations"]:
             x, y, width, height = (float(value) for value in item["bbox"])
-            corners = [x, y, x + width, y + height]
-            row = corners, int(item["category_id"]), bool(item.get("iscrowd"))
-            rows[names[item["image_id"]]].append(row)
+            rows = crowds if item.get("iscrowd") else objects
+            rows[names[item["image_id"]]].append(([x, y, x + width, y + height], int(item["category_id"])))
     except (TypeError, KeyError, ValueError) as error:
         raise ReplayError(f"{path}: not a COCO file: {type(error).__name__} {error}") from error
-    return {name: _boxes(entries) for name, entries in rows.items()}
-
-
-def _boxes(rows: list[_Row]) -> Boxes:
-    single, crowds = ([row for row in rows if row[2] == crowd] for crowd in (False, True))
-    return Boxes(*_arrays(single), *_arrays(crowds))
-
-
-def _arrays(rows: list[_Row]) -> tuple[np.ndarray, np.ndarray]:
-    corners = np.array([row[0] for row in rows], np.float64).reshape(-1, 4)
-    return corners, np.array([row[1] for row in rows], np.int64)
+    return {name: make_boxes(objects[name], crowds[name]) for name in objects}

@@ -74,7 +74,7 @@ class SlowLink:
 def test_a_player_that_cannot_keep_up_notices(labelled_bag: Path) -> None:
     meter = PaceMeter(rate=1.0)
 
-    _play_at_pace(open_bag(labelled_bag), SlowLink(0.12), None, 1.0, meter, lambda sent, answered: None)  # type: ignore[arg-type]
+    _play_at_pace(open_bag(labelled_bag), SlowLink(0.12), None, 1.0, meter, lambda sent, answered: None)
 
     pace = meter.pace()
     assert pace is not None

@@ -45,10 +45,8 @@ def simulate(x: Tensor, low: Tensor, high: Tensor, symmetric: bool) -> Tensor:
 def weight_range(weight: Tensor) -> Tensor:
     """Half the symmetric range of each output channel of a weight [O,I,kh,kw]: float32 [O], see above."""
     flat = weight.detach().flatten(1)
-    if flat.shape[1] == 1:
-        return flat.abs()[:, 0]
-    pairs = [signed.clamp(min=0).topk(2, dim=1).values.sum(1) for signed in (flat, -flat)]
-    return torch.maximum(*pairs)
+    two = min(2, flat.shape[1])
+    return torch.maximum(*(signed.clamp(min=0).topk(two).values.sum(1) for signed in (flat, -flat)))
 
 
 def simulate_weight(weight: Tensor) -> Tensor:

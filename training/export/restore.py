@@ -76,12 +76,9 @@ def _recipe_of(bundle: Bundle, data: DataSpec | None) -> Recipe:
             "an older one must be exported again"
         )
     recipe = load_recipe(path)
-    model, data, served = (
-        recipe.model.model_copy(update={"qat": None}),
-        data or recipe.data,
-        bundle.manifest.input,
-    )
-    data = data.model_copy(update={"size": (served.height, served.width), "resize": served.resize})
+    model, served = recipe.model.model_copy(update={"qat": None}), bundle.manifest.input
+    as_served = {"size": (served.height, served.width), "resize": served.resize}
+    data = (data or recipe.data).model_copy(update=as_served)
     recipe = recipe.model_copy(update={"model": model, "data": data})
     found, wanted = class_set(recipe.data.class_set).names, bundle.manifest.class_names
     if tuple(found) != wanted:

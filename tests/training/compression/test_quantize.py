@@ -56,13 +56,19 @@ def run(path: Path, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     return result
 
 
+def stored_weights(path: Path, shape: tuple[int, ...]) -> NDArray[np.generic]:
+    """The one constant of this shape in a graph."""
+    stored = [numpy_helper.to_array(item) for item in onnx.load(path).graph.initializer]
+    (found,) = [item for item in stored if item.shape == shape]
+    return found
+
+
 def test_every_channel_of_the_weights_has_its_own_scale(
     graph: tuple[Path, NDArray[np.float32]], tmp_path: Path
 ) -> None:
     source, weights = graph
     quantize_onnx(source, tmp_path / "int8.onnx", frames(8))
-    stored = [numpy_helper.to_array(item) for item in onnx.load(tmp_path / "int8.onnx").graph.initializer]
-    (integers,) = [item for item in stored if item.shape == weights.shape]
+    integers = stored_weights(tmp_path / "int8.onnx", weights.shape)
     assert integers.dtype == np.int8
     # Symmetric: the two largest of one sign together become 127.
     ends = np.sort(weights.reshape(3, -1), axis=1)
@@ -76,8 +82,7 @@ def test_no_sum_of_two_products_leaves_sixteen_bits(
     """VPMADDUBSW, which CPUs without VNNI have, adds two products of uint8 and int8 in int16, saturating."""
     source, weights = graph
     quantize_onnx(source, tmp_path / "int8.onnx", frames(8))
-    stored = [numpy_helper.to_array(item) for item in onnx.load(tmp_path / "int8.onnx").graph.initializer]
-    (integers,) = [item for item in stored if item.shape == weights.shape]
+    integers = stored_weights(tmp_path / "int8.onnx", weights.shape)
     for channel in integers.reshape(3, -1).astype(np.int64):
         sums = 255 * (channel[:, None] + channel[None])[~np.eye(channel.size, dtype=bool)]
         assert sums.min() >= -32768
