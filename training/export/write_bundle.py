@@ -95,7 +95,7 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
         require_parity(parity, partial(parting_layer, net, draft.model_path("fp32"), frames[0]))
         metrics = (
             *_scores(request, draft, recipe, classes),
-            *_compared(request),
+            *compared_scores(request),
             *_parity_metrics(request, parity),
         )
         write_manifest(folder, _manifest(request, trained, net, classes, draft.manifest, metrics))
@@ -163,10 +163,13 @@ def _require_budget(what: str, name: str, full: float, found: float, request: Ex
         )
 
 
-def _compared(request: ExportRequest) -> list[Metric]:
+def compared_scores(request: ExportRequest) -> list[Metric]:
+    """Main scores of the run, as trained, and of those that are set beside it."""
     metrics = []
     for run in (request.run, *request.compare):
         result, provenance = read_json(run, RESULT), read_json(run, PROVENANCE)
+        if "restored" in provenance:
+            continue  # trained by another run, whose scores these are
         for name, value in result["metrics"].items():
             kind, _, source = name.partition("/")
             if kind in MAIN_SCORES and value is not None:
@@ -183,8 +186,7 @@ def _trained(run: Path, result: dict[str, Any], provenance: dict[str, Any]) -> s
     commit = provenance["git_hash"][:12]
     if "teacher_spec" in provenance:
         return f"{run.name}: {provenance['teacher']}, all views, {commit}"
-    how = "restored from its bundle" if "restored" in provenance else f"{result['epochs']} epochs"
-    return f"run {run.name}, {how}, seed {provenance['seed']}, {commit}"
+    return f"run {run.name}, {result['epochs']} epochs, seed {provenance['seed']}, {commit}"
 
 
 def _parity_metrics(request: ExportRequest, parity: Sequence[Parity]) -> list[Metric]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from training.errors import TrainingError
 from training.export.draft import frames_of
 from training.export.graph import DeployedNet, write_onnx
 from training.export.restore import FRAMES, fill, read_constants, restore_run
-from training.export.write_bundle import ExportRequest, write_bundle
+from training.export.write_bundle import ExportRequest, compared_scores, write_bundle
 from training.models.multi_task import MultiTaskNet
 from training.models.shapes import shapes_of
 from training.recipe import Recipe, load_recipe
@@ -134,6 +135,11 @@ def test_the_weights_keep_their_origin(bundle: Bundle, restored: Path) -> None:
     assert (provenance["command"], provenance["git_hash"]) == (origin.command, origin.git_hash)
     assert provenance["seed"] == origin.seed
     assert "restored" in provenance
+
+
+def test_scores_of_a_restored_run_are_not_told_as_a_trainings(run: Path, restored: Path) -> None:
+    both = ExportRequest(restored, restored.parent / "b", "1.0.0", "MIT", (run,), "a test")
+    assert compared_scores(both) == compared_scores(replace(both, run=run, compare=()))
 
 
 def test_a_bundle_without_its_recipe_is_refused(bundle: Bundle, tmp_path: Path) -> None:
