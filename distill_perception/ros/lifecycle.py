@@ -209,9 +209,11 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
         for camera in cameras:
             trouble = camera.message if camera.level != OK else ""
             said = self._reminders.setdefault(camera.hardware_id, Reminder()).say(trouble, now_s)
-            if said:
-                log = self.get_logger()
-                (log.warning if trouble else log.info)(f"{camera.hardware_id}: {said}")
+            # Two lines: rclpy raises where a line of code logs with another severity than before.
+            if said and trouble:
+                self.get_logger().warning(f"{camera.hardware_id}: {said}")
+            elif said:
+                self.get_logger().info(f"{camera.hardware_id}: {said}")
 
     def _complain(self, text: str) -> None:
         self.get_logger().warning(text, throttle_duration_sec=_COMPLAIN_PERIOD_S)

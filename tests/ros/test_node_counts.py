@@ -154,6 +154,27 @@ def test_a_slow_model_sees_the_newest_frames_and_the_rest_is_counted(
 
 
 @pytest.mark.slow
+def test_a_camera_whose_trouble_is_over_is_said_to_be_well_again_and_the_node_lives_on(
+    fresh_client: tuple[int, Client], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    domain, client = fresh_client
+    with running_node(domain, tmp_path / "log", bundle=str(tiny_bundle), cameras=[RAW]) as node:
+        camera = CameraClient(client, RAW)
+        camera.connect()
+        bad = image_message(np.zeros((48, 64, 3), np.uint8))
+        bad.encoding = "yuv422"
+        camera.send(bad)
+        node.wait_for_log(f"{RAW}: 1 malformed frames", 5.0)
+
+        def well_after_another_frame() -> bool:
+            camera.perceive(image_message(np.zeros((48, 64, 3), np.uint8)))
+            return f"{RAW}: well again" in node.log
+
+        wait_until(well_after_another_frame, 20.0, "the line that all is well")
+        camera.perceive(image_message(np.zeros((48, 64, 3), np.uint8)))
+
+
+@pytest.mark.slow
 def test_1280x720_at_30_hz_for_10_s_loses_nothing_in_transport(
     fresh_client: tuple[int, Client], tiny_bundle: Path, tmp_path: Path
 ) -> None:
