@@ -10,6 +10,8 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,6 +36,7 @@ THROUGHPUT_TARGET = 0.92
 NAIVE_TARGET = 5.0
 NAIVE_GUESS_MS = 25.0  # faster than the naive node is, so that it is sent more than it can do
 OVERLOAD = 1.2  # frames sent for each one that the bare engine could do
+TURNS = 5  # of the bare engine and the node
 
 
 @dataclass(frozen=True)
@@ -51,20 +54,27 @@ class Model:
         return ["--ros-args", *(word for item in values.items() for word in ("-p", "{}:={}".format(*item)))]
 
 
-def bare_engine_ms(model: Model, seconds: float) -> np.ndarray:
-    """Times of single inferences without anything around them: float [N]."""
-    settings = EngineSettings(precision=model.precision, threads=model.threads)
-    opened = open_engine(load_bundle(model.bundle), model.engine, settings)
-    opened.warm_up()
-    frames = np.zeros((1, *opened.input_size, 3), np.uint8)
-    times = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 20:
-        start = time.perf_counter()
-        opened.infer(frames)
-        times.append((time.perf_counter() - start) * 1e3)
-    opened.close()
-    return np.array(times)
+class BareEngine:
+    """Single inferences without anything around them."""
+
+    def __init__(self, model: Model) -> None:
+        settings = EngineSettings(precision=model.precision, threads=model.threads)
+        self._opened = open_engine(load_bundle(model.bundle), model.engine, settings)
+        self._opened.warm_up()
+        self._frames = np.zeros((1, *self._opened.input_size, 3), np.uint8)
+
+    def times_ms(self, seconds: float) -> np.ndarray:
+        """Float [N], at least 20 of them."""
+        times = []
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end or len(times) < 20:
+            start = time.perf_counter()
+            self._opened.infer(self._frames)
+            times.append((time.perf_counter() - start) * 1e3)
+        return np.array(times)
+
+    def close(self) -> None:
+        self._opened.close()
 
 
 def percentiles(values: np.ndarray) -> dict[str, float]:
@@ -72,28 +82,18 @@ def percentiles(values: np.ndarray) -> dict[str, float]:
     return {f"p{p}": round(float(np.percentile(values, p)), 3) for p in (50, 95, 99)} if values.size else {}
 
 
-def measure_node(
-    arguments: list[str], size: tuple[int, int], bare_ms: float, seconds: float
-) -> dict[str, Any]:
-    """One node at one camera size: rate when it cannot follow, latency when it can.
+def measure_node(load: CameraLoad, engine_ms: float, saturated_hz: float, seconds: float) -> dict[str, Any]:
+    """Latency and stage times of the node that answers, when it can follow its camera.
 
-    Nobody listens to the timing while the rate is taken: publishing it costs time. `engine_busy_share` is the
-    part of the saturated time that was spent inside the engine, from a second saturated drive with timing.
+    `engine_busy_share` is the part of the saturated time that was spent inside the engine, from a saturated
+    drive with timing, which costs the node time.
     """
-    log = Path(tempfile.mkdtemp()) / "node.log"
-    with process(arguments, log):
-        load = CameraLoad(*size)
-        try:
-            load.connect()
-            full = load.drive(OVERLOAD * 1e3 / bare_ms, seconds)
-            load.listen_to_timing()
-            timed = load.drive(OVERLOAD * 1e3 / bare_ms, seconds)
-            calm = load.drive(min(15.0, 0.5 * full.rate_hz), seconds)
-        finally:
-            load.close()
+    load.listen_to_timing()
+    timed = load.drive(OVERLOAD * 1e3 / engine_ms, seconds)
+    calm = load.drive(min(15.0, 0.5 * saturated_hz), seconds)
     result: dict[str, Any] = {
         "latency_ms": percentiles(calm.latency_ms),
-        "saturated_hz": round(full.rate_hz, 2),
+        "saturated_hz": round(saturated_hz, 2),
     }
     if calm.stages_ms:
         stages = calm.stages_ms
@@ -105,32 +105,53 @@ def measure_node(
     return result
 
 
+@contextmanager
+def answering(arguments: list[str], size: str) -> Iterator[CameraLoad]:
+    """A node in a process of its own that a camera of this size is connected to."""
+    width, height = (int(part) for part in size.split("x"))
+    with process(arguments, Path(tempfile.mkdtemp()) / "node.log"):
+        load = CameraLoad(width, height)
+        try:
+            load.connect()
+            yield load
+        finally:
+            load.close()
+
+
 def measure_naive(size: str, run: str | None, seconds: float) -> dict[str, Any]:
     """The naive node at one camera size, in PyTorch's default layout and in channels_last."""
     result = {}
     for name, flags in (("naive", []), ("naive_channels_last", ["--channels-last"])):
         arguments = ["-m", "benchmarks.naive_node", *flags, TOPIC, *([run] if run else [])]
-        result[name] = measure_node(arguments, _pixels(size), NAIVE_GUESS_MS, 2 * seconds)
+        with answering(arguments, size) as load:
+            full = load.drive(OVERLOAD * 1e3 / NAIVE_GUESS_MS, 2 * seconds)
+            result[name] = measure_node(load, NAIVE_GUESS_MS, full.rate_hz, seconds)
     return result
 
 
-def _pixels(size: str) -> tuple[int, int]:
-    width, height = (int(part) for part in size.split("x"))
-    return width, height
-
-
 def measure(size: str, model: Model, naive: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Bare engine and node at one camera size, set against the naive node."""
-    bare = [bare_engine_ms(model, seconds / 2)]
-    bare_ms = float(np.median(bare[0]))
-    ours = ["-m", "distill_perception.ros.node", *model.parameters()]
+    """Bare engine and node at one camera size, set against the naive node.
+
+    The node's rate is taken between two of the bare engine, `TURNS` times within seconds: a shared machine's
+    clock changes more from minute to minute than the node costs. While one is measured the other waits.
+    """
     result: dict[str, Any] = {"size": size, "precision": model.precision}
-    result["node"] = measure_node(ours, _pixels(size), bare_ms, seconds)
-    bare.append(bare_engine_ms(model, seconds / 2))
-    both = np.concatenate(bare)
+    bare = BareEngine(model)
+    with answering(["-m", "distill_perception.ros.node", *model.parameters()], size) as load:
+        times, rates, shares = [bare.times_ms(seconds / TURNS)], [], []
+        for _ in range(TURNS):
+            full = load.drive(OVERLOAD * 1e3 / float(times[-1].mean()), seconds / TURNS)
+            times.append(bare.times_ms(seconds / TURNS))
+            rates.append(full.rate_hz)
+            shares.append(full.rate_hz * float(np.concatenate(times[-2:]).mean()) / 1e3)
+        engine_ms = float(np.median(np.concatenate(times)))
+        result["node"] = measure_node(load, engine_ms, float(np.median(rates)), seconds)
+    bare.close()
+    both = np.concatenate(times)
     result["bare_engine_ms"] = percentiles(both)
     result["bare_engine_hz"] = round(1e3 / float(both.mean()), 2)
-    result["throughput_share"] = round(result["node"]["saturated_hz"] / result["bare_engine_hz"], 3)
+    result["throughput_share"] = round(float(np.median(shares)), 3)
+    result["throughput_shares"] = [round(share, 3) for share in shares]
     for name, other in naive.items():
         result[name] = other
         result[f"times_{name}"] = round(result["node"]["saturated_hz"] / other["saturated_hz"], 2)
