@@ -15,6 +15,7 @@ from distill_perception.errors import PerceptionError
 from training.cli_compression import archive_app, compress_command
 from training.cli_data import boxes_command
 from training.cli_export import adapt_command, fusion_command, mobile_command, restore_command
+from training.quiet import quiet_libraries
 
 app = typer.Typer(
     help="Offline half of distill_perception: train teachers, distil students, export bundles.",
@@ -259,6 +260,7 @@ app.add_typer(archive_app, name="archive")
 
 def main() -> None:
     """Entry point: project errors become one line and exit code 2."""
+    quiet_libraries()
     try:
         app()
     except PerceptionError as error:

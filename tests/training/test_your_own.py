@@ -22,6 +22,8 @@ def command(*words: object, module: str = "training") -> None:
         [sys.executable, "-m", module, *map(str, words)], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
+    for noise in ("torchvision is not installed", "LeafSpec", "litlogger"):
+        assert noise not in done.stdout + done.stderr, "the terminal is for progress and problems"
 
 
 @pytest.fixture(scope="module")

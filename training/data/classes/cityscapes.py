@@ -38,6 +38,8 @@ CITYSCAPES = ClassSet("cityscapes", table(entry[:3] for entry in _TRAINED), void
 
 LAST_LABEL_ID = 33
 LABEL_TO_CLASS: dict[int, int] = {entry[3]: index for index, entry in enumerate(_TRAINED)}
+# Label ids of objects that may pass for one of a class: neither a find nor a miss is a fault.
+NOT_SCORED: dict[int, int] = {29: CITYSCAPES.id_of("car"), 30: CITYSCAPES.id_of("truck")}  # caravan, trailer
 
 
 def label_id_lut() -> NDArray[np.uint8]:

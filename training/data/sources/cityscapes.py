@@ -18,7 +18,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.classes.cityscapes import CITYSCAPES, LABEL_TO_CLASS, LAST_LABEL_ID, label_id_lut
+from training.data.classes.cityscapes import (
+    CITYSCAPES,
+    LABEL_TO_CLASS,
+    LAST_LABEL_ID,
+    NOT_SCORED,
+    label_id_lut,
+)
 from training.data.sample import Sample, no_boxes, no_labels
 from training.data.source_spec import CityscapesSpec
 from training.data.sources.base import file_key
@@ -85,7 +91,7 @@ class CityscapesSource:
     def key(self, index: int) -> str:
         frame = self.frames[index]
         files = [path for path in (frame.image, frame.labels, frame.instances) if path]
-        return file_key(files, "cityscapes, ignored regions")
+        return file_key(files, "cityscapes, ignored regions, caravans")
 
 
 def _frame(spec: CityscapesSpec, image: Path) -> _Frame:
@@ -129,19 +135,20 @@ def objects_and_groups(
         single: bool [H,W], pixels of single objects.
 
     Returns:
-        For objects, and for the connected pieces of groups: float32 [K,4] and class ids int64 [K].
+        For objects, and for the connected pieces of groups and of what is not scored: float32 [K,4] and class
+        ids int64 [K].
     """
     counted = single & np.isin(label_ids, list(_THINGS))
     found, boxes = boxes_of_ids(ids, counted)
     label_of = dict(zip(ids[counted].tolist(), label_ids[counted].tolist(), strict=True))
     classes = np.array([_THINGS[label_of[item]] for item in found.tolist()], np.int64)
-    return (boxes, classes), _groups(np.where(single, 0, label_ids))
+    return (boxes, classes), _pieces(np.where(counted, 0, label_ids))
 
 
-def _groups(label_ids: NDArray[np.int64]) -> Boxes:
+def _pieces(label_ids: NDArray[np.int64]) -> Boxes:
     """Boxes of the connected pieces of things in label ids int64 [H,W]."""
     boxes, classes = [no_boxes()], [no_labels()]
-    for label, class_id in _THINGS.items():
+    for label, class_id in (_THINGS | NOT_SCORED).items():
         _, _, stats, _ = cv2.connectedComponentsWithStats((label_ids == label).astype(np.uint8))
         corner, size = stats[1:, :2], stats[1:, 2:4]  # the first is what the label is not
         boxes.append(np.hstack([corner, corner + size]).astype(np.float32))

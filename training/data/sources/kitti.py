@@ -96,7 +96,7 @@ class KittiSemanticSource:
     def key(self, index: int) -> str:
         path = self.images[index]
         files = [path, *self.labels[index : index + 1], self.instances / path.name]
-        return file_key(files, "kitti_semantic, ignored regions")
+        return file_key(files, "kitti_semantic, ignored regions, caravans")
 
 
 def _pictures(spec: KittiObjectSpec | KittiSemanticSpec, layout: str) -> list[Path]:

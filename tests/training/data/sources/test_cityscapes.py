@@ -16,7 +16,7 @@ NAME = "aachen_000000_000019"
 
 @pytest.fixture
 def city(tmp_path: Path) -> Path:
-    """One frame: road, a car (26), a group of cars, a caravan (29, not trained), a pole."""
+    """One frame: road, a car (26), a group of cars, a caravan (29, not scored), a pole."""
     write_rgb(tmp_path / "leftImg8bit" / "train" / "aachen" / f"{NAME}_leftImg8bit.png", picture())
     labels = blocks(7, 26, 26, 17)
     instances = labels.astype(np.uint16)
@@ -45,10 +45,11 @@ def test_label_ids_become_train_ids_and_instances_boxes(city: Path) -> None:
     assert (sample.has_mask, sample.has_boxes) == (True, True)
 
 
-def test_each_connected_piece_of_a_group_is_ignored_for_its_class(city: Path) -> None:
+def test_each_connected_piece_of_a_group_or_of_what_is_not_scored_is_ignored(city: Path) -> None:
     sample = open_source(spec(city))[0]
-    np.testing.assert_array_equal(sample.ignored, [[4, 0, 12, 12]])  # around the single car
-    assert sample.ignored_labels.tolist() == [13]
+    around_the_car, caravan = [4, 0, 12, 12], [0, 0, 4, 2]
+    np.testing.assert_array_equal(sample.ignored, [around_the_car, caravan])
+    assert sample.ignored_labels.tolist() == [13, 13]
     instances = blocks(7, 26, 26, 17).astype(np.uint16)
     instances[3:6] = 26001  # parts the group of cars
     instances[8:10, 0:3] = 24
