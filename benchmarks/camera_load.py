@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
-import typer
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -31,6 +30,10 @@ class Answers:
     latency_ms: np.ndarray
     stages_ms: dict[str, np.ndarray]
     rate_hz: float
+
+
+class NoAnswerError(Exception):
+    """The node sends no masks."""
 
 
 class CameraLoad:
@@ -83,9 +86,7 @@ class CameraLoad:
                 self._send()
             time.sleep(0.2)
         if not self._masks:
-            raise typer.BadParameter(
-                f"the node answers no frame within {timeout_s:g} s; is the bundle right?"
-            )
+            raise NoAnswerError(f"the node answers no frame within {timeout_s:g} s; is the bundle right?")
         time.sleep(0.5)
 
     def listen_to_timing(self) -> None:
@@ -94,7 +95,11 @@ class CameraLoad:
         time.sleep(1.0)
 
     def drive(self, rate_hz: float, seconds: float) -> Answers:
-        """Publish at a rate, wait for the last answers."""
+        """Publish at a rate, wait for the last answers.
+
+        Raises:
+            NoAnswerError: there are none.
+        """
         self._masks.clear()
         self._timings.clear()
         sent: dict[tuple[int, int], float] = {}
@@ -105,6 +110,8 @@ class CameraLoad:
             before = time.perf_counter()
             sent[self._send()] = before
         time.sleep(2.0)
+        if not self._masks:
+            raise NoAnswerError(f"the node has stopped answering: none of {count} frames")
         arrived = sorted(self._masks.values())
         latency = [(self._masks[stamp] - at) * 1e3 for stamp, at in sent.items() if stamp in self._masks]
         stages = {

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,13 +22,13 @@ from rich.console import Console
 from rich.table import Table
 
 from distill_perception.bundle import load_bundle
-from distill_perception.engines import EngineSettings, open_engine
+from distill_perception.engines import Engine, EngineSettings, open_engine
 from distill_perception.machine import cpus, describe_machine
 from distill_perception.ros.transport import use_large_messages
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, benchmarks/ is no package yet
 
-from benchmarks.camera_load import TOPIC, CameraLoad, process
+from benchmarks.camera_load import TOPIC, CameraLoad, NoAnswerError, process
 
 RESULT = Path(__file__).resolve().parent / "results" / "node_overhead.json"
 OUTSIDE_TARGET_MS = {"480x360": 1.5, "1280x720": 5.0}
@@ -54,27 +54,27 @@ class Model:
         return ["--ros-args", *(word for item in values.items() for word in ("-p", "{}:={}".format(*item)))]
 
 
-class BareEngine:
-    """Single inferences without anything around them."""
+def open_bare(model: Model) -> Engine:
+    """The engine alone, warm."""
+    engine = open_engine(
+        load_bundle(model.bundle),
+        model.engine,
+        EngineSettings(precision=model.precision, threads=model.threads),
+    )
+    engine.warm_up()
+    return engine
 
-    def __init__(self, model: Model) -> None:
-        settings = EngineSettings(precision=model.precision, threads=model.threads)
-        self._opened = open_engine(load_bundle(model.bundle), model.engine, settings)
-        self._opened.warm_up()
-        self._frames = np.zeros((1, *self._opened.input_size, 3), np.uint8)
 
-    def times_ms(self, seconds: float) -> np.ndarray:
-        """Float [N], at least 20 of them."""
-        times = []
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end or len(times) < 20:
-            start = time.perf_counter()
-            self._opened.infer(self._frames)
-            times.append((time.perf_counter() - start) * 1e3)
-        return np.array(times)
-
-    def close(self) -> None:
-        self._opened.close()
+def times_ms(engine: Engine, seconds: float) -> np.ndarray:
+    """Times of single inferences without anything around them: float [N], at least 20."""
+    frames = np.zeros((1, *engine.input_size, 3), np.uint8)
+    times = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < 20:
+        start = time.perf_counter()
+        engine.infer(frames)
+        times.append((time.perf_counter() - start) * 1e3)
+    return np.array(times)
 
 
 def percentiles(values: np.ndarray) -> dict[str, float]:
@@ -109,13 +109,13 @@ def measure_node(load: CameraLoad, engine_ms: float, saturated_hz: float, second
 def answering(arguments: list[str], size: str) -> Iterator[CameraLoad]:
     """A node in a process of its own that a camera of this size is connected to."""
     width, height = (int(part) for part in size.split("x"))
-    with process(arguments, Path(tempfile.mkdtemp()) / "node.log"):
-        load = CameraLoad(width, height)
+    log = Path(tempfile.mkdtemp()) / "node.log"
+    with process(arguments, log), closing(CameraLoad(width, height)) as load:
         try:
             load.connect()
             yield load
-        finally:
-            load.close()
+        except NoAnswerError as error:
+            raise typer.BadParameter(f"{error}; its log: {log}") from error
 
 
 def measure_naive(size: str, run: str | None, seconds: float) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def measure_naive(size: str, run: str | None, seconds: float) -> dict[str, Any]:
         arguments = ["-m", "benchmarks.naive_node", *flags, TOPIC, *([run] if run else [])]
         with answering(arguments, size) as load:
             full = load.drive(OVERLOAD * 1e3 / NAIVE_GUESS_MS, 2 * seconds)
-            result[name] = measure_node(load, NAIVE_GUESS_MS, full.rate_hz, seconds)
+            result[name] = measure_node(load, NAIVE_GUESS_MS, full.rate_hz, 2 * seconds)
     return result
 
 
@@ -136,18 +136,16 @@ def measure(size: str, model: Model, naive: dict[str, Any], seconds: float) -> d
     clock changes more from minute to minute than the node costs. While one is measured the other waits.
     """
     result: dict[str, Any] = {"size": size, "precision": model.precision}
-    bare = BareEngine(model)
-    with answering(["-m", "distill_perception.ros.node", *model.parameters()], size) as load:
-        times, rates, shares = [bare.times_ms(seconds / TURNS)], [], []
+    node = ["-m", "distill_perception.ros.node", *model.parameters()]
+    with closing(open_bare(model)) as bare, answering(node, size) as load:
+        times, rates, shares = [times_ms(bare, seconds / TURNS)], [], []
         for _ in range(TURNS):
             full = load.drive(OVERLOAD * 1e3 / float(times[-1].mean()), seconds / TURNS)
-            times.append(bare.times_ms(seconds / TURNS))
+            times.append(times_ms(bare, seconds / TURNS))
             rates.append(full.rate_hz)
             shares.append(full.rate_hz * float(np.concatenate(times[-2:]).mean()) / 1e3)
-        engine_ms = float(np.median(np.concatenate(times)))
-        result["node"] = measure_node(load, engine_ms, float(np.median(rates)), seconds)
-    bare.close()
-    both = np.concatenate(times)
+        both = np.concatenate(times)
+        result["node"] = measure_node(load, float(np.median(both)), float(np.median(rates)), seconds)
     result["bare_engine_ms"] = percentiles(both)
     result["bare_engine_hz"] = round(1e3 / float(both.mean()), 2)
     result["throughput_share"] = round(float(np.median(shares)), 3)
