@@ -40,7 +40,14 @@ def start(*words: object, domain_id: int | None = None) -> "subprocess.Popen[str
     if domain_id is not None:
         environ["ROS_DOMAIN_ID"] = str(domain_id)
     line = [sys.executable, "-m", "distill_perception.cli", *map(str, words)]
-    return subprocess.Popen(line, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        line,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup's children ignore it
+    )
 
 
 def children(pid: int) -> list[int]:
