@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
 from training.ablation import Ablation, ablate
+from training.cli import app
 from training.errors import TrainingError
 from training.recipe import Recipe, read_spec
 from training.train import train
@@ -85,18 +87,9 @@ def test_arms_are_trained_once_and_compared_with_labels_only(tmp_path: Path) -> 
     train(tiny_recipe(*folders, epochs=1), tmp_path / "teacher")
     recipe = tiny_recipe(*folders, epochs=1, teacher={"run": tmp_path / "teacher"}).model_dump(mode="json")
     (tmp_path / "a.yaml").write_text(yaml.safe_dump(content(recipe, seeds=[1, 2])))
-    command = [
-        sys.executable,
-        "-m",
-        "training",
-        "ablate",
-        str(tmp_path / "a.yaml"),
-        "--out",
-        str(tmp_path / "r"),
-    ]
     for _ in range(2):  # the second call finds everything done
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(app, ["ablate", str(tmp_path / "a.yaml"), "--out", str(tmp_path / "r")])
+        assert done.exit_code == 0, done.output
     results = {path.parent.name: path for path in (tmp_path / "r").glob("*/result.json")}
     assert set(results) == {"labels_s1", "kl_s1", "labels_s2", "kl_s2"}
     assert "compare" in done.stdout

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from typer.testing import CliRunner
 
 from distill_perception.bundle import Bundle, load_bundle
 from distill_perception.compare.model_cost import ModelCost
 from distill_perception.engines import EngineSettings, open_engine
 from tests.support.tiny_training import SIZE, tiny_recipe, write_color_blocks
+from training.cli import app
 from training.curves import read_log
 from training.data.sources import open_source
 from training.errors import TrainingError
@@ -25,6 +27,7 @@ from training.models.spec import ModelSpec
 from training.recipe import OptimizerSpec, Recipe
 from training.run_folder import load_model
 from training.teachers.score import write_teacher_scores
+from training.train import train
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +35,13 @@ pytestmark = pytest.mark.slow
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "training", *map(str, arguments)]
     return subprocess.run(words, capture_output=True, text=True, timeout=300)
+
+
+def refusal(*arguments: object) -> str:
+    """What a command that is refused says; in this process, which has all imported already."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert isinstance(result.exception, TrainingError), result.output
+    return str(result.exception)
 
 
 def save(recipe: Recipe, path: Path) -> Path:
@@ -51,9 +61,8 @@ def teacher(folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
     root = tmp_path_factory.mktemp("teacher")
     first = command("train", save(tiny_recipe(*folders, epochs=1), root / "a.yaml"), "--out", root / "run")
     assert first.returncode == 0, first.stderr
-    again = command("train", save(tiny_recipe(*folders, epochs=2), root / "b.yaml"), "--out", root / "run")
-    assert again.returncode == 2
-    assert "--resume" in again.stderr
+    save(tiny_recipe(*folders, epochs=2), root / "b.yaml")
+    assert "--resume" in refusal("train", root / "b.yaml", "--out", root / "run")
     second = command("train", root / "b.yaml", "--out", root / "run", "--resume")
     assert second.returncode == 0, second.stderr
     return root / "run"
@@ -140,16 +149,13 @@ def test_run_may_start_from_the_weights_of_another(
     still = OptimizerSpec(epochs=1, batch=4, lr=1e-12, weight_decay=0, precision="32")
     model = ModelSpec(pretrained=False, decoder_width=16, init=teacher)
     recipe = tiny_recipe(*folders, model=model, optimizer=still)
-    done = command("train", save(recipe, tmp_path / "next.yaml"), "--out", tmp_path / "run")
-    assert done.returncode == 0, done.stderr
+    train(recipe, tmp_path / "run")
     before, after = (load_model(run)[1].head[2].weight for run in (teacher, tmp_path / "run"))
     torch.testing.assert_close(after, before, atol=1e-6, rtol=0)
 
     wider = model.model_copy(update={"decoder_width": 24})
     save(tiny_recipe(*folders, model=wider), tmp_path / "wider.yaml")
-    refused = command("train", tmp_path / "wider.yaml", "--out", tmp_path / "other")
-    assert refused.returncode == 2
-    assert "model.init" in refused.stderr
+    assert "model.init" in refusal("train", tmp_path / "wider.yaml", "--out", tmp_path / "other")
 
 
 def test_exported_bundle_says_what_the_torch_student_says(bundle: Bundle, student: Path) -> None:
@@ -205,8 +211,5 @@ def test_engines_that_say_something_else_stop_the_export(bundle: Bundle, student
 
 def test_exporting_an_unfinished_run_says_how_to_train(tmp_path: Path, teacher: Path) -> None:
     (tmp_path / "recipe.yaml").write_bytes((teacher / "recipe.yaml").read_bytes())
-    done = command("export", tmp_path, "--out", tmp_path / "b")
-    assert done.returncode == 2
-    assert "train first" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "train first" in refusal("export", tmp_path, "--out", tmp_path / "b")
     assert not (tmp_path / "b").exists()

@@ -73,8 +73,8 @@ def write_onnx(
         optimize: fold batch norms into convolutions, constants into one, and drop what does nothing.
     """
     deployed = net.to(memory_format=torch.contiguous_format).eval()
-    for module in deployed.modules():
-        if getattr(module, "inplace", False):  # saves memory in training only; costs a third of the export's time
+    for module in deployed.modules():  # saves memory in training only, and costs a third of an export's time
+        if getattr(module, "inplace", False):
             module.inplace = False
     example = torch.zeros(2, *size, 3, dtype=torch.uint8)
     program = torch.onnx.export(
