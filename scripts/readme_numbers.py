@@ -115,7 +115,6 @@ def compression() -> str:
 def overhead() -> str:
     """The recorded benchmark of the node against the bare engine and the naive node."""
     record = _record("node_overhead.json")
-    machine = record["machine"]
     header = {
         "bare engine, ms": lambda item: f"{item['bare_engine_ms']['p50']:.1f}",
         "outside engine, ms": lambda item: f"{item['node']['outside_engine_ms']['p50']:.2f}",
@@ -129,7 +128,7 @@ def overhead() -> str:
     one_thread = {name: cell for name, cell in header.items() if "naive" not in name}
     return "\n\n".join(
         [
-            f"{machine['cores']} cores, {machine['cpu']}; medians",
+            f"{record['machine']['cpu']}; medians",
             _overhead_table(record, header),
             "With one engine thread (`--threads 1 --no-naive`), so that the others have a core:",
             _overhead_table(_record("node_overhead_one_thread.json"), one_thread),

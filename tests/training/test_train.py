@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from typer.testing import CliRunner
 
 from distill_perception.bundle import Bundle, load_bundle
 from distill_perception.compare.model_cost import ModelCost
 from distill_perception.engines import EngineSettings, open_engine
+from tests.support.refusal import refusal
 from tests.support.tiny_training import SIZE, tiny_recipe, write_color_blocks
-from training.cli import app
 from training.curves import read_log
 from training.data.sources import open_source
 from training.errors import TrainingError
@@ -35,13 +34,6 @@ pytestmark = pytest.mark.slow
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "training", *map(str, arguments)]
     return subprocess.run(words, capture_output=True, text=True, timeout=300)
-
-
-def refusal(*arguments: object) -> str:
-    """What a command that is refused says; in this process, which has all imported already."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert isinstance(result.exception, TrainingError), result.output
-    return str(result.exception)
 
 
 def save(recipe: Recipe, path: Path) -> Path:

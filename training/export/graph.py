@@ -67,7 +67,7 @@ def write_onnx(
     """Write the deployed graph with a dynamic batch and the class names in its metadata.
 
     Args:
-        net: trained network; set to eval mode and contiguous layout.
+        net: trained network; set to eval mode and contiguous layout, its activations no longer in place.
         classes: names in order of id.
         size: height, width of the graph's input.
         optimize: fold batch norms into convolutions, constants into one, and drop what does nothing.
