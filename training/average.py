@@ -1,4 +1,4 @@
-"""Averages the weights of runs that went on from one start: a uniform "model soup".
+"""Means of weights: of runs that went on from one start, a uniform "model soup", and of a run and its start.
 
 Networks that were finetuned from the same weights mostly lie in one basin, where the mean of their weights
 sees better than they do and costs no more than one (Wortsman et al., "Model soups", ICML 2022,
@@ -15,7 +15,9 @@ from torch import Tensor
 
 from training.errors import TrainingError
 from training.evaluate import validate
+from training.models.multi_task import MultiTaskNet
 from training.models.shapes import read_shapes
+from training.recipe import Recipe
 from training.run_folder import load_model, refuse_taken, write_untrained
 
 
@@ -44,10 +46,37 @@ def average_runs(runs: Sequence[Path], out: Path) -> dict[str, float]:
             f"{runs[0]} did not go on from another run (model.init), so its heads began at random"
         )
     model.load_state_dict(_mean([other.state_dict() for _, other in loaded]))
-    recipe = recipe.model_copy(update={"name": out.name})
-    metrics = validate(model, recipe)
-    write_untrained(out, recipe, model, read_shapes(runs[0]), metrics)
-    return metrics
+    return _write(model, recipe, runs[0], out)
+
+
+def go_part_of_the_way(run: Path, share: float, out: Path) -> dict[str, float]:
+    """Write to `out` a run with weights between those that `run` started from and those that it ended with.
+
+    What is learnt late for one task is often lost in another; on the way between, most of both can be had
+    (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, https://arxiv.org/abs/2109.01903,
+    equation 2).
+
+    Args:
+        share: of the way from the start (0) to the end (1).
+
+    Returns:
+        Its scores on the recipe's validation data, as `train` gives them.
+
+    Raises:
+        TrainingError: `run` is unfinished or did not go on from another one (model.init), or `out` holds
+            a run.
+    """
+    refuse_taken(out)
+    recipe, model = load_model(run)
+    if recipe.model.init is None:
+        raise TrainingError(f"{run} did not go on from another run (model.init)")
+    start, end = load_model(recipe.model.init)[1].state_dict(), model.state_dict()
+    between = {
+        name: torch.lerp(start[name], value, share) if value.is_floating_point() else value
+        for name, value in end.items()
+    }
+    model.load_state_dict(between)
+    return _write(model, recipe, run, out)
 
 
 def _mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -56,3 +85,10 @@ def _mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         name: torch.stack([state[name] for state in states]).mean(0) if value.is_floating_point() else value
         for name, value in states[0].items()
     }
+
+
+def _write(model: MultiTaskNet, recipe: Recipe, shaped_as: Path, out: Path) -> dict[str, float]:
+    recipe = recipe.model_copy(update={"name": out.name})
+    metrics = validate(model, recipe)
+    write_untrained(out, recipe, model, read_shapes(shaped_as), metrics)
+    return metrics

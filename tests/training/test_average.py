@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
-from training.average import average_runs
+from training.average import average_runs, go_part_of_the_way
 from training.errors import TrainingError
 from training.recipe import Recipe
 from training.run_folder import RESULT, load_model
@@ -64,6 +64,14 @@ def test_runs_without_a_common_start_are_refused(pair: list[Path], root: Path, s
         average_runs([root / "start", root / "start"], root / "no")
     with pytest.raises(TrainingError, match="two runs or more"):
         average_runs(pair[:1], root / "no")
+    assert not (root / "no").exists()
+
+
+def test_a_share_of_the_way_needs_a_start(root: Path, pair: list[Path]) -> None:
+    with pytest.raises(TrainingError, match="start did not go on from another run"):
+        go_part_of_the_way(root / "start", 0.5, root / "no")
+    with pytest.raises(TrainingError, match="already holds a run"):
+        go_part_of_the_way(pair[0], 0.5, pair[1])
     assert not (root / "no").exists()
 
 

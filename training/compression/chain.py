@@ -17,7 +17,7 @@ from training.compression.points import MAIN_SCORES, Measured, Point, choose, re
 from training.compression.pruning.masks import zero_share
 from training.compression.report import table, write_report
 from training.compression.resume import start
-from training.compression.spec import CompressRecipe, FinetuneStep, SparsityStep
+from training.compression.spec import CompressRecipe, SparsityStep, TrainingStep
 from training.compression.steps import STEPS, Outcome, base_recipe, do, outcome, step_folder, training_recipe
 from training.data.class_sets import class_set
 from training.data.sources import open_source
@@ -79,7 +79,7 @@ def _checked(spec: CompressRecipe) -> Recipe:
         raise TrainingError(f"engine: '{spec.engine}' is not available here; available: {known}")
     recipe = base_recipe(spec)
     for step in spec.steps:
-        if isinstance(step, FinetuneStep):
+        if isinstance(step, TrainingStep):
             try:
                 training_recipe(step, spec.run, recipe, False)
             except ValidationError as error:

@@ -76,10 +76,9 @@ class SparsityStep(StrictModel):
     share: float = Field(0.5, gt=0, lt=1, description="of the weights that are left; 2:4 is always half")
 
 
-class FinetuneStep(StrictModel):
+class TrainingStep(StrictModel):
     """Train on, with the run's recipe and teacher; keys as in a stage of a training recipe."""
 
-    do: Literal["finetune"]
     epochs: int = Field(ge=1)
     lr: float | None = Field(None, gt=0)
     optimizer: dict[str, Any] = Field({})
@@ -87,10 +86,23 @@ class FinetuneStep(StrictModel):
     loss: dict[str, Any] = Field({})
 
 
-class QatStep(FinetuneStep):
+class FinetuneStep(TrainingStep):
+    """Train on."""
+
+    do: Literal["finetune"]
+    share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="how far the weights go from those before the training to those after it; 0.5, their mean, "
+        "can have most of what each of them sees",
+    )
+
+
+class QatStep(TrainingStep):
     """Train on with INT8 simulated, then quantize with the ranges that training has seen."""
 
-    do: Literal["qat"]  # type: ignore[assignment]
+    do: Literal["qat"]
     quantize: QuantizeSpec = QuantizeSpec()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from training.average import go_part_of_the_way
 from training.compression.archive.run import pack, unpack
 from training.compression.pruning.run import prune_run, sparsify_run
 from training.compression.spec import (
@@ -19,13 +20,14 @@ from training.compression.spec import (
     QuantizeStep,
     SparsityStep,
     Step,
+    TrainingStep,
 )
 from training.recipe import Recipe, load_recipe
 from training.run_folder import RECIPE
 from training.stages import StageSpec, plain_recipes
 from training.train import train
 
-STEPS, RUN, ARCHIVE = "steps", "run", "weights.dpa"
+STEPS, RUN, TRAINED, ARCHIVE = "steps", "run", "trained", "weights.dpa"
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,13 @@ def do(step: Step, run: Path, folder: Path, recipe: Recipe, spec: CompressRecipe
         recipe: see `base_recipe`. spec: how latency is measured. sparse: zeros stay zero in training.
     """
     out = folder / RUN
-    if isinstance(step, FinetuneStep):
-        train(training_recipe(step, run, recipe, sparse), out, resume=True)
+    if isinstance(step, TrainingStep):
+        whole_way = not isinstance(step, FinetuneStep) or step.share == 1.0
+        trained = out if whole_way else folder / TRAINED
+        train(training_recipe(step, run, recipe, sparse), trained, resume=True)
+        if isinstance(step, FinetuneStep) and not whole_way:
+            shutil.rmtree(out, ignore_errors=True)
+            go_part_of_the_way(trained, step.share, out)
         return
     shutil.rmtree(out, ignore_errors=True)
     if isinstance(step, ChannelStep):
@@ -93,7 +100,7 @@ def do(step: Step, run: Path, folder: Path, recipe: Recipe, spec: CompressRecipe
         unpack(folder / ARCHIVE, out)
 
 
-def training_recipe(step: FinetuneStep, run: Path, recipe: Recipe, sparse: bool) -> Recipe:
+def training_recipe(step: TrainingStep, run: Path, recipe: Recipe, sparse: bool) -> Recipe:
     """The recipe that trains on from `run`.
 
     Raises:

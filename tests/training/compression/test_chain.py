@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from distill_perception.bundle import Bundle, load_bundle
 from tests.support.tiny_nets import BOTH
@@ -17,6 +18,7 @@ from training.compression.spec import CompressRecipe
 from training.errors import TrainingError
 from training.models.multi_task import count_parameters
 from training.models.spec import ModelSpec
+from training.recipe import load_recipe
 from training.run_folder import load_model
 from training.train import train
 
@@ -24,10 +26,11 @@ pytestmark = pytest.mark.slow
 
 STEPS = [
     {"do": "channels", "latency": 0.6, "importance": "taylor", "frames": 4},
+    {"do": "finetune", "epochs": 1, "lr": 1.0e-2, "share": 0.25},
     {"do": "qat", "epochs": 1, "quantize": {"calibrator": "mse", "frames": 4}},
     {"do": "cluster", "bits": 4},
 ]
-NAMES = ["00_start", "01_channels", "02_qat", "03_cluster"]
+NAMES = ["00_start", "01_channels", "02_finetune", "03_qat", "04_cluster"]
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +87,23 @@ def test_every_step_leaves_a_run_that_loads_and_a_row_in_the_table(
 def test_training_after_pruning_has_the_teacher_in_the_loop(
     compressed: tuple[Path, Bundle, list[str]],
 ) -> None:
-    log = next((compressed[0] / "steps" / "02_qat" / "run" / "log").glob("*.csv")).read_text()
+    log = next((compressed[0] / "steps" / "03_qat" / "run" / "log").glob("*.csv")).read_text()
     assert "loss/distill_kl" in log
+
+
+def test_finetuning_with_a_share_goes_so_far_from_the_network_before(
+    compressed: tuple[Path, Bundle, list[str]],
+) -> None:
+    before, place = compressed[0] / "steps" / "01_channels" / "run", compressed[0] / "steps" / "02_finetune"
+    start, end, taken = (
+        load_model(run)[1].state_dict() for run in (before, place / "trained", place / "run")
+    )
+    assert sum(not torch.equal(start[name], end[name]) for name in start) > 10
+    for name, value in taken.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.75 * start[name] + 0.25 * end[name])
+    init = load_recipe(compressed[0] / "steps" / "03_qat" / "run" / "recipe.yaml").model.init
+    assert init == place / "run"
 
 
 def test_report_has_costs_scores_and_a_figure(compressed: tuple[Path, Bundle, list[str]]) -> None:
@@ -93,9 +111,9 @@ def test_report_has_costs_scores_and_a_figure(compressed: tuple[Path, Bundle, li
     report = json.loads((out / "report.json").read_text())
     points = {row["point"]["name"]: row for row in report["points"]}
     assert list(points) == NAMES
-    assert points["02_qat"]["point"]["precision"] == "int8"
+    assert points["03_qat"]["point"]["precision"] == "int8"
     sizes = {name: row["point"]["size_bytes"] for name, row in points.items()}
-    assert sizes["03_cluster"] < sizes["02_qat"] < sizes["01_channels"] < sizes["00_start"]
+    assert sizes["04_cluster"] < sizes["03_qat"] < sizes["01_channels"] < sizes["00_start"]
     assert {"openvino", "onnxruntime"} <= points["00_start"]["latency_ms"].keys()
     assert points["00_start"]["point"]["scores"].keys() == {"miou", "map50"}
     assert (out / "pareto.png").stat().st_size > 1000
