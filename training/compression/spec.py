@@ -94,7 +94,7 @@ class FinetuneStep(TrainingStep):
         1.0,
         gt=0,
         le=1,
-        description="how far the weights go from those before the training to those after it; 0.5, their mean, "
+        description="how far the weights go from those before to those after training; 0.5, their mean, "
         "can have most of what each of them sees",
     )
 
