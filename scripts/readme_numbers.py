@@ -114,7 +114,7 @@ def compression() -> str:
 
 def overhead() -> str:
     """The recorded benchmark of the node against the bare engine and the naive node."""
-    record = _record("node_overhead.json")
+    record, one_thread = _record("node_overhead.json"), _record("node_overhead_one_thread.json")
     header = {
         "bare engine, ms": lambda item: f"{item['bare_engine_ms']['p50']:.1f}",
         "outside engine, ms": lambda item: f"{item['node']['outside_engine_ms']['p50']:.2f}",
@@ -125,13 +125,13 @@ def overhead() -> str:
         "rate / naive node's": lambda item: f"{item['times_naive']:.1f}",
         "rate / naive node's, channels_last": lambda item: f"{item['times_naive_channels_last']:.1f}",
     }
-    one_thread = {name: cell for name, cell in header.items() if "naive" not in name}
     return "\n\n".join(
         [
-            f"{record['machine']['cpu']}; medians",
+            f"{record['machine']['cpu']}; medians:",
             _overhead_table(record, header),
-            "With one engine thread (`--threads 1 --no-naive`), so that the others have a core:",
-            _overhead_table(_record("node_overhead_one_thread.json"), one_thread),
+            "With one engine thread (`--threads 1`), so that the others have a core, "
+            f"{one_thread['machine']['cpu']}:",
+            _overhead_table(one_thread, header),
         ]
     )
 
