@@ -106,7 +106,9 @@ def _share(share: float | None) -> str:
 
 
 def number(value: float, sign: str = "") -> str:
-    """Four decimals, or four digits of large values."""
+    """Four decimals, or four digits of large values, or two of those that four decimals would make zero."""
+    if 0 < abs(value) < 5e-5:
+        return f"{value:{sign}.1e}"
     return f"{value:{sign}.4f}" if abs(value) < 10 else f"{value:{sign}.4g}"
 
 

@@ -110,6 +110,7 @@ def test_json_holds_every_run_and_the_scores_by_class(shown: Comparison) -> None
 
 def test_numbers_are_short() -> None:
     assert [number(0.67784), number(20.6412), number(0.015, "+")] == ["0.6778", "20.64", "+0.0150"]
+    assert [number(0.0), number(3.21e-7), number(-4e-5, "+")] == ["0.0000", "3.2e-07", "-4.0e-05"]
     assert [quantity(value) for value in (None, 12, 1500, 3_242_000, 5_100_000_000)] == [
         "",
         "12",
