@@ -45,7 +45,7 @@ def average_runs(runs: Sequence[Path], out: Path) -> dict[str, float]:
         raise TrainingError(
             f"{runs[0]} did not go on from another run (model.init), so its heads began at random"
         )
-    model.load_state_dict(_mean([other.state_dict() for _, other in loaded]))
+    model.load_state_dict(_mix([other.state_dict() for _, other in loaded], [1 / len(loaded)] * len(loaded)))
     return _write(model, recipe, runs[0], out)
 
 
@@ -70,19 +70,18 @@ def go_part_of_the_way(run: Path, share: float, out: Path) -> dict[str, float]:
     recipe, model = load_model(run)
     if recipe.model.init is None:
         raise TrainingError(f"{run} did not go on from another run (model.init)")
-    start, end = load_model(recipe.model.init)[1].state_dict(), model.state_dict()
-    between = {
-        name: torch.lerp(start[name], value, share) if value.is_floating_point() else value
-        for name, value in end.items()
-    }
-    model.load_state_dict(between)
+    start = load_model(recipe.model.init)[1]
+    model.load_state_dict(_mix([model.state_dict(), start.state_dict()], [share, 1 - share]))
     return _write(model, recipe, run, out)
 
 
-def _mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+def _mix(states: Sequence[dict[str, Tensor]], shares: Sequence[float]) -> dict[str, Tensor]:
     """Counters of batches, the only integers, are the first one's."""
+    weights = torch.tensor(shares)
     return {
-        name: torch.stack([state[name] for state in states]).mean(0) if value.is_floating_point() else value
+        name: torch.tensordot(weights, torch.stack([state[name] for state in states]), 1)
+        if value.is_floating_point()
+        else value
         for name, value in states[0].items()
     }
 

@@ -83,12 +83,12 @@ def do(step: Step, run: Path, folder: Path, recipe: Recipe, spec: CompressRecipe
     """
     out = folder / RUN
     if isinstance(step, TrainingStep):
-        whole_way = not isinstance(step, FinetuneStep) or step.share == 1.0
-        trained = out if whole_way else folder / TRAINED
+        share = step.share if isinstance(step, FinetuneStep) else 1.0
+        trained = folder / TRAINED if share < 1 else out
         train(training_recipe(step, run, recipe, sparse), trained, resume=True)
-        if isinstance(step, FinetuneStep) and not whole_way:
+        if share < 1:
             shutil.rmtree(out, ignore_errors=True)
-            go_part_of_the_way(trained, step.share, out)
+            go_part_of_the_way(trained, share, out)
         return
     shutil.rmtree(out, ignore_errors=True)
     if isinstance(step, ChannelStep):
