@@ -84,7 +84,10 @@ class NodeProcess:
             assert text in self.log or self._process.poll() is None, f"the node ended:\n{self.log}"
             return text in self.log
 
-        wait_until(said, timeout_s, f"the node's log says '{text}'; it says:\n{self.log}")
+        try:
+            wait_until(said, timeout_s, f"the node's log says '{text}'")
+        except AssertionError as exc:
+            raise AssertionError(f"{exc}; it says:\n{self.log}") from None
 
     def wait(self, timeout_s: float = 30.0) -> int:
         """The exit code, once the node has ended by itself."""

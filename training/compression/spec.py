@@ -55,6 +55,12 @@ class ChannelStep(StrictModel):
 
     do: Literal["channels"]
     latency: float = Field(gt=0, lt=1, description="measured on the engine, as a share of that before")
+    macs: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="multiply-accumulates that may be left, as a share; unlike latency, alike on every machine",
+    )
     importance: Literal["magnitude", "taylor", "bn_scale"] = "magnitude"
     layers: Literal["uniform", "sensitivity"] = Field(
         "uniform", description="the same share of every layer, or as much as a scan of the scores allows each"

@@ -52,30 +52,33 @@ def sensitive_plans(widths: Widths, cuts: Iterable[Cut]) -> list[Widths]:
 
 
 def mildest(
-    plans: Sequence[Widths], share_of: Callable[[Widths], float], target: float
-) -> tuple[Widths, float]:
-    """The first plan that is fast enough and its share, found by bisection: later plans are faster.
+    plans: Sequence[Widths], share_of: Callable[[Widths], float], target: float, what: str
+) -> tuple[int, float]:
+    """The first plan that is cheap enough and its share, found by bisection: later plans are cheaper.
 
     Args:
-        share_of: measured latency of a plan as a share of the network's before.
+        share_of: what a plan takes of the network's before. what: that is a share of, for the error.
+
+    Returns:
+        Its index in `plans`, and its share.
 
     Raises:
-        TrainingError: not even the strongest plan is fast enough.
+        TrainingError: not even the strongest plan is cheap enough.
     """
     if not plans:
         raise TrainingError("pruning: no group of layers can be cut any further")
     low, high = 0, len(plans) - 1
-    best = plans[high], share_of(plans[high])
+    best = high, share_of(plans[high])
     if best[1] > target:
         raise TrainingError(
-            f"pruning: the strongest plan takes {best[1]:.0%} of the time, {target:.0%} was asked for: "
-            "raise latency or max_ratio, or prune in several rounds with finetuning between them"
+            f"pruning: the strongest plan takes {best[1]:.0%} of the {what}, {target:.0%} was asked for: "
+            f"raise `{what}` or max_ratio, or prune in several rounds with finetuning between them"
         )
     while low < high:
         middle = (low + high) // 2
         share = share_of(plans[middle])
         if share <= target:
-            high, best = middle, (plans[middle], share)
+            high, best = middle, (middle, share)
         else:
             low = middle + 1
     return best

@@ -15,7 +15,7 @@ from training.compression.pruning.channels import Widths, prunable_widths, prune
 from training.compression.pruning.importance import IMPORTANCE, add_gradients
 from training.compression.pruning.masks import PATTERNS
 from training.compression.pruning.plans import mildest, sensitive_plans, uniform_plans
-from training.compression.pruning.sensitivity import copy_with_gradients, scan
+from training.compression.pruning.sensitivity import copy_with_gradients, macs_of, scan
 from training.compression.spec import ChannelStep, CompressRecipe, SparsityStep
 from training.data.module import SampleDataModule
 from training.data.sample import Sample, collate
@@ -63,13 +63,17 @@ def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe
             prune_channels(smaller, plan, importance, size)
             return smaller
 
-        def share_of(plan: Widths) -> float:
+        def latency_share_of(plan: Widths) -> float:
             after = Candidate(draft_bundle(cut(plan), recipe, Path(scratch) / "after"))
             full, pruned = latencies_ms([before, after], spec.engine, spec.rounds, spec.threads)
             return pruned / full
 
-        plan, share = mildest(plans, share_of, step.latency)
-    smaller = cut(plan)
+        def macs_share_of(plan: Widths) -> float:
+            return macs_of(cut(plan), size) / macs_of(model, size)
+
+        plans = plans[mildest(plans, macs_share_of, step.macs, "macs")[0] :]
+        chosen, share = mildest(plans, latency_share_of, step.latency, "latency")
+    smaller = cut(plans[chosen])
     write_untrained(out, recipe, smaller, shapes_of(smaller))
     return share
 

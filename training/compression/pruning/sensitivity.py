@@ -30,7 +30,7 @@ def scan(
         model: with gradients, if the importance wants them.
         scores_of: scores by name of a network, 0..1.
     """
-    full, all_macs = scores_of(model), _macs(model, size)
+    full, all_macs = scores_of(model), macs_of(model, size)
     cuts = []
     for name, width in track(widths.items(), "sensitivity of layers", transient=True):
         for kept in {round_width(width * (1 - share), width, multiple) for share in SHARES} - {width}:
@@ -38,11 +38,12 @@ def scan(
             prune_channels(cut, {name: kept}, importance, size)
             found = scores_of(cut)
             drop = max(full[key] - found[key] for key in full)
-            cuts.append(Cut(name, kept, drop, 1 - _macs(cut, size) / all_macs))
+            cuts.append(Cut(name, kept, drop, 1 - macs_of(cut, size) / all_macs))
     return cuts
 
 
-def _macs(model: MultiTaskNet, size: tuple[int, int]) -> int:
+def macs_of(model: MultiTaskNet, size: tuple[int, int]) -> int:
+    """Multiply-accumulates of one frame of `size` (height, width)."""
     return count_macs(copy.deepcopy(model).to("meta"), torch.empty(1, 3, *size, device="meta"))
 
 
