@@ -184,7 +184,7 @@ def test_silence_is_explained(client: Client, domain: int, tiny_bundle: Path, tm
     with running_node(
         domain, tmp_path / "log", bundle=str(tiny_bundle), cameras=["/nobody/image_raw"]
     ) as node:
-        node.wait_for_log("nobody publishes /nobody/image_raw", 10.0)
+        node.wait_for_log("nobody publishes /nobody/image_raw")
         wait_until(
             lambda: any("nobody publishes" in s.message for m in diagnostics for s in m.status),
             5.0,
@@ -205,7 +205,7 @@ def test_a_camera_of_the_wrong_type_is_named(client: Client, tiny_bundle: Path, 
     try:
         other.node.create_publisher(CompressedImage, RAW, 5)
         with running_node(domain, tmp_path / "log", bundle=str(tiny_bundle), cameras=[RAW]) as node:
-            node.wait_for_log("is published as sensor_msgs/msg/CompressedImage", 10.0)
+            node.wait_for_log("is published as sensor_msgs/msg/CompressedImage")
     finally:
         other.close()
 
@@ -217,7 +217,7 @@ def test_a_best_effort_camera_and_a_reliable_node_are_explained(tiny_bundle: Pat
         camera = CameraClient(other, RAW)
         parameters = {"bundle": str(tiny_bundle), "cameras": [RAW], "qos_reliability": "reliable"}
         with running_node(domain, tmp_path / "log", **parameters) as node:
-            node.wait_for_log("set qos_reliability:=best_effort", 10.0)
+            node.wait_for_log("set qos_reliability:=best_effort")
         assert not camera.masks
     finally:
         other.close()

@@ -59,7 +59,7 @@ class ChannelStep(StrictModel):
         1.0,
         gt=0,
         le=1,
-        description="multiply-accumulates that may be left, as a share; unlike latency, alike on every machine",
+        description="share of multiply-accumulates that may be left; alike on every machine, unlike latency",
     )
     importance: Literal["magnitude", "taylor", "bn_scale"] = "magnitude"
     layers: Literal["uniform", "sensitivity"] = Field(

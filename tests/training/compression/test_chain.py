@@ -14,10 +14,12 @@ from tests.support.tiny_training import tiny_recipe, write_color_blocks
 from training.compression import chain
 from training.compression.latency import Candidate
 from training.compression.pruning import run as pruning
-from training.compression.spec import CompressRecipe
+from training.compression.spec import ChannelStep, CompressRecipe
+from training.compression.steps import base_recipe
 from training.errors import TrainingError
 from training.models.multi_task import count_parameters
 from training.models.spec import ModelSpec
+from training.models.table import count_macs
 from training.recipe import load_recipe
 from training.run_folder import load_model
 from training.train import train
@@ -120,6 +122,19 @@ def test_report_has_costs_scores_and_a_figure(compressed: tuple[Path, Bundle, li
     assert f"Taken: {report['chosen']}" in (out / "report.md").read_text()
     assert bundle.path == out / "bundle" / "tiny_small"
     assert any(metric.name == "mask_agreement_with_torch" for metric in bundle.manifest.metrics)  # the gate
+
+
+def test_channels_go_until_macs_are_few_enough_though_latency_was_met_before(
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "draft_bundle", lambda *_: None)
+    monkeypatch.setattr(pruning, "latencies_ms", lambda *_: [1.0, 0.1])
+    step = ChannelStep(do="channels", latency=0.9, macs=0.5)
+    spec = recipe(student, steps=[step])
+    pruning.prune_run(student, step, base_recipe(spec), spec, tmp_path / "out")
+    frame = torch.empty(1, 3, *load_recipe(student / "recipe.yaml").data.size)
+    macs = [count_macs(load_model(run)[1], frame) for run in (student, tmp_path / "out")]
+    assert 0.4 < macs[1] / macs[0] <= 0.5
 
 
 def test_resuming_does_no_step_again(
