@@ -1,4 +1,4 @@
-"""Latency of every precision of a bundle on every CPU engine, beside SegFormer-B0 in eager torch, in one run.
+"""Latency of every precision of bundles on every CPU engine, beside SegFormer-B0 in eager torch, in one run.
 
     python -m benchmarks.cpu_latency --bundle camvid_lite0 --out benchmarks/results/cpu_latency.json
 
@@ -48,7 +48,9 @@ def segformer(classes: int, size: tuple[int, int]) -> Callable[[NDArray[np.uint8
 
 
 def main(
-    bundle: Annotated[str, typer.Option(help="Bundle to measure, by name or path.")] = "camvid_lite0",
+    bundle: Annotated[
+        list[str] | None, typer.Option(help="Bundle to measure, by name or path; repeatable. [camvid_lite0]")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=10, help="Timed frames of each.")] = 60,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: one for each core.")] = 0,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="JSON file to write.")] = None,
@@ -56,16 +58,19 @@ def main(
     """Measure on this machine's CPU; run it while nothing else does work."""
     count = threads or cpus()
     torch.set_num_threads(count)
-    loaded = load_bundle(bundle)
-    manifest = loaded.manifest
+    bundles = [load_bundle(item) for item in bundle or ["camvid_lite0"]]
+    manifest = bundles[0].manifest
     size = (manifest.input.height, manifest.input.width)
+    if any(item.manifest.input != manifest.input for item in bundles):
+        raise typer.BadParameter("bundles must all take frames of the same size", param_hint="--bundle")
     frame = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
     rows: list[dict[str, Any]] = [{"engine": "torch, eager", "network": SEGFORMER, "precision": "fp32"}]
     calls = [segformer(len(manifest.classes), size)]
-    for engine, precision in engines_by_precision(loaded):
-        opened = open_engine(loaded, engine, EngineSettings(precision=precision, threads=count))
-        rows.append({"engine": engine, "network": manifest.name, "precision": precision})
-        calls.append(opened.infer)
+    for item in bundles:
+        for engine, precision in engines_by_precision(item):
+            opened = open_engine(item, engine, EngineSettings(precision=precision, threads=count))
+            rows.append({"engine": engine, "network": item.manifest.name, "precision": precision})
+            calls.append(opened.infer)
     times: list[list[float]] = [[] for _ in calls]
     for turn in track(range(WARM_UP + rounds), "measuring", transient=True):
         for call, taken in zip(calls, times, strict=True):
@@ -85,7 +90,6 @@ def main(
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         record = {
-            "bundle": manifest.name,
             "machine": describe_machine(),
             "size": size,
             "threads": count,
