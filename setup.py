@@ -39,8 +39,10 @@ TRAINING = [
     "lightning>=2.5",
     "matplotlib>=3.8",
     "ml_dtypes>=0.4",
+    "nvidia-modelopt>=0.47",
     "onnx>=1.17",
     "onnxscript>=0.5",
+    "requests",  # of nvidia-modelopt, which imports it and does not say so
     "safetensors>=0.4",
     "torch>=2.9",
     "torch-pruning>=1.6",

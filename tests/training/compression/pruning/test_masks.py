@@ -40,19 +40,23 @@ def test_rounds_take_a_share_of_what_is_left() -> None:
     assert zero_share(net) == pytest.approx(1 - 0.5**3, abs=0.01)
 
 
-def test_2_4_keeps_the_two_largest_of_every_four_inputs_where_there_are_fours() -> None:
-    net = two_layers()
-    before = net[0].weight.detach().numpy().copy()
-    odd = net[1].weight.detach().clone()  # six inputs: left dense
+def test_2_4_keeps_the_two_largest_of_every_four_inputs_where_sparse_kernels_take_them() -> None:
+    torch.manual_seed(0)
+    shapes = {"taken": (32, 8, 3), "inputs": (24, 8, 1), "outputs": (32, 12, 1)}  # inputs, outputs, kernel
+    net = nn.ModuleDict({name: nn.Conv2d(*shape) for name, shape in shapes.items()})
+    net["depthwise"] = nn.Conv2d(32, 32, 3, groups=32)
+    old = {name: layer.weight.detach().clone() for name, layer in net.items()}
     prune_2_4(net)
-    after = net[0].weight.detach().numpy()
-    for out, row, column in np.ndindex(6, 3, 3):
-        for start in (0, 4):
-            old, new = before[out, start : start + 4, row, column], after[out, start : start + 4, row, column]
-            kept = np.argsort(-np.abs(old))[:2]
-            assert np.array_equal(np.flatnonzero(new), np.sort(kept))
-            assert np.array_equal(new[kept], old[kept])
-    torch.testing.assert_close(net[1].weight, odd)
+    before, after = old["taken"].numpy(), net["taken"].weight.detach().numpy()
+    for out, row, column in np.ndindex(8, 3, 3):
+        for start in range(0, 32, 4):
+            four = slice(start, start + 4)
+            kept = np.argsort(-np.abs(before[out, four, row, column]))[:2]
+            assert np.array_equal(np.flatnonzero(after[out, four, row, column]), np.sort(kept))
+    assert np.array_equal(after[after != 0], before[after != 0])
+    for name in ("inputs", "outputs", "depthwise"):
+        assert torch.equal(net[name].weight, old[name])
+    assert all(type(layer) is nn.Conv2d and not layer._forward_pre_hooks for layer in net.values())
 
 
 def test_zeros_stay_zero_under_adamw_with_weight_decay_while_the_rest_learns() -> None:
