@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from itertools import islice
 from pathlib import Path
 
 import lightning as L
@@ -11,6 +12,7 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheck
 from lightning.pytorch.loggers import CSVLogger
 
 from distill_perception.compare.model_cost import ModelCost, write_model_cost
+from training.compression.fake_quant import settle_norms
 from training.curves import plot_curves
 from training.data.module import SampleDataModule
 from training.distillation.module import DistillationModule, start_model
@@ -37,6 +39,8 @@ from training.teachers.cache.data_module import TaughtDataModule
 from training.teachers.cache.recall import Recall
 from training.teachers.cache.teacher import CachedTeacher
 from training.teachers.open import open_teacher
+
+SETTLING_FRAMES = 96  # before simulated INT8 is trained
 
 
 def train_plain(
@@ -68,6 +72,9 @@ def train_plain(
         teacher = open_teacher(recipe.teacher, data.class_set, model.stride)
         if isinstance(data, TaughtDataModule) and isinstance(teacher, CachedTeacher):
             teacher = data.learn_from(teacher, model.stride)
+    if recipe.model.qat is not None and not checkpoint.exists():
+        batches = islice(data.train_dataloader(), max(1, SETTLING_FRAMES // recipe.optimizer.batch))
+        settle_norms(model, (batch.images.float() for batch in batches))
     module = DistillationModule(
         recipe,
         data.class_set,

@@ -10,7 +10,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from training.compression.fake_quant import add_fake_quant, take_fake_quant
+from training.compression.fake_quant import add_fake_quant, settle_norms, take_fake_quant
 from training.compression.quantize import Quantizer
 from training.compression.spec import QuantizeSpec
 
@@ -132,3 +132,22 @@ def test_taking_it_out_leaves_the_network_as_it_was() -> None:
         take_fake_quant(net)
         torch.testing.assert_close(net(images), before)
     assert set(net.state_dict()) == set(Small().state_dict())
+
+
+def test_settled_batch_norm_takes_out_the_shift_of_rounded_weights() -> None:
+    net = nn.Sequential(nn.Conv2d(31, 1, 1, bias=False), nn.BatchNorm2d(1, affine=False, momentum=0.01))
+    with torch.no_grad():  # thirty weights of 0.4 steps each: rounded to zero
+        net[0].weight.copy_(torch.tensor([127.0] + [0.4] * 30).view(1, 31, 1, 1))
+    torch.manual_seed(0)
+    images = torch.cat((torch.rand(8, 1, 8, 8), torch.ones(8, 30, 8, 8)), 1)
+    full = torch.nn.functional.conv2d(images, net[0].weight.detach())
+    net[1].running_mean.copy_(full.mean())
+    net[1].running_var.copy_(full.var())
+    add_fake_quant(net, symmetric=False)
+    net[0].input_range.copy_(torch.tensor([0.0, 1.0]))
+    # 12 are missing, of a deviation of 127 / sqrt(12)
+    assert float(net.eval()(images).mean()) == pytest.approx(-12 * 12**0.5 / 127, abs=0.03)
+    settle_norms(net, images.split(2))
+    assert float(net(images).mean()) == pytest.approx(0, abs=1e-3)
+    assert not net.training
+    assert net[1].momentum == 0.01
