@@ -4,9 +4,9 @@ Jacob et al. 2018 (https://arxiv.org/abs/1712.05877), section 3. A weight's scal
 every step; with a scale an output channel, folding the batch norm behind it changes the scale but not the
 integers, so batch norm may stay as it is. An input's range is a moving average of what batches show.
 
-Rounded weights shift the mean of what a convolution gives, of a depthwise one most, as few errors do not cancel
-(Nagel et al. 2019, https://arxiv.org/abs/1906.04721, section 3.2). Batch norm takes the shift out
-again, once its statistics are those of the rounded network: `settle_norms`.
+Rounded weights shift the mean of what a convolution gives, of a depthwise one most, as few errors do not
+cancel (Nagel et al. 2019, https://arxiv.org/abs/1906.04721, section 3.2). Batch norm takes the shift
+out again, once its statistics are those of the rounded network: `settle_norms`.
 """
 
 from __future__ import annotations
