@@ -5,16 +5,18 @@ every step; with a scale an output channel, folding the batch norm behind it cha
 integers, so batch norm may stay as it is. An input's range is a moving average of what batches show.
 
 Rounded weights shift the mean of what a convolution gives, of a depthwise one most, as few errors do not
-cancel (Nagel et al. 2019, https://arxiv.org/abs/1906.04721, section 3.2). Batch norm takes the shift
-out again, once its statistics are those of the rounded network: `settle_norms`.
+cancel (Nagel et al. 2019, https://arxiv.org/abs/1906.04721, section 3.2). The batch norm behind it takes the
+shift out again: `settle_norms`, before training begins.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from training.compression.uniform import Range, simulate, simulate_weight
 
@@ -58,28 +60,47 @@ def add_fake_quant(model: nn.Module, symmetric: bool) -> None:
 
 @torch.no_grad()
 def settle_norms(model: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Take batch norms' statistics anew, in place: their means over `batches`, with INT8 simulated.
+    """Take the shift of rounded weights and inputs out of batch norms' means, in place.
 
-    Wu & Johnson 2021, "PreciseBN", https://arxiv.org/abs/2105.07576, section 3; inputs' ranges are seen too.
+    "Bias correction" with frames (Nagel et al., see above, section 4.2): a batch norm's mean moves by as much
+    as the mean of what it gets differs from that without INT8. Layers are corrected in the order in which
+    they work, so that none corrects for another. Ranges of inputs are seen on the way.
 
     Args:
         batches: images as the model takes them, float32 [N,3,H,W] each; at least one.
     """
     training = model.training
-    norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
+    plain = copy.deepcopy(model).eval()
+    take_fake_quant(plain)
     model.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # torch's cumulative average
+    hooks: list[RemovableHandle] = []
+    for name, norm in plain.named_modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            hooks += _keep_mean(norm, model.get_submodule(name))
     for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d | QatConv2d):
+        if isinstance(layer, QatConv2d):
             layer.train()
     for images in batches:
+        plain(images)
         model(images)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    for hook in hooks:
+        hook.remove()
     model.train(training)
+
+
+def _keep_mean(plain: nn.BatchNorm2d, norm: nn.Module) -> list[RemovableHandle]:
+    """From now on `norm`'s mean is the one of `plain` and by how much their inputs' means differ so far."""
+    wanted: list[Tensor] = []  # of each batch
+    shifts: list[Tensor] = []
+
+    def see(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        wanted.append(inputs[0].mean((0, 2, 3)))
+
+    def correct(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        shifts.append(inputs[0].mean((0, 2, 3)) - wanted[-1])
+        norm.running_mean = plain.running_mean + torch.stack(shifts).mean(0)
+
+    return [plain.register_forward_pre_hook(see), norm.register_forward_pre_hook(correct)]
 
 
 def take_fake_quant(model: nn.Module) -> dict[str, Range]:
