@@ -68,8 +68,10 @@ def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe
             full, pruned = latencies_ms([before, after], spec.engine, spec.rounds, spec.threads)
             return pruned / full
 
+        all_macs = macs_of(model, size)
+
         def macs_share_of(plan: Widths) -> float:
-            return macs_of(cut(plan), size) / macs_of(model, size)
+            return macs_of(cut(plan), size) / all_macs
 
         plans = plans[mildest(plans, macs_share_of, step.macs, "macs")[0] :]
         chosen, share = mildest(plans, latency_share_of, step.latency, "latency")
