@@ -55,6 +55,17 @@ def collect(path: Path, tensors: Sequence[str], frames: Sequence[NDArray[np.uint
     return {name: Histogram(*ends[name], counts[name]) for name in tensors}
 
 
+def mean_frames(
+    path: Path, tensors: Sequence[str], frames: Sequence[NDArray[np.uint8]]
+) -> dict[str, NDArray[np.float32]]:
+    """Each tensor's mean over the frames, float32 [C,H,W]; `tensors` are [1,C,H,W], frames uint8 [H,W,3]."""
+    sums: dict[str, NDArray[np.float32]] = {}
+    for values in _values(path, tensors, frames):
+        for name, value in values.items():
+            sums[name] = value[0] + sums.get(name, np.float32(0))
+    return {name: total / np.float32(len(frames)) for name, total in sums.items()}
+
+
 def _values(
     path: Path, tensors: Sequence[str], frames: Iterable[NDArray[np.uint8]]
 ) -> Iterator[dict[str, NDArray[np.float32]]]:

@@ -1,8 +1,9 @@
 """Post-training quantization of an exported graph to INT8: explicit QuantizeLinear/DequantizeLinear pairs.
 
 The formulas are in uniform.py. Ranges of activations come from calibration frames (calibration.py), or from
-training where it simulated INT8 (fake_quant.py). ONNX Runtime's quantizer places the pairs; the engines fuse
-them into integer kernels.
+training where it simulated INT8 (fake_quant.py). Where it did not, biases are corrected for what rounding
+does to weights (bias_correction.py). ONNX Runtime's quantizer places the pairs; the engines fuse them into
+integer kernels.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
 from onnxruntime.quantization.calibrate import TensorData, TensorsData
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from training.compression.calibration import CALIBRATORS, collect
+from training.compression.bias_correction import correct_biases
+from training.compression.calibration import CALIBRATORS, collect, mean_frames
 from training.compression.half import network_nodes
 from training.compression.spec import QuantizeSpec
 from training.compression.uniform import Range, weight_range
@@ -41,7 +43,8 @@ class Quantizer:
         frames: calibration frames, uint8 [H,W,3] in the graph's size and channel order; some dozens that
             look like what the camera will see.
         spec: calibrator and form of the activations.
-        trained: ranges of the inputs of convolutions that training has seen, by layer; others are calibrated.
+        trained: ranges of the inputs of convolutions that training has seen, by layer; others are calibrated,
+            and their biases corrected.
 
     Raises:
         TrainingError: no calibration frame.
@@ -63,12 +66,14 @@ class Quantizer:
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
             self._model = onnx.load(prepared)
             histograms = collect(prepared, _activations(self._model.graph), seen)
+            inputs = {layer: node.input[0] for layer, node in conv_nodes(self._model.graph).items()}
+            untrained = [name for layer, name in inputs.items() if layer not in (trained or {})]
+            self._means = mean_frames(prepared, list(dict.fromkeys(untrained)), seen) if untrained else {}
         for index, node in enumerate(self._model.graph.node):
             node.name = node.name or f"{node.op_type}_{index}"
         self._nodes = {layer: node.name for layer, node in conv_nodes(self._model.graph).items()}
         calibrate = CALIBRATORS[spec.calibrator]
         self._ranges = {name: calibrate(seen, self._symmetric) for name, seen in histograms.items()}
-        inputs = {layer: node.input[0] for layer, node in conv_nodes(self._model.graph).items()}
         self._ranges |= {inputs[layer]: ends for layer, ends in (trained or {}).items()}
 
     @property
@@ -88,6 +93,7 @@ class Quantizer:
         if not chosen:  # the quantizer takes an empty list for all
             onnx.save(model, str(target))
             return
+        correct_biases(model.graph, self._means, chosen)
         quantizer = QDQQuantizer(
             model,
             per_channel=True,

@@ -143,7 +143,7 @@ def test_settled_batch_norm_takes_out_the_shift_of_rounded_weights() -> None:
     full = torch.nn.functional.conv2d(images, net[0].weight.detach())
     net[1].running_mean.copy_(full.mean() + 20)  # of other frames than these
     net[1].running_var.copy_(full.var())
-    wanted = float(net.eval()(images).mean())
+    wanted = float(net.eval()(images).mean().detach())
     add_fake_quant(net, symmetric=False)
     net[0].input_range.copy_(torch.tensor([0.0, 1.0]))
     # 12 are missing, of a deviation of 127 / sqrt(12)
