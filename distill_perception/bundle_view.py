@@ -39,12 +39,13 @@ def print_bundle(name: str) -> None:
         classes.add_row(str(manifest.void_id), "(void)", "", "")
     OUT.print(classes)
     if manifest.metrics:
-        metrics = Table(
-            "metric", "value", "data", "measured by", box=None, header_style="dim", pad_edge=False
-        )
+        commands = list(dict.fromkeys(metric.command for metric in manifest.metrics))
+        metrics = Table("metric", "value", "data", "by", box=None, header_style="dim", pad_edge=False)
         for metric in manifest.metrics:
-            metrics.add_row(metric.name, f"{metric.value:.4g}", metric.data, metric.command)
+            by = f"[{commands.index(metric.command) + 1}]"
+            metrics.add_row(metric.name, f"{metric.value:.4g}", metric.data, Text(by))
         OUT.print(metrics)
+        OUT.print(facts([(f"[{number}]", command) for number, command in enumerate(commands, 1)]))
 
 
 def verify_bundle(name: str, engine: str = "auto", device: str = "auto") -> None:

@@ -46,7 +46,7 @@ def average_runs(runs: Sequence[Path], out: Path) -> dict[str, float]:
             f"{runs[0]} did not go on from another run (model.init), so its heads began at random"
         )
     model.load_state_dict(_mix([other.state_dict() for _, other in loaded], [1 / len(loaded)] * len(loaded)))
-    return _write(model, recipe, runs[0], out)
+    return _write(model, recipe.model_copy(update={"name": out.name}), runs[0], out)
 
 
 def go_part_of_the_way(run: Path, share: float, out: Path) -> dict[str, float]:
@@ -87,7 +87,6 @@ def _mix(states: Sequence[dict[str, Tensor]], shares: Sequence[float]) -> dict[s
 
 
 def _write(model: MultiTaskNet, recipe: Recipe, shaped_as: Path, out: Path) -> dict[str, float]:
-    recipe = recipe.model_copy(update={"name": out.name})
     metrics = validate(model, recipe)
     write_untrained(out, recipe, model, read_shapes(shaped_as), metrics)
     return metrics

@@ -37,7 +37,7 @@ from training.export.parting import parting_layer
 from training.export.place import check_place, put
 from training.models.multi_task import MultiTaskNet, count_parameters
 from training.models.shapes import SHAPES
-from training.recipe import Recipe
+from training.recipe import Recipe, load_recipe
 from training.run_folder import PROVENANCE, RECIPE, RESULT, load_model, read_json
 from training.teachers.spec import title
 
@@ -186,7 +186,7 @@ def _trained(run: Path, result: dict[str, Any], provenance: dict[str, Any]) -> s
     commit = provenance["git_hash"][:12]
     if "teacher_spec" in provenance:
         return f"{run.name}: {provenance['teacher']}, all views, {commit}"
-    return f"run {run.name}, {result['epochs']} epochs, seed {provenance['seed']}, {commit}"
+    return f"run {load_recipe(run / RECIPE).name}, {result['epochs']} epochs, seed {provenance['seed']}, {commit}"
 
 
 def _parity_metrics(request: ExportRequest, parity: Sequence[Parity]) -> list[Metric]:
