@@ -186,7 +186,8 @@ def _trained(run: Path, result: dict[str, Any], provenance: dict[str, Any]) -> s
     commit = provenance["git_hash"][:12]
     if "teacher_spec" in provenance:
         return f"{run.name}: {provenance['teacher']}, all views, {commit}"
-    return f"run {load_recipe(run / RECIPE).name}, {result['epochs']} epochs, seed {provenance['seed']}, {commit}"
+    name = load_recipe(run / RECIPE).name
+    return f"run {name}, {result['epochs']} epochs, seed {provenance['seed']}, {commit}"
 
 
 def _parity_metrics(request: ExportRequest, parity: Sequence[Parity]) -> list[Metric]:
