@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.experimental import EventsExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
@@ -50,7 +50,7 @@ class CameraLoad:
         self._message = Image(height=height, width=width, step=width * 3, encoding="bgr8")
         noise = np.random.default_rng(0).integers(0, 256, height * width * 3, np.uint8)
         self._message.data.frombytes(noise.tobytes())
-        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor = EventsExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)

@@ -91,6 +91,7 @@ def main(
         out.parent.mkdir(parents=True, exist_ok=True)
         record = {
             "machine": describe_machine(),
+            "git_hash": git_hash(),
             "size": size,
             "threads": count,
             "rounds": rounds,

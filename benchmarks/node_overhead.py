@@ -214,9 +214,14 @@ def main(
                 results.append({"round": number, "load": os.getloadavg()[0], **result})
     machine = {"cpu": describe_machine(), "cores": cpus()}
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(
-        json.dumps({"bundle": bundle, "engine": engine, "machine": machine, "rounds": results}, indent=2)
-    )
+    record = {
+        "bundle": bundle,
+        "engine": engine,
+        "machine": machine,
+        "git_hash": git_hash(),
+        "rounds": results,
+    }
+    out.write_text(json.dumps(record, indent=2) + "\n")
     console = Console(width=150)
     console.print(show(results))
     console.print(f"wrote {out}")
