@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.experimental import EventsExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
+
+from distill_perception.ros.node import make_executor
 
 TOPIC = "/bench/image_raw"
 BEST_EFFORT = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -50,7 +51,7 @@ class CameraLoad:
         self._message = Image(height=height, width=width, step=width * 3, encoding="bgr8")
         noise = np.random.default_rng(0).integers(0, 256, height * width * 3, np.uint8)
         self._message.data.frombytes(noise.tobytes())
-        self._executor = EventsExecutor(context=self._context)
+        self._executor = make_executor(self._context)
         self._executor.add_node(self._node)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)

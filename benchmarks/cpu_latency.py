@@ -27,6 +27,7 @@ from transformers import SegformerConfig, SegformerForSemanticSegmentation
 from distill_perception.bundle import load_bundle
 from distill_perception.engines import EngineSettings, engines_by_precision, open_engine
 from distill_perception.machine import cpus, describe_machine
+from distill_perception.replay.run_info import git_hash
 
 WARM_UP = 5
 SEGFORMER = "SegFormer-B0"

@@ -57,7 +57,7 @@ def _run(args: list[str], stopping: list[int]) -> int:
         return 2
     logging.getLogger("distill_perception").addHandler(RosLogHandler(node))
     logging.getLogger("distill_perception").setLevel(logging.INFO)
-    executor = _executor()
+    executor = make_executor()
     executor.add_node(node)
     code = 0
     try:
@@ -78,17 +78,17 @@ def _run(args: list[str], stopping: list[int]) -> int:
     return code
 
 
-def _executor() -> Any:
+def make_executor(context: Any = None) -> Any:
     """rclpy's events executor where it has one (from Kilted on), which spends a third of the time per message
-    that the other spends (benchmarks/node_overhead.py)."""
+    that the other spends (benchmarks/node_overhead.py); `context` is rclpy's default if left out."""
     try:
         from rclpy.experimental import EventsExecutor
 
-        return EventsExecutor()
+        return EventsExecutor(context=context)
     except ImportError:
         from rclpy.executors import SingleThreadedExecutor
 
-        return SingleThreadedExecutor()
+        return SingleThreadedExecutor(context=context)
 
 
 def _catch_signals() -> list[int]:
