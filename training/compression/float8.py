@@ -17,7 +17,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import onnx
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from training.compression.calibration import collect
@@ -52,7 +52,7 @@ def write_float8(
     constants = {item.name: item for item in full.initializer}
     histograms = collect(source, list(dict.fromkeys(node.input[0] for node in layers.values())), seen)
     with tempfile.TemporaryDirectory() as scratch:
-        write_half(source, Path(scratch) / "half.onnx")
+        write_half(source, Path(scratch) / "half.onnx", seen[0])
         model = onnx.load(str(Path(scratch) / "half.onnx"))
     graph = _Quantized(model.graph)
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
@@ -87,15 +87,16 @@ class _Quantized:
             weight: [O,I,kh,kw] as it was in FP32, so that it is rounded once only.
         """
         new = self._before.setdefault(node.output[0], [])
+        kind = numpy_helper.to_array(self._constants[node.input[1]]).dtype  # FP32 where values are large
         name = node.input[0]
         if name not in self._rounded:
-            scale = self._scale(name, np.float64(most))
+            scale = self._scale(name, np.float64(most), kind)
             self._rounded[name] = f"{name}_float8_back"
             new.append(helper.make_node("QuantizeLinear", [name, scale, _ZERO], [f"{name}_float8"]))
             new.append(helper.make_node("DequantizeLinear", [f"{name}_float8", scale], [self._rounded[name]]))
         node.input[0] = self._rounded[name]
         name = node.input[1]
-        scale = self._scale(name, np.abs(weight).max((1, 2, 3)))
+        scale = self._scale(name, np.abs(weight).max((1, 2, 3)), kind)
         divisor = numpy_helper.to_array(self._constants[scale]).astype(np.float64)[:, None, None, None]
         stored = np.clip(weight / divisor, -LARGEST, LARGEST).astype(ml_dtypes.float8_e4m3fn)
         shape, content = weight.shape, stored.tobytes()
@@ -113,8 +114,8 @@ class _Quantized:
         for item in [item for item in self._graph.initializer if item.name not in used]:
             self._graph.initializer.remove(item)
 
-    def _scale(self, name: str, most: NDArray[np.float64] | np.float64) -> str:
-        value = np.maximum(most / LARGEST, _SMALLEST_SCALE).astype(np.float16)
+    def _scale(self, name: str, most: NDArray[np.float64] | np.float64, kind: DTypeLike) -> str:
+        value = np.maximum(most / LARGEST, _SMALLEST_SCALE).astype(kind)
         return self._add(numpy_helper.from_array(np.asarray(value), f"{name}_float8_scale"))
 
     def _add(self, constant: TensorProto) -> str:

@@ -69,7 +69,9 @@ def test_every_shipped_bundle_builds(
 ) -> None:
     bundle = load_bundle(manifest)
     if precision == "fp16" and "fp16" not in bundle.manifest.precisions:
-        write_half(bundle.model_path("fp32"), tmp_path / "half.onnx")
+        size = bundle.manifest.input
+        frame = np.random.default_rng(0).integers(0, 256, (size.height, size.width, 3), np.uint8)
+        write_half(bundle.model_path("fp32"), tmp_path / "half.onnx", frame)
         half = ModelFile(file="half.onnx", sha256=sha256_of(tmp_path / "half.onnx"))
         bundle = Bundle(tmp_path, bundle.manifest.model_copy(update={"precisions": {"fp16": half}}))
     if precision not in bundle.manifest.precisions:

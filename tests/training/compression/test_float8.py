@@ -36,7 +36,8 @@ def graph(tmp_path_factory: pytest.TempPathFactory, weights: list[NDArray[np.flo
     """Two convolutions, one after the other, and the results of both."""
     nodes = [
         helper.make_node("Cast", ["images"], ["raw"], to=TensorProto.FLOAT),
-        helper.make_node("Transpose", ["raw"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Transpose", ["raw"], ["bytes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Mul", ["bytes", "step"], ["planes"]),
         helper.make_node("Conv", ["planes", "model.a.weight"], ["seen"], name="a"),
         helper.make_node("Conv", ["seen", "model.b.weight"], ["joined"], name="b"),
         helper.make_node("Mul", ["seen", "one"], ["first"]),
@@ -48,6 +49,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory, weights: list[NDArray[np.flo
         for name in ("first", "second")
     ]
     constants = {"model.a.weight": weights[0], "model.b.weight": weights[1], "one": np.float32(1)}
+    constants["step"] = np.float32(1 / 255)
     model = helper.make_model(
         helper.make_graph(
             nodes,
@@ -102,8 +104,8 @@ def test_inputs_and_weights_are_rounded_to_e4m3_with_a_scale_for_each_channel(
 ) -> None:
     assert callable(run)
     frame = frames(1)[0]
-    x, weight = frame[None].transpose(0, 3, 1, 2).astype(np.float64), weights[0].astype(np.float64)
-    largest = np.float64(max(item.max() for item in frames(8)))
+    x, weight = frame[None].transpose(0, 3, 1, 2).astype(np.float64) / 255, weights[0].astype(np.float64)
+    largest = np.float64(max(item.max() for item in frames(8)) / 255)
     per_channel = np.abs(weight).max((1, 2, 3), keepdims=True)
     expected = convolved(through_e4m3(x, largest), through_e4m3(weight, per_channel))
     found = run(quantized, frame)
@@ -118,9 +120,9 @@ def test_layers_can_stay_in_float16(graph: Path, tmp_path: Path) -> None:
     write_float8(graph, tmp_path / "part.onnx", frames(2), half_layers=["a"])
     model = onnx.load(tmp_path / "part.onnx")
     kinds = {item.name: item.data_type for item in model.graph.initializer}
-    assert kinds["model.a.weight_float16"] == TensorProto.FLOAT16
-    assert kinds["model.b.weight_float16_float8"] == TensorProto.FLOAT8E4M3FN
-    assert "model.b.weight_float16" not in kinds
+    assert kinds["model.a.weight"] == TensorProto.FLOAT16
+    assert kinds["model.b.weight_float8"] == TensorProto.FLOAT8E4M3FN
+    assert "model.b.weight" not in kinds
     half, full = (by_onnxruntime(path, frames(1)[0]) for path in (tmp_path / "part.onnx", graph))
     assert (np.abs(half - full).max((0, 2, 3)) < 2e-3 * np.abs(full).max((0, 2, 3))).all()
 

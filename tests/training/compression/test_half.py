@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from training.compression.half import network_nodes, write_half
 from training.export.graph import DeployedNet, write_onnx
@@ -33,7 +33,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("half")
     full, half = folder / "full.onnx", folder / "half.onnx"
     write_onnx(DeployedNet(MultiTaskNet(spec, 4, (2, 3)), 10), ["a", "b", "c", "d"], SIZE, full)
-    write_half(full, half)
+    write_half(full, half, np.random.default_rng(1).integers(0, 256, (*SIZE, 3), np.uint8))
     return full, half
 
 
@@ -85,3 +85,28 @@ def test_only_what_is_between_convolutions_belongs_to_the_network() -> None:
         helper.make_node("Add", ["e", "side"], ["out"]),
     ]
     assert network_nodes(nodes) == {1, 2, 4}
+
+
+def test_values_beyond_float16s_range_stay_in_float32(tmp_path: Path) -> None:
+    weight = np.full((1, 3, 1, 1), 200, np.float32)  # times 3 * 255 is 153 000, float16 ends at 65 504
+    nodes = [
+        helper.make_node("Cast", ["images"], ["raw"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["raw"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["planes", "model.a.weight"], ["large"]),
+        helper.make_node("Mul", ["large", "small"], ["scaled"]),
+        helper.make_node("Conv", ["scaled", "model.b.weight"], ["out"]),
+    ]
+    constants = {"model.a.weight": weight, "small": 1e-5, "model.b.weight": np.ones((1, 1, 1, 1))}
+    graph = helper.make_graph(
+        nodes,
+        "large",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", *SIZE, 3])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 1, *SIZE])],
+        [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, str(tmp_path / "full.onnx"))
+    white = np.full((*SIZE, 3), 255, np.uint8)
+    write_half(tmp_path / "full.onnx", tmp_path / "half.onnx", white)
+    (found,) = onnxruntime.InferenceSession(str(tmp_path / "half.onnx")).run(None, {"images": white[None]})
+    np.testing.assert_allclose(found, 1.53, rtol=1e-3)
