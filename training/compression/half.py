@@ -1,10 +1,10 @@
 """An exported graph in FP16, for GPUs: the network in float16, what is before and after it in float32.
 
 TensorRT 11 and RTX take the precision of every layer from the ONNX file. NVIDIA's AutoCast writes it: from
-the first to the last convolution weights and activations become float16 (Micikevicius et al., "Mixed Precision
-Training", https://arxiv.org/abs/1710.03740, section 3, the forward pass), but for nodes whose values on a
-frame come near the end of float16's range. Normalization of the frames, the final resize, softmax and box
-decoding keep float32 in any case, as pixel coordinates beyond 2048 do not fit float16's 11 bits.
+the first to the last convolution weights and activations become float16 (Micikevicius et al., "Mixed
+Precision Training", https://arxiv.org/abs/1710.03740, section 3, the forward pass), but for nodes whose
+values on a frame come near the end of float16's range. Normalization of the frames, the final resize, softmax
+and box decoding keep float32 in any case, as pixel coordinates beyond 2048 do not fit float16's 11 bits.
 """
 
 from __future__ import annotations
