@@ -10,6 +10,7 @@ and box decoding keep float32 in any case, as pixel coordinates beyond 2048 do n
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,12 +35,14 @@ def write_half(source: Path, target: Path, frame: NDArray[np.uint8]) -> None:
     """
     from modelopt.onnx.autocast import convert_to_mixed_precision  # takes seconds
 
-    logging.getLogger("modelopt.onnx.autocast").setLevel(logging.ERROR)
+    for talker in ("modelopt.onnx", "modelopt.onnx.autocast"):
+        logging.getLogger(talker).setLevel(logging.ERROR)
     full = onnx.load(str(source))
     for index, node in enumerate(full.graph.node):
-        node.name = f"{node.op_type}_{index}"
+        node.name = node.name or f"{node.op_type}_{index}"
     network = network_nodes(full.graph.node)
-    outside = [f"^{node.name}$" for index, node in enumerate(full.graph.node) if index not in network]
+    names = [node.name for index, node in enumerate(full.graph.node) if index not in network]
+    outside = [f"^{re.escape(name)}$" for name in names]
     with tempfile.TemporaryDirectory() as scratch:
         named, shown = Path(scratch) / "named.onnx", Path(scratch) / "frame.npz"
         onnx.save(full, str(named))
