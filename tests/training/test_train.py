@@ -172,7 +172,7 @@ def test_manifest_tells_where_the_bundle_comes_from(bundle: Bundle) -> None:
     assert len(miou) == 1
     assert "export" in miou[0].command
     beside = [metric for metric in manifest.metrics if metric.name == "miou/torch"]
-    assert ["run run, 1 epochs" in beside[0].data, "run run, 2 epochs" in beside[1].data] == [True, True]
+    assert ["run tiny, 1 epochs" in beside[0].data, "run tiny, 2 epochs" in beside[1].data] == [True, True]
     assert beside[2].value == 0.5
     assert "teachers: one + other, all views" in beside[2].data
 
