@@ -27,12 +27,12 @@ def correct_biases(
     """Correct the biases of some convolutions for INT8 weights, in place; one without a bias gets one.
 
     Args:
-        means: a frame's mean, float32 [C,H,W], by tensor; a convolution whose input is missing is left alone.
-        names: of the nodes.
+        means: of the convolutions' inputs over frames, float32 [C,H,W], by tensor.
+        names: of the convolutions' nodes.
     """
     constants = {item.name: item for item in graph.initializer}
     for node in graph.node:
-        if node.op_type != "Conv" or node.name not in names or node.input[0] not in means:
+        if node.name not in names:
             continue
         weight = torch.from_numpy(numpy_helper.to_array(constants[node.input[1]]).copy())
         bias = torch.zeros(len(weight))
@@ -43,7 +43,6 @@ def correct_biases(
         del node.input[2:]
         node.input.append(f"{node.output[0]}.corrected_bias")
         graph.initializer.append(numpy_helper.from_array(corrected.numpy(), node.input[2]))
-    _drop_unused(graph)
 
 
 def _shift(node: onnx.NodeProto, change: Tensor, mean: Tensor) -> Tensor:
@@ -58,10 +57,3 @@ def _shift(node: onnx.NodeProto, change: Tensor, mean: Tensor) -> Tensor:
         groups=how.get("group", 1),
     )
     return output.mean((0, 2, 3))
-
-
-def _drop_unused(graph: onnx.GraphProto) -> None:
-    used = {name for node in graph.node for name in node.input} | {item.name for item in graph.output}
-    kept = [item for item in graph.initializer if item.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)

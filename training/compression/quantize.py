@@ -67,11 +67,13 @@ class Quantizer:
             self._model = onnx.load(prepared)
             histograms = collect(prepared, _activations(self._model.graph), seen)
             inputs = {layer: node.input[0] for layer, node in conv_nodes(self._model.graph).items()}
-            untrained = [name for layer, name in inputs.items() if layer not in (trained or {})]
-            self._means = mean_frames(prepared, list(dict.fromkeys(untrained)), seen) if untrained else {}
+            untrained = [layer for layer in inputs if layer not in (trained or {})]
+            shifted = list(dict.fromkeys(inputs[layer] for layer in untrained))
+            self._means = mean_frames(prepared, shifted, seen) if shifted else {}
         for index, node in enumerate(self._model.graph.node):
             node.name = node.name or f"{node.op_type}_{index}"
         self._nodes = {layer: node.name for layer, node in conv_nodes(self._model.graph).items()}
+        self._untrained = {self._nodes[layer] for layer in untrained}
         calibrate = CALIBRATORS[spec.calibrator]
         self._ranges = {name: calibrate(seen, self._symmetric) for name, seen in histograms.items()}
         self._ranges |= {inputs[layer]: ends for layer, ends in (trained or {}).items()}
@@ -93,7 +95,7 @@ class Quantizer:
         if not chosen:  # the quantizer takes an empty list for all
             onnx.save(model, str(target))
             return
-        correct_biases(model.graph, self._means, chosen)
+        correct_biases(model.graph, self._means, self._untrained.intersection(chosen))
         quantizer = QDQQuantizer(
             model,
             per_channel=True,

@@ -73,7 +73,7 @@ def draft_bundle(
     write_onnx(net, classes.names, recipe.data.size, folder / ONNX_NAME)
     files = {"fp32": _file(folder / ONNX_NAME)}
     if fp16:
-        (frame, *_) = frames_of(recipe, recipe.data.train, 1)
+        frame = next(frames_of(recipe, recipe.data.train, 1))
         write_half(folder / ONNX_NAME, folder / FP16_NAME, frame)
         files["fp16"] = _file(folder / FP16_NAME)
     if fp8 is not None:
