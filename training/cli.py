@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from distill_perception.errors import PerceptionError
+from training.allocator import keep_freed_memory
 from training.cli_compression import archive_app, compress_command
 from training.cli_data import boxes_command
 from training.cli_export import adapt_command, fusion_command, mobile_command, restore_command
@@ -261,6 +262,7 @@ app.add_typer(archive_app, name="archive")
 def main() -> None:
     """Entry point: project errors become one line and exit code 2."""
     quiet_libraries()
+    keep_freed_memory()
     try:
         app()
     except PerceptionError as error:

@@ -39,6 +39,7 @@ class OptimizerSpec(StrictModel):
     """AdamW with warm-up and decay."""
 
     epochs: int = Field(20, ge=1)
+    validate_every: int = Field(1, ge=1, description="epochs between validations; a divisor of `epochs`")
     batch: int = Field(8, ge=1, description="frames a forward pass, of all processes together")
     accumulate: int = Field(1, ge=1, description="passes whose gradients are summed up before each step")
     lr: float = Field(1e-3, gt=0)
@@ -53,6 +54,15 @@ class OptimizerSpec(StrictModel):
         "auto",
         description="auto: bf16 where the processor has it; else fp16 on GPUs and 32 on CPUs",
     )
+
+    @model_validator(mode="after")
+    def _last_epoch_is_validated(self) -> OptimizerSpec:
+        if self.epochs % self.validate_every:
+            raise ValueError(
+                f"validate_every: {self.validate_every} does not divide the {self.epochs} epochs, "
+                "and the last one would not be scored"
+            )
+        return self
 
 
 class Recipe(StrictModel):

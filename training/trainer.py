@@ -132,6 +132,7 @@ def make_trainer(
     return L.Trainer(
         **hardware.trainer_options(recipe.optimizer.precision),
         max_epochs=recipe.optimizer.epochs,
+        check_val_every_n_epoch=recipe.optimizer.validate_every,
         accumulate_grad_batches=recipe.optimizer.accumulate,
         use_distributed_sampler=False,  # the data module shares out frames itself
         callbacks=callbacks,

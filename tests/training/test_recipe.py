@@ -10,7 +10,7 @@ from training.errors import TrainingError
 from training.recipe import load_recipe, read_spec
 
 FOLDER = Path(__file__).parents[2] / "training" / "recipes"
-ABLATIONS = ("ablation", "camvid_students", "unlabelled")
+ABLATIONS = ("ablation", "camvid_gain", "camvid_students", "unlabelled")
 RECIPES = sorted(path for path in FOLDER.glob("*.yaml") if path.stem not in ABLATIONS)
 MINIMAL = {
     "name": "x",
@@ -50,6 +50,7 @@ def test_unknown_key_is_refused_with_the_nearest_right_name(tmp_path: Path) -> N
     ("change", "message"),
     [
         ({"optimizer": {"lr": -1}}, "optimizer.lr"),
+        ({"optimizer": {"epochs": 9, "validate_every": 2}}, "2 does not divide the 9 epochs"),
         ({"distillation": [{"name": "kl"}]}, "no teacher section"),
         ({"loss": {"kl": 1.0}}, "no teacher section"),
         ({"teacher": {"run": "r"}, "distillation": [{"name": "lk"}]}, "did you mean 'kl'"),

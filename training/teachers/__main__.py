@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from training.allocator import keep_freed_memory
 from training.errors import TrainingError
 from training.teachers.progress import frame_bar
 
@@ -112,6 +113,7 @@ def _pair(text: str) -> tuple[str, float]:
 
 def main() -> None:
     """Entry point: project errors become one line and exit code 2."""
+    keep_freed_memory()
     try:
         app()
     except TrainingError as error:
