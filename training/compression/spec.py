@@ -63,7 +63,8 @@ class ChannelStep(StrictModel):
     )
     importance: Literal["magnitude", "taylor", "bn_scale"] = "magnitude"
     layers: Literal["uniform", "sensitivity"] = Field(
-        "uniform", description="the same share of every layer, or as much as a scan of the scores allows each"
+        "uniform",
+        description="the same share of every layer, or more of those that are cheap for the latency saved",
     )
     multiple: int = Field(8, ge=1, description="channels that are left are a multiple of this")
     max_ratio: float = Field(0.75, gt=0, lt=1, description="of a layer's channels that may go, where uniform")

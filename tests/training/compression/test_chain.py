@@ -137,6 +137,19 @@ def test_channels_go_until_macs_are_few_enough_though_latency_was_met_before(
     assert 0.4 < macs[1] / macs[0] <= 0.5
 
 
+def test_a_scan_cuts_where_the_engine_gets_faster_though_others_have_more_to_give(
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "draft_bundle", lambda model, *_: count_parameters(model.detection_head))
+    monkeypatch.setattr(pruning, "latencies_ms", lambda items, *_: [float(item.bundle) for item in items])
+    step = ChannelStep(do="channels", latency=0.7, layers="sensitivity", frames=2)
+    spec = recipe(student, steps=[step])
+    share = pruning.prune_run(student, step, base_recipe(spec), spec, tmp_path / "out")
+    before, after = (load_model(run)[1] for run in (student, tmp_path / "out"))
+    assert share == count_parameters(after.detection_head) / count_parameters(before.detection_head) <= 0.7
+    assert count_parameters(after.encoder) == count_parameters(before.encoder)
+
+
 def test_resuming_does_no_step_again(
     compressed: tuple[Path, Bundle, list[str]], student: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

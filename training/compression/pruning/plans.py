@@ -29,7 +29,7 @@ class Cut:
 
     Attributes:
         name: of the group. width: channels that are left.
-        drop: of the scores, 0..1. saved: share of the network's multiply-accumulates, 0..1.
+        drop: of the scores, 0..1. saved: share of the network's latency; below 0 where it got slower.
     """
 
     name: str

@@ -50,11 +50,6 @@ def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe
     if step.importance == "taylor":
         _add_gradients(model, recipe, data, step.frames)
     widths = prunable_widths(model, size)
-    if step.layers == "uniform":
-        plans = uniform_plans(widths, step.max_ratio, step.multiple)
-    else:
-        scores_of = _scorer(recipe, data, step.frames)
-        plans = sensitive_plans(widths, scan(model, widths, importance, size, step.multiple, scores_of))
     with tempfile.TemporaryDirectory() as scratch:
         before = Candidate(draft_bundle(model, recipe, Path(scratch) / "before"))
 
@@ -63,18 +58,22 @@ def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe
             prune_channels(smaller, plan, importance, size)
             return smaller
 
-        def latency_share_of(plan: Widths) -> float:
-            after = Candidate(draft_bundle(cut(plan), recipe, Path(scratch) / "after"))
+        def latency_share_of(smaller: MultiTaskNet) -> float:
+            after = Candidate(draft_bundle(smaller, recipe, Path(scratch) / "after"))
             full, pruned = latencies_ms([before, after], spec.engine, spec.rounds, spec.threads)
             return pruned / full
 
-        all_macs = macs_of(model, size)
-
-        def macs_share_of(plan: Widths) -> float:
-            return macs_of(cut(plan), size) / all_macs
-
-        plans = plans[mildest(plans, macs_share_of, step.macs, "macs")[0] :]
-        chosen, share = mildest(plans, latency_share_of, step.latency, "latency")
+        if step.layers == "uniform":
+            plans = uniform_plans(widths, step.max_ratio, step.multiple)
+        else:
+            scores_of = _scorer(recipe, data, step.frames)
+            cuts = scan(model, widths, importance, size, step.multiple, scores_of, latency_share_of)
+            plans = sensitive_plans(widths, cuts)
+        if step.macs < 1:
+            all_macs = macs_of(model, size)
+            first, _ = mildest(plans, lambda plan: macs_of(cut(plan), size) / all_macs, step.macs, "macs")
+            plans = plans[first:]
+        chosen, share = mildest(plans, lambda plan: latency_share_of(cut(plan)), step.latency, "latency")
     smaller = cut(plans[chosen])
     write_untrained(out, recipe, smaller, shapes_of(smaller))
     return share
