@@ -54,7 +54,10 @@ def ablation_table(comparison: Comparison, metrics: Sequence[str]) -> str:
 
 
 def loss_label(group: Group) -> str:
-    """The distillation losses of a group's recipe, `kl + 3 cwd`; its name where the recipe does not tell."""
+    """The distillation losses of a group's recipe, `kl + 3 cwd`, with the student's module if they look into it.
+
+    The group's name where the recipe does not tell.
+    """
     recipe = group.runs[0].recipe or {}
     terms = _terms(recipe)
     if terms:
@@ -65,11 +68,17 @@ def loss_label(group: Group) -> str:
 def _terms(recipe: dict[str, Any]) -> list[tuple[str, str]]:
     """Name and weight of each entry of `distillation` and of the older `loss.kl`, but those of weight 0."""
     entries = [entry for entry in recipe.get("distillation") or [] if isinstance(entry, dict)]
-    terms = [(str(entry.get("name")), _weight(entry.get("weight", 1.0))) for entry in entries]
+    terms = [(_name(entry), _weight(entry.get("weight", 1.0))) for entry in entries]
     older = recipe.get("loss")
     if isinstance(older, dict) and "kl" in older:
         terms.append(("kl", _weight(older["kl"])))
     return [(name, weight) for name, weight in terms if weight != "0"]
+
+
+def _name(entry: dict[str, Any]) -> str:
+    """`cwd`, or `cwd of decoder` where it is the maps of a module that are compared."""
+    module = entry.get("student", "logits")
+    return str(entry.get("name")) if module == "logits" else f"{entry.get('name')} of {module}"
 
 
 def _weight(value: Any) -> str:

@@ -71,6 +71,18 @@ def test_the_older_recipes_kl_weight_is_a_loss_too(tmp_path: Path) -> None:
     assert "| kl | 0.7100 (1) | +0.0100 (1) |" in block(tmp_path)
 
 
+def test_a_loss_on_maps_is_told_from_the_same_loss_on_logits(tmp_path: Path) -> None:
+    write_seeds(tmp_path, "labels", [0.7])
+    for name, module, weight in (("outputs", "logits", 3), ("inside", "decoder", 50)):
+        loss = {"name": "cwd", "weight": weight, "student": module, "teacher": f"model.{module}"}
+        write_seeds(tmp_path, name, [0.7], losses=[loss], teacher={"run": "t"})
+    assert [row.split(" | ")[0] for row in block(tmp_path).splitlines()[2:]] == [
+        "| labels only",
+        "| 50 cwd of decoder",
+        "| 3 cwd",
+    ]
+
+
 def test_without_one_recipe_without_losses_a_baseline_must_be_named(tmp_path: Path) -> None:
     write_seeds(tmp_path, "kl", [0.7, 0.71], losses=[{"name": "kl"}], teacher={"run": "t"})
     with pytest.raises(CompareError, match="no group without distillation losses"):
