@@ -10,6 +10,7 @@ from pathlib import Path
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
+from rich.progress import track
 
 from distill_perception.compare.model_cost import ModelCost, write_model_cost
 from training.compression.fake_quant import settle_norms
@@ -73,8 +74,10 @@ def train_plain(
         if isinstance(data, TaughtDataModule) and isinstance(teacher, CachedTeacher):
             teacher = data.learn_from(teacher, model.stride)
     if recipe.model.qat is not None and not checkpoint.exists():
-        batches = islice(data.train_dataloader(), max(1, SETTLING_FRAMES // recipe.optimizer.batch))
-        settle_norms(model, (batch.images.float() for batch in batches))
+        count = max(1, SETTLING_FRAMES // recipe.optimizer.batch)
+        some = islice(data.train_dataloader(), count)
+        shown = track(some, "batch norms for INT8", total=count, transient=True)
+        settle_norms(model, (batch.images.float() for batch in shown))
     module = DistillationModule(
         recipe,
         data.class_set,
