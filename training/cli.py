@@ -177,6 +177,34 @@ def table_command(
     Console().print(render(rows, pixels))
 
 
+@app.command("losses")
+def losses_command(
+    recipe: Annotated[Path, typer.Argument(help="Recipe YAML, or a run folder whose recipe is meant.")],
+    run: Annotated[
+        Path | None, typer.Option(help="Finished run whose weights the student has, not the recipe's start.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Training frames to look at.")] = 32,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.")] = 0,
+) -> None:
+    """Which loss decides: the gradient that each sends into the encoder, which all tasks share."""
+    from rich.table import Table
+
+    from training.loss_shares import loss_shares
+    from training.recipe import load_recipe
+    from training.run_folder import RECIPE
+    from training.train import set_threads
+
+    set_threads(threads)
+    spec = load_recipe(recipe / RECIPE if recipe.is_dir() else recipe)
+    table = Table("loss", title=f"Losses of {spec.name}, over {frames} training frames")
+    for column in ("weight", "value", "weighted gradient", "share"):
+        table.add_column(column, justify="right")
+    for item in loss_shares(spec, run, frames):
+        numbers = (f"{item.weight:g}", f"{item.value:.3g}", f"{item.gradient:.3g}", f"{item.share:.0%}")
+        table.add_row(item.name, *numbers)
+    Console().print(table)
+
+
 @app.command("export")
 def export_command(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],

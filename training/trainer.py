@@ -15,8 +15,7 @@ from rich.progress import track
 from distill_perception.compare.model_cost import ModelCost, write_model_cost
 from training.compression.fake_quant import settle_norms
 from training.curves import plot_curves
-from training.data.module import SampleDataModule
-from training.distillation.module import DistillationModule, start_model
+from training.distillation.module import DistillationModule
 from training.errors import TrainingError
 from training.evaluation.teacher import teacher_scores
 from training.hardware import Hardware
@@ -35,11 +34,8 @@ from training.run_folder import (
     write_result,
 )
 from training.run_log import keep_rows, new_logger
+from training.setting import open_setting
 from training.teachers.base import Teacher
-from training.teachers.cache.data_module import TaughtDataModule
-from training.teachers.cache.recall import Recall
-from training.teachers.cache.teacher import CachedTeacher
-from training.teachers.open import open_teacher
 
 SETTLING_FRAMES = 96  # before simulated INT8 is trained
 
@@ -61,32 +57,16 @@ def train_plain(
         return stored_metrics(folder)
     hardware.check(recipe.optimizer.batch)
     L.seed_everything(recipe.seed, workers=True, verbose=False)
-    kind = TaughtDataModule if recipe.recalls_teacher else SampleDataModule
-    data = kind(recipe.data, recipe.optimizer.batch, recipe.seed)
-    data.setup("fit")
+    setting = open_setting(recipe)
+    data, model, teacher = setting.data, setting.model, setting.teacher
     data.first_epoch = finished_epochs(checkpoint)
     steps_an_epoch = math.ceil(data.steps_per_epoch / recipe.optimizer.accumulate)
-    steps = steps_an_epoch * recipe.optimizer.epochs
-    model = start_model(recipe, data.class_set)
-    teacher: Teacher | Recall | None = None
-    if recipe.teacher is not None:
-        teacher = open_teacher(recipe.teacher, data.class_set, model.stride)
-        if isinstance(data, TaughtDataModule) and isinstance(teacher, CachedTeacher):
-            teacher = data.learn_from(teacher, model.stride)
     if recipe.model.qat is not None and not checkpoint.exists():
         count = max(1, SETTLING_FRAMES // recipe.optimizer.batch)
         some = islice(data.train_dataloader(), count)
         shown = track(some, "batch norms for INT8", total=count, transient=True)
         settle_norms(model, (batch.images.float() for batch in shown))
-    module = DistillationModule(
-        recipe,
-        data.class_set,
-        model,
-        data.class_frequencies(),
-        steps,
-        teacher,
-        shards_teacher=hardware.shards_teacher,
-    )
+    module = setting.module(steps_an_epoch * recipe.optimizer.epochs, hardware.shards_teacher)
     logger = new_logger(folder)
     trainer = make_trainer(recipe, folder, hardware, title, logger, min(10, steps_an_epoch))
     if trainer.is_global_zero:

@@ -62,7 +62,7 @@ class DistillationLoss(nn.Module):
         return name if count == 0 else f"{name}_{count + 1}"
 
     def forward(self, inputs: DistillInputs) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum of one step and each unweighted, detached term by name, for the log.
+        """The weighted sum of one step and each unweighted term by name.
 
         Losses are computed in float32 also under autocast. A term whose weight is 0 at the moment is left
         out, unless it has parameters, which DDP wants to see used.
@@ -81,7 +81,7 @@ class DistillationLoss(nn.Module):
                 if weight == 0 and next(term.parameters(), None) is None:
                     continue
                 value = term(inputs)
-                values[name] = value.detach()
+                values[name] = value
                 total = total + weight * value
         return total, values
 

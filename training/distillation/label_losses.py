@@ -29,19 +29,16 @@ def label_losses(
     Args:
         class_weights: float [C], of the cross-entropy. things: int64 [T], class ids of the heatmap.
     """
-    total = class_weights.new_zeros(())
     terms: dict[str, Tensor] = {}
     if out.logits is not None:
         logits, height, width = out.logits.float(), *batch.masks.shape[-2:]
         full = upsample(logits, height, width)
         ce = cross_entropy(full, batch.masks, void_id, class_weights)
-        weights = class_weights[batch.masks[batch.masks != void_id]].sum()
-        terms["cross_entropy"] = ce * process_weight(weights, 1e-6)
-        total = total + spec.cross_entropy * terms["cross_entropy"]
+        labelled_weight = class_weights[batch.masks[batch.masks != void_id]].sum()
+        terms["cross_entropy"] = ce * process_weight(labelled_weight, 1e-6)
         if spec.lovasz > 0:
             some = (..., slice(1, None, LOVASZ_STEP), slice(1, None, LOVASZ_STEP))
             terms["lovasz"] = lovasz_softmax(full[some], batch.masks[some], void_id)
-            total = total + spec.lovasz * terms["lovasz"]
     if out.detection is not None:
         maps = out.detection
         shape = (maps.heatmap.shape[-2], maps.heatmap.shape[-1])
@@ -52,5 +49,16 @@ def label_losses(
         found["heatmap"] = found["heatmap"] * process_weight((targets.heatmap[targets.known] == 1).sum(), 1)
         found["box"] = found["box"] * process_weight(targets.weight[targets.known].sum(), 1e-4)
         terms |= found
-        total = total + spec.detection * (HEATMAP_WEIGHT * found["heatmap"] + BOX_WEIGHT * found["box"])
+    weights = label_weights(spec)
+    total = sum((weights[name] * value for name, value in terms.items()), class_weights.new_zeros(()))
     return total, terms
+
+
+def label_weights(spec: LossSpec) -> dict[str, float]:
+    """What each term of `label_losses` is multiplied by."""
+    return {
+        "cross_entropy": spec.cross_entropy,
+        "lovasz": spec.lovasz,
+        "heatmap": spec.detection * HEATMAP_WEIGHT,
+        "box": spec.detection * BOX_WEIGHT,
+    }

@@ -17,7 +17,7 @@ from training.data.sample import Batch
 from training.distillation.composite import DistillationLoss
 from training.distillation.depthwise import DepthwiseInFloat
 from training.distillation.inputs import DistillInputs
-from training.distillation.label_losses import label_losses
+from training.distillation.label_losses import label_losses, label_weights
 from training.distillation.losses import enet_class_weights
 from training.distillation.maps import nearest
 from training.distillation.processes import process_weight, shard_teacher
@@ -169,6 +169,14 @@ class DistillationModule(L.LightningModule):
             loss = loss + weight * distilled
             terms |= {f"distill_{name}": weight * value for name, value in more.items()}
         return loss, terms
+
+    def loss_weights(self, progress: float) -> dict[str, float]:
+        """What each term of `losses` is multiplied by after that part of the training, 0..1."""
+        weights = label_weights(self.recipe.loss)
+        if self.distillation is not None:
+            for name, term in self.distillation.terms.items():
+                weights[f"distill_{name}"] = term.spec.weight.at(progress)
+        return weights
 
     def _inputs(self, images: Tensor, out: Outputs, batch: Batch) -> DistillInputs:
         teacher = self._teacher.network

@@ -1,0 +1,83 @@
+"""Which loss a network follows: the gradient that each sends into what the tasks share."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from training.recipe import Recipe
+from training.setting import open_setting
+from training.teachers.cache.data_module import TaughtDataModule
+
+
+@dataclass(frozen=True)
+class LossShare:
+    """One loss of a recipe, means over batches.
+
+    Attributes:
+        weight: that the recipe gives it, at the start of the training where it changes.
+        value: before it is weighted.
+        gradient: L2 norm of the weighted loss's gradient with respect to the encoder's weights.
+        share: of the sum of all gradients' norms, 0..1.
+    """
+
+    name: str
+    weight: float
+    value: float
+    gradient: float
+    share: float
+
+
+def loss_shares(recipe: Recipe, run: Path | None = None, frames: int = 32) -> list[LossShare]:
+    """What each loss of a recipe asks of the encoder, on training frames as the student sees them.
+
+    Losses are on scales of their own, and only their gradients can be compared: one whose share is many times
+    another's decides what the tasks' shared layers learn. GradNorm balances tasks by the same norms (Chen et
+    al. 2018, https://arxiv.org/abs/1711.02257, section 3). Nothing is trained.
+
+    Args:
+        recipe: of stages, only what it says for all of them counts.
+        run: a finished run whose weights the student has; the recipe's start if left out.
+        frames: to look at, in the recipe's batches.
+
+    Raises:
+        TrainingError: data, start or teacher are unusable.
+    """
+    start = {"init": run} if run is not None else {}
+    model = recipe.model.model_copy(update=start)
+    setting = open_setting(recipe.model_copy(update={"model": model, "stages": []}))
+    if isinstance(setting.data, TaughtDataModule):
+        setting.data.prepare_data()
+    module = setting.module(steps=1)
+    module.model.train()
+    module.on_train_epoch_start()
+    weights = module.loss_weights(progress=0.0)
+    values, norms = defaultdict(list), defaultdict(list)
+    count = max(1, frames // recipe.optimizer.batch)
+    batches = islice(setting.data.train_dataloader(), count)
+    for batch in track(batches, "gradients of losses", total=count, transient=True):
+        _, terms = module.losses(batch)
+        for name, value in terms.items():
+            values[name].append(float(value.detach()))
+            norms[name].append(_gradient_norm(weights[name] * value, module.model.encoder))
+    means = {name: fmean(found) for name, found in norms.items()}
+    total = sum(means.values()) or 1.0
+    return [
+        LossShare(name, weights[name], fmean(values[name]), norm, norm / total)
+        for name, norm in means.items()
+    ]
+
+
+def _gradient_norm(loss: Tensor, encoder: torch.nn.Module) -> float:
+    if not loss.requires_grad:
+        return 0.0
+    parameters = [p for p in encoder.parameters() if p.requires_grad]
+    found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    return float(torch.stack([g.norm() for g in found if g is not None] or [loss.new_zeros(())]).norm())
