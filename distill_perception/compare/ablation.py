@@ -54,7 +54,7 @@ def ablation_table(comparison: Comparison, metrics: Sequence[str]) -> str:
 
 
 def loss_label(group: Group) -> str:
-    """The distillation losses of a group's recipe, `kl + 3 cwd`, with the student's module if they look into it.
+    """The distillation losses of a group's recipe, `kl + 3 cwd`, with the module that one looks into.
 
     The group's name where the recipe does not tell.
     """
