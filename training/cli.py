@@ -196,7 +196,7 @@ def losses_command(
 
     set_threads(threads)
     spec = load_recipe(recipe / RECIPE if recipe.is_dir() else recipe)
-    table = Table("loss", title=f"Losses of {spec.name}, over {frames} training frames")
+    table = Table("loss", title=f"Losses of {spec.name}")
     for column in ("weight", "value", "weighted gradient", "share"):
         table.add_column(column, justify="right")
     for item in loss_shares(spec, run, frames):
