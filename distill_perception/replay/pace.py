@@ -54,4 +54,4 @@ class PaceMeter:
         p50, p95 = np.percentile(late, (50, 95))
         steps = np.concatenate([np.diff(times) for times in self._times_ns.values()])
         period_ms = float(np.median(steps)) / 1e6 / self._rate if steps.size else None
-        return Pace({"p50": float(p50), "p95": float(p95), "max": float(late.max())}, period_ms)
+        return Pace({"p50": float(p50), "p95": float(p95), "max": max(self._late_s) * 1e3}, period_ms)
