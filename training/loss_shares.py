@@ -80,4 +80,4 @@ def _gradient_norm(loss: Tensor, encoder: torch.nn.Module) -> float:
         return 0.0
     parameters = [p for p in encoder.parameters() if p.requires_grad]
     found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    return float(torch.stack([g.norm() for g in found if g is not None] or [loss.new_zeros(())]).norm())
+    return float(torch.nn.utils.get_total_norm([g for g in found if g is not None]))
