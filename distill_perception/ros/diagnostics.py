@@ -162,7 +162,7 @@ def _without_numbers(text: str) -> str:
 
 
 class CameraStats:
-    """A camera's counters and recent latencies; written by the node's two threads, read by diagnostics."""
+    """A camera's counters and recent latencies; written by the node's threads, read by diagnostics."""
 
     def __init__(self, now_s: float) -> None:
         self._lock = threading.Lock()

@@ -1,10 +1,11 @@
-"""The thread between arrival and publication: the waiting cameras' newest frames in, their results out."""
+"""The threads between arrival and publication: the waiting cameras' newest frames in, their results out."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,8 +51,24 @@ class Camera:
     stats: CameraStats
 
 
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A batch between inference and publication; times are of `time.perf_counter`."""
+
+    taken: Sequence[Taken[Arrival]]
+    frames: Sequence[Frame]
+    perceptions: Sequence[Perception]
+    started: float
+    decoded: float
+    perceived: float
+
+
 class Worker:
     """Runs the perceptor on its own thread from construction until ``stop``.
+
+    Results are published on a second thread, so that the engine sees the next frames meanwhile: one batch, no
+    more. Until the results before it are out, further frames stay in their slots, where newer ones overwrite
+    them.
 
     Args:
         slots: the cameras' newest frames.
@@ -73,29 +90,35 @@ class Worker:
     ) -> None:
         self._slots, self._cameras, self._perceptor = slots, cameras, perceptor
         self._max_age_ms, self._now_ns, self._complain = max_age_ms, now_ns, complain
+        self._publisher = ThreadPoolExecutor(1, "perception publisher")
+        self._publishing: Future[None] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="perception worker", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the batch in work, if any, and end the thread."""
+        """Finish the batches in work, if any, and end the threads."""
         self._stopping.set()
         self._slots.close()
         self._thread.join()
+        self._publisher.shutdown()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             batch = self._slots.take(_POLL_S, self._max_age_ms(), self._now_ns)
-            if batch:
-                self._process(batch)
+            seen = self._see(batch) if batch else None
+            if seen is not None:
+                if self._publishing is not None:
+                    self._publishing.result()
+                self._publishing = self._publisher.submit(self._publish, seen)
 
-    def _process(self, batch: Sequence[Taken[Arrival]]) -> None:
-        """Carry one batch to its topics; whatever goes wrong is counted, and the thread lives on."""
-        start = time.perf_counter()
+    def _see(self, batch: Sequence[Taken[Arrival]]) -> _Seen | None:
+        """Infer one batch; whatever goes wrong is counted, and the thread lives on."""
+        started = time.perf_counter()
         readable, frames = self._decode(batch)
         if not frames:
-            return
-        decode_ms = (time.perf_counter() - start) * 1e3
+            return None
+        decoded = time.perf_counter()
         try:
             results = [self._cameras[taken.slot.name].results for taken in readable]
             seen = self._perceptor.perceive(frames, any(item.wants_confidence() for item in results))
@@ -103,20 +126,23 @@ class Worker:
             for taken in readable:
                 self._cameras[taken.slot.name].stats.failed(str(error))
             self._complain(f"inference on {len(frames)} frame(s) failed: {error}")
-            return
-        perceived = time.perf_counter()
-        for taken, frame, perception in zip(readable, frames, seen, strict=True):
+            return None
+        return _Seen(readable, frames, seen, started, decoded, time.perf_counter())
+
+    def _publish(self, seen: _Seen) -> None:
+        """Carry one batch to its topics; whatever goes wrong is counted, and the thread lives on."""
+        for taken, frame, perception in zip(seen.taken, seen.frames, seen.perceptions, strict=True):
             camera = self._cameras[taken.slot.name]
             try:
                 camera.results.publish(taken.item.header, frame, perception)
                 published = time.perf_counter()
                 times = perception.timings
                 stages_ms = {
-                    "queue": (start - taken.item.received_s) * 1e3,
-                    "preprocess": decode_ms + times.preprocess_ms,
+                    "queue": (seen.started - taken.item.received_s) * 1e3,
+                    "preprocess": (seen.decoded - seen.started) * 1e3 + times.preprocess_ms,
                     "inference": times.inference_ms,
                     "postprocess": times.postprocess_ms,
-                    "publish": (published - perceived) * 1e3,
+                    "publish": (published - seen.perceived) * 1e3,
                     "total": (published - taken.item.received_s) * 1e3,
                 }
                 camera.results.publish_timing(taken.item.header, stages_ms)

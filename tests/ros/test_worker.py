@@ -1,5 +1,6 @@
-"""The worker's thread, with stand-ins around it."""
+"""The worker's threads, with stand-ins around them."""
 
+import threading
 import time
 
 import numpy as np
@@ -13,7 +14,11 @@ from tests.support.ros_process import wait_until
 
 
 class PerceptorThatSeesNothing:
+    def __init__(self) -> None:
+        self.calls = 0
+
     def perceive(self, frames: list[Frame], want_confidence: bool) -> list[Perception]:
+        self.calls += 1
         return [Perception(None, None, (), Timings(0.0, 0.0, 0.0)) for _ in frames]
 
 
@@ -28,6 +33,65 @@ class ResultsWithoutTiming:
         raise RuntimeError("no timing today")
 
 
+class SlowResults:
+    """Publishes when it is let."""
+
+    def __init__(self) -> None:
+        self.go = threading.Semaphore(0)
+        self.published: list[str] = []
+
+    def wants_confidence(self) -> bool:
+        return False
+
+    def publish(self, header: Header, frame: Frame, seen: Perception) -> None:
+        self.go.acquire()
+        self.published.append(header.frame_id)
+
+    def publish_timing(self, header: Header, stages_ms: dict[str, float]) -> None:
+        pass
+
+
+def arrival(name: str = "") -> Arrival:
+    return Arrival(Header(frame_id=name), Frame(np.zeros((4, 4, 3), np.uint8), "rgb8"), time.perf_counter())
+
+
+def test_the_next_frame_is_seen_while_results_are_published_and_later_ones_wait_to_be_overwritten() -> None:
+    slots: LatestSlots[Arrival] = LatestSlots()
+    slot, stats, results = slots.add("/cam"), CameraStats(0.0), SlowResults()
+    perceptor, said = PerceptorThatSeesNothing(), []
+    worker = Worker(slots, {"/cam": Camera(results, stats)}, perceptor, lambda: 0.0, lambda: 0, said.append)
+    try:
+        slot.put(arrival("first"))
+        wait_until(lambda: perceptor.calls == 1, 5.0, "first seen")
+        slot.put(arrival("second"))
+        wait_until(lambda: perceptor.calls == 2, 5.0, "second seen while the first is published")
+        slot.put(arrival("third"))
+        slot.put(arrival("fourth"))
+        time.sleep(0.2)
+        assert perceptor.calls == 2, "nothing is seen ahead of what can be published"
+        assert results.published == []
+    finally:
+        results.go.release(10)
+        wait_until(lambda: len(results.published) == 3, 5.0, "the rest published")
+        worker.stop()
+    assert results.published == ["first", "second", "fourth"]
+    assert slot.counts().dropped_overwritten == 1
+    assert stats.tally(slot.counts).processed == 3
+    assert not said
+
+
+def test_stopping_publishes_what_was_seen() -> None:
+    slots: LatestSlots[Arrival] = LatestSlots()
+    slot, results, perceptor = slots.add("/cam"), SlowResults(), PerceptorThatSeesNothing()
+    camera = Camera(results, CameraStats(0.0))
+    worker = Worker(slots, {"/cam": camera}, perceptor, lambda: 0.0, lambda: 0, print)
+    slot.put(arrival("last"))
+    wait_until(lambda: perceptor.calls == 1, 5.0, "seen")
+    threading.Timer(0.2, results.go.release).start()
+    worker.stop()
+    assert results.published == ["last"]
+
+
 def test_a_failure_of_the_last_thing_published_is_counted_and_the_thread_lives_on() -> None:
     slots: LatestSlots[Arrival] = LatestSlots()
     slot, stats, said = slots.add("/cam"), CameraStats(0.0), []
@@ -35,7 +99,7 @@ def test_a_failure_of_the_last_thing_published_is_counted_and_the_thread_lives_o
     worker = Worker(slots, {"/cam": camera}, PerceptorThatSeesNothing(), lambda: 0.0, lambda: 0, said.append)
     try:
         for count in (1, 2):
-            slot.put(Arrival(Header(), Frame(np.zeros((4, 4, 3), np.uint8), "rgb8"), time.perf_counter()))
+            slot.put(arrival())
             wait_until(lambda count=count: stats.tally(slot.counts).failed == count, 5.0, f"{count} counted")
     finally:
         worker.stop()
