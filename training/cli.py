@@ -183,19 +183,23 @@ def losses_command(
     run: Annotated[
         Path | None, typer.Option(help="Finished run whose weights the student has, not the recipe's start.")
     ] = None,
+    stage: Annotated[
+        str | None, typer.Option(help="Stage of a recipe with stages; the first if left out.")
+    ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Training frames to look at.")] = 32,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.")] = 0,
 ) -> None:
     """Which loss decides: the gradient that each sends into the encoder, which all tasks share."""
     from rich.table import Table
 
-    from training.loss_shares import loss_shares
+    from training.loss_shares import loss_shares, stage_of
     from training.recipe import load_recipe
     from training.run_folder import RECIPE
     from training.train import set_threads
 
     set_threads(threads)
     spec = load_recipe(recipe / RECIPE if recipe.is_dir() else recipe)
+    spec = stage_of(spec, stage, recipe if recipe.is_dir() else Path(spec.name))
     table = Table("loss", title=f"Losses of {spec.name}")
     for column in ("weight", "value", "weighted gradient", "share"):
         table.add_column(column, justify="right")

@@ -8,10 +8,12 @@ from itertools import islice
 from pathlib import Path
 from statistics import fmean
 
+import lightning as L
 import torch
 from rich.progress import track
 from torch import Tensor
 
+from training.errors import TrainingError
 from training.recipe import Recipe
 from training.setting import open_setting
 from training.teachers.cache.data_module import TaughtDataModule
@@ -40,19 +42,20 @@ def loss_shares(recipe: Recipe, run: Path | None = None, frames: int = 32) -> li
 
     Losses are on scales of their own, and only their gradients can be compared: one whose share is many times
     another's decides what the tasks' shared layers learn. GradNorm balances tasks by the same norms (Chen et
-    al. 2018, https://arxiv.org/abs/1711.02257, section 3). Nothing is trained.
+    al. 2018, https://arxiv.org/abs/1711.02257, section 3). Nothing is trained. Draws are the recipe's seed's.
 
     Args:
-        recipe: of stages, only what it says for all of them counts.
+        recipe: without stages (`stage_of` chooses one).
         run: a finished run whose weights the student has; the recipe's start if left out.
         frames: to look at, in the recipe's batches.
 
     Raises:
         TrainingError: data, start or teacher are unusable.
     """
-    start = {"init": run} if run is not None else {}
-    model = recipe.model.model_copy(update=start)
-    setting = open_setting(recipe.model_copy(update={"model": model, "stages": []}))
+    if run is not None:
+        recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"init": run})})
+    L.seed_everything(recipe.seed, workers=True, verbose=False)
+    setting = open_setting(recipe)
     if isinstance(setting.data, TaughtDataModule):
         setting.data.prepare_data()
     module = setting.module(steps=1)
@@ -73,6 +76,24 @@ def loss_shares(recipe: Recipe, run: Path | None = None, frames: int = 32) -> li
         LossShare(name, weights[name], fmean(values[name]), norm, norm / total)
         for name, norm in means.items()
     ]
+
+
+def stage_of(recipe: Recipe, name: str | None, folder: Path) -> Recipe:
+    """One stage of a recipe as a plain one; without a name the first, or the recipe itself if it has none.
+
+    Args:
+        folder: of a run of the recipe, where a later stage finds the one before it.
+
+    Raises:
+        TrainingError: there is no such stage.
+    """
+    stages = dict(recipe.plain_stages(folder))
+    if name is None:
+        return next(iter(stages.values()), recipe)
+    if name not in stages:
+        known = f"it has: {', '.join(stages)}" if stages else "it has no stages"
+        raise TrainingError(f"recipe {recipe.name}: no stage '{name}'; {known}")
+    return stages[name]
 
 
 def _gradient_norm(loss: Tensor, encoder: torch.nn.Module) -> float:

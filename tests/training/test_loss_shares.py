@@ -11,7 +11,7 @@ from tests.support.tiny_nets import BOTH
 from tests.support.tiny_training import tiny_recipe, untrained_run, write_color_blocks
 from training.cli import app
 from training.errors import TrainingError
-from training.loss_shares import LossShare, loss_shares
+from training.loss_shares import LossShare, loss_shares, stage_of
 from training.models.spec import ModelSpec
 from training.recipe import LossSpec, Recipe
 from training.setting import open_setting
@@ -52,9 +52,8 @@ def with_tasks(folders: tuple[Path, Path], teacher: Path, detection: float, kl: 
 
 def test_a_loss_alone_has_the_gradient_that_training_would_follow(folders: tuple[Path, Path]) -> None:
     recipe = tiny_recipe(*folders, loss=LossSpec(cross_entropy=0.5))
-    torch.manual_seed(0)
     only = found(recipe)["cross_entropy"]
-    torch.manual_seed(0)
+    torch.manual_seed(recipe.seed)
     setting = open_setting(recipe)
     module = setting.module(1)
     module.model.train()
@@ -67,11 +66,8 @@ def test_a_loss_alone_has_the_gradient_that_training_would_follow(folders: tuple
 def test_twice_the_weight_is_twice_the_gradient_of_its_losses_alone(
     folders: tuple[Path, Path], teacher: Path
 ) -> None:
-    found_by_weight = []
-    for detection, kl in ((0.5, 1.0), (1.0, {"start": 4.0, "end": 0.0})):
-        torch.manual_seed(0)
-        found_by_weight.append(found(with_tasks(folders, teacher, detection, kl)))
-    once, twice = found_by_weight
+    once = found(with_tasks(folders, teacher, 0.5, 1.0))
+    twice = found(with_tasks(folders, teacher, 1.0, {"start": 4.0, "end": 0.0}))
     assert once.keys() == {"cross_entropy", "heatmap", "box", "distill_kl"}
     for name, factor in {"cross_entropy": 1, "heatmap": 2, "box": 2, "distill_kl": 4}.items():
         assert twice[name].gradient == pytest.approx(factor * once[name].gradient, rel=1e-4)
@@ -97,3 +93,19 @@ def test_the_command_shows_the_losses_at_a_runs_weights(
 def test_weights_that_are_not_there_are_named(folders: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="nowhere"):
         loss_shares(tiny_recipe(*folders), run=tmp_path / "nowhere")
+
+
+def test_a_stage_is_chosen_by_name_and_the_first_otherwise(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    stages = [
+        {"name": "coarse", "epochs": 1},
+        {"name": "fine", "epochs": 1, "loss": {"cross_entropy": 0.25}},
+    ]
+    recipe = tiny_recipe(*folders, stages=stages)
+    assert found(stage_of(recipe, None, tmp_path))["cross_entropy"].weight == 1.0
+    fine = stage_of(recipe, "fine", tmp_path)
+    assert fine.loss.cross_entropy == 0.25
+    assert str(fine.model.init) == str(tmp_path / "stages" / "coarse")
+    with pytest.raises(TrainingError, match="no stage 'fein'; it has: coarse, fine"):
+        stage_of(recipe, "fein", tmp_path)
+    with pytest.raises(TrainingError, match="it has no stages"):
+        stage_of(tiny_recipe(*folders), "fine", tmp_path)
