@@ -29,7 +29,7 @@ def evaluate_run(run: Path) -> dict[str, float]:
     recipe, model = load_model(run)
     before = read_json(run, RESULT)
     metrics = validate(model, recipe)
-    write_result(run, before["epochs"], before["minutes"], metrics)
+    write_result(run, before["epochs"], before["minutes"], metrics, more=before)
     note_evaluation(run)
     return metrics
 

@@ -220,8 +220,18 @@ def write_untrained(
     write_result(folder, 0, 0.0, metrics or {})
 
 
-def write_result(folder: Path, epochs: int, minutes: float, metrics: Mapping[str, float]) -> None:
-    """Write how a run ended, which makes it a finished one; scores that nothing could tell are null."""
+def write_result(
+    folder: Path,
+    epochs: int,
+    minutes: float,
+    metrics: Mapping[str, float],
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Write how a run ended, which makes it a finished one; scores that nothing could tell are null.
+
+    Args:
+        more: other entries, of its stages for instance.
+    """
     shown = {key: None if math.isnan(value) else round(value, 5) for key, value in metrics.items()}
-    result = {"epochs": epochs, "minutes": round(minutes, 1), "metrics": shown}
+    result = {**(more or {}), "epochs": epochs, "minutes": round(minutes, 1), "metrics": shown}
     (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n")

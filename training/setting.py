@@ -49,7 +49,7 @@ def open_setting(recipe: Recipe) -> Setting:
     model = start_model(recipe, data.class_set)
     teacher: Teacher | Recall | None = None
     if recipe.teacher is not None:
-        teacher = open_teacher(recipe.teacher, data.class_set, model.stride)
+        teacher = open_teacher(recipe.teacher, data.class_set, model.box_stride)
         if isinstance(data, TaughtDataModule) and isinstance(teacher, CachedTeacher):
-            teacher = data.learn_from(teacher, model.stride)
+            teacher = data.learn_from(teacher, model.stride, model.box_stride)
     return Setting(recipe, data, model, teacher)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, Timer
 from lightning.pytorch.loggers import CSVLogger
 from rich.progress import track
 
@@ -68,12 +68,12 @@ def train_plain(
         settle_norms(model, (batch.images.float() for batch in shown))
     module = setting.module(steps_an_epoch * recipe.optimizer.epochs, hardware.shards_teacher)
     logger = new_logger(folder)
-    trainer = make_trainer(recipe, folder, hardware, title, logger, min(10, steps_an_epoch))
+    timer = Timer()  # checkpoints keep it: what was trained before a resume counts
+    trainer = make_trainer(recipe, folder, hardware, title, logger, min(10, steps_an_epoch), [timer])
     if trainer.is_global_zero:
         start_run(folder, recipe)
         record_cost(folder, recipe, module)
         keep_rows(logger, folder, data.first_epoch)
-    begin = time.monotonic()
     try:
         trainer.fit(module, data, ckpt_path=checkpoint if checkpoint.exists() else None)
     except SystemExit:  # Lightning turns Ctrl-C into exit(1)
@@ -90,16 +90,23 @@ def train_plain(
         metrics |= teacher_scores(module.model, teacher, data, trainer.strategy.root_device)
     if trainer.is_global_zero:
         plot_curves(folder)
-        write_result(folder, recipe.optimizer.epochs, (time.monotonic() - begin) / 60, metrics)
+        write_result(folder, recipe.optimizer.epochs, timer.time_elapsed() / 60, metrics)
     trainer.strategy.barrier("result")  # no process goes on to a next stage that the folder does not show
     return metrics
 
 
 def make_trainer(
-    recipe: Recipe, folder: Path, hardware: Hardware, title: str, logger: CSVLogger, log_every: int
+    recipe: Recipe,
+    folder: Path,
+    hardware: Hardware,
+    title: str,
+    logger: CSVLogger,
+    log_every: int,
+    more: Sequence[Callback] = (),
 ) -> L.Trainer:
-    """Lightning's trainer with checkpoints, progress bar and averaged weights."""
+    """Lightning's trainer with checkpoints, progress bar, averaged weights and `more` callbacks."""
     callbacks: list[Callback] = [
+        *more,
         ModelCheckpoint(
             folder / CHECKPOINTS,
             filename="epoch",

@@ -9,7 +9,7 @@ from typing import Any
 
 from .model_cost import ModelCost
 from .run import Metrics, Run, Teacher
-from .seeds import flatten
+from .seeds import differ_in_seed_only, flatten
 from .spread import Spread, spread
 
 _NAMED_DIFFERENCES = 3
@@ -74,11 +74,20 @@ class Group:
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
     """Group runs that differ only in their seed, in order of appearance."""
-    by_key: dict[str, list[Run]] = {}
+    groups: list[list[Run]] = []
     for run in runs:
-        by_key.setdefault(run.key, []).append(run)
-    groups = list(by_key.values())
+        mine = next((group for group in groups if all(_alike(run, other) for other in group)), None)
+        if mine is None:
+            groups.append([run])
+        else:
+            mine.append(run)
     return [Group(name, tuple(members)) for name, members in zip(_names(groups), groups, strict=True)]
+
+
+def _alike(run: Run, other: Run) -> bool:
+    if run.key != other.key or run.recipe is None or other.recipe is None:
+        return run.key == other.key
+    return differ_in_seed_only(run.recipe, other.recipe)
 
 
 def _names(groups: Sequence[Sequence[Run]]) -> list[str]:

@@ -36,7 +36,7 @@ class Run:
 
     Attributes:
         name: of its group, that is, without the seed.
-        key: equal for runs that differ in nothing but the seed.
+        key: equal for runs that differ in nothing but the seed, if their recipes do.
         metrics: finite numbers by name.
         recipe: the training's recipe; None where there is none.
     """

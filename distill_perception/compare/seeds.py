@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -21,11 +20,19 @@ def without_seed(text: str, seed: int | None) -> str:
     return text
 
 
-def recipe_key(recipe: dict[str, Any]) -> str:
-    """The recipe as text, without seed and `_HOW`; a seed that ends a name or a part of a path goes too."""
-    seed = recipe.get("seed")
-    rest = {key: _without_how(key, value) for key, value in recipe.items() if key != "seed"}
-    return json.dumps(_strip(rest, seed if isinstance(seed, int) else None), sort_keys=True, default=str)
+def differ_in_seed_only(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    """Whether two recipes differ in nothing but the seed, `_HOW`, and names that end with the seed.
+
+    A path may have each run's own seed in it (`runs/labels_s1` and `runs/labels_s2`), or be the same in both
+    (`runs/teacher_s1`).
+    """
+    mine, theirs = (flatten(recipe) for recipe in (first, second))
+    if mine == theirs:
+        return True
+    written = [flatten(recipe, strip=False) for recipe in (first, second)]
+    return mine.keys() == theirs.keys() and all(
+        mine[key] == theirs[key] or (key != "name" and written[0][key] == written[1][key]) for key in mine
+    )
 
 
 def _without_how(section: str, value: Any) -> Any:
@@ -44,8 +51,14 @@ def _strip(value: Any, seed: int | None) -> Any:
     return "/".join(without_seed(part, seed) for part in value.split("/"))  # runs/kl_s1/stages/coarse
 
 
-def flatten(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's values by dotted key, `loss.kl`, with seeds taken off as in `recipe_key`."""
+def flatten(recipe: dict[str, Any], strip: bool = True) -> dict[str, Any]:
+    """A recipe's values by dotted key, `loss.kl`, without seed and `_HOW`.
+
+    Args:
+        strip: take the seed off where it ends a name or a part of a path.
+    """
+    seed = recipe.get("seed")
+    rest = {key: _without_how(key, value) for key, value in recipe.items() if key != "seed"}
     flat: dict[str, Any] = {}
 
     def walk(value: Any, path: str) -> None:
@@ -56,5 +69,5 @@ def flatten(recipe: dict[str, Any]) -> dict[str, Any]:
         else:
             flat[path] = value
 
-    walk(json.loads(recipe_key(recipe)), "")
+    walk(_strip(rest, seed if strip and isinstance(seed, int) else None), "")
     return flat

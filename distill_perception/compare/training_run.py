@@ -9,7 +9,7 @@ from .errors import CompareError
 from .files import read_mapping
 from .model_cost import read_model_cost
 from .run import Metrics, Run, Teacher, finite
-from .seeds import recipe_key, without_seed
+from .seeds import without_seed
 
 RECIPE, PROVENANCE, RESULT = "recipe.yaml", "provenance.json", "result.json"
 _ORIGIN = ("date", "git_hash", "machine", "teacher_spec")
@@ -43,7 +43,7 @@ def read_training_run(folder: Path) -> Run:
         path=folder,
         kind="training",
         name=name,
-        key="training:" + (recipe_key(recipe) if recipe else str(folder.resolve().parent / name)),
+        key=f"training:{name if recipe else folder.resolve().parent / name}",
         seed=seed if isinstance(seed, int) else None,
         metrics=metrics,
         recipe=recipe,

@@ -80,6 +80,14 @@ def test_staged_runs_of_several_seeds_are_one_row_with_paired_differences(tmp_pa
     assert (gain.mean, gain.pairs) == (pytest.approx(0.02), 2)
 
 
+def test_seeds_that_learn_from_one_run_of_seed_1_are_one_row(tmp_path: Path) -> None:
+    teacher = {"run": "runs/best_s1"}
+    write_staged(tmp_path, "kl", [0.70, 0.71, 0.72], teacher=teacher, losses=[{"name": "kl"}])
+    write_staged(tmp_path, "labels", [0.68, 0.69, 0.70])
+    found = compare([tmp_path], "labels")
+    assert [(group.name, group.seeds) for group in found.groups] == [("labels", 3), ("kl", 3)]
+
+
 def test_teachers_of_one_name_in_several_runs_are_averaged(tmp_path: Path) -> None:
     def assistant(seed: int) -> Path:
         return tmp_path / f"kl_s{seed}" / "stages" / "assistant"

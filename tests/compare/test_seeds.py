@@ -2,7 +2,7 @@
 
 import pytest
 
-from distill_perception.compare.seeds import flatten, recipe_key, without_seed
+from distill_perception.compare.seeds import differ_in_seed_only, flatten, without_seed
 
 
 @pytest.mark.parametrize(
@@ -28,40 +28,52 @@ def test_recipes_that_differ_in_seed_name_and_paths_to_sibling_runs_are_the_same
         {"name": f"kl_s{seed}", "seed": seed, "model": {"init": f"runs/labels_s{seed}"}, "lr": 0.1}
         for seed in (1, 2)
     ]
-    assert recipe_key(recipes[0]) == recipe_key(recipes[1])
-    assert recipe_key(recipes[0]) != recipe_key(recipes[0] | {"lr": 0.2})
-    assert recipe_key(recipes[0]) != recipe_key(recipes[0] | {"name": "cwd_s1"})
-    same_start = recipes[1] | {"model": {"init": "runs/labels_s1"}}  # always from the run of seed 1
-    assert recipe_key(recipes[0]) != recipe_key(same_start)
+    assert differ_in_seed_only(*recipes)
+    assert not differ_in_seed_only(recipes[0], recipes[0] | {"lr": 0.2})
+    assert not differ_in_seed_only(recipes[0], recipes[0] | {"name": "cwd_s1"})
+    assert not differ_in_seed_only(recipes[0], {key: recipes[1][key] for key in ("name", "seed", "lr")})
+    other_start = recipes[1] | {"model": {"init": "runs/labels_s3"}}
+    assert not differ_in_seed_only(recipes[0], other_start)
+
+
+def test_what_all_seeds_start_from_or_learn_from_may_have_a_seed_in_its_name_too() -> None:
+    recipes = [
+        {
+            "name": f"kl_s{seed}",
+            "seed": seed,
+            "model": {"init": f"runs/kl_s{seed}/stages/coarse"},
+            "teacher": {"run": "runs/best_s1"},
+        }
+        for seed in (1, 2, 3)
+    ]
+    assert differ_in_seed_only(recipes[0], recipes[1])
+    assert differ_in_seed_only(recipes[1], recipes[2])
+    assert not differ_in_seed_only(recipes[1], recipes[2] | {"teacher": {"run": "runs/best_s2"}})
+    assert not differ_in_seed_only({"name": "a_s1", "seed": 1}, {"name": "a_s1", "seed": 2})
 
 
 def test_the_seed_is_taken_off_within_paths_to_stages_too() -> None:
-    keys = {
-        recipe_key(
-            {
-                "name": f"kl_s{seed}",
-                "seed": seed,
-                "model": {"init": f"/data/runs/kl_s{seed}/stages/coarse"},
-                "teacher": {"run": f"runs/kl_s{seed}/stages/assistant"},
-            }
-        )
+    first, second = (
+        {
+            "name": f"kl_s{seed}",
+            "seed": seed,
+            "model": {"init": f"/data/runs/kl_s{seed}/stages/coarse"},
+            "teacher": {"run": f"runs/kl_s{seed}/stages/assistant"},
+        }
         for seed in (1, 2)
-    }
-    assert len(keys) == 1
-    assert recipe_key({"seed": 1, "init": "kl_s1/stages/a"}) != recipe_key(
-        {"seed": 1, "init": "a_s1/stages/a"}
+    )
+    assert differ_in_seed_only(first, second)
+    assert not differ_in_seed_only(
+        {"seed": 1, "init": "kl_s1/stages/a"}, {"seed": 1, "init": "a_s1/stages/a"}
     )
 
 
 def test_precision_is_how_a_recipe_is_trained_and_tells_no_recipes_apart() -> None:
-    recipes = [{"optimizer": {"lr": 0.1, "precision": precision}} for precision in ("bf16", "auto")]
-    assert recipe_key(recipes[0]) == recipe_key(recipes[1]) == recipe_key({"optimizer": {"lr": 0.1}})
-    assert recipe_key(recipes[0]) != recipe_key({"optimizer": {"lr": 0.2}})
-    assert recipe_key({"precision": "bf16"}) != recipe_key({"precision": "auto"})
-
-
-def test_the_order_of_keys_does_not_matter() -> None:
-    assert recipe_key({"a": 1, "b": {"c": 2, "d": 3}}) == recipe_key({"b": {"d": 3, "c": 2}, "a": 1})
+    bf16, auto = ({"optimizer": {"lr": 0.1, "precision": precision}} for precision in ("bf16", "auto"))
+    assert differ_in_seed_only(bf16, auto)
+    assert differ_in_seed_only(bf16, {"optimizer": {"lr": 0.1}})
+    assert not differ_in_seed_only(bf16, {"optimizer": {"lr": 0.2}})
+    assert not differ_in_seed_only({"precision": "bf16"}, {"precision": "auto"})
 
 
 def test_values_are_found_by_dotted_key() -> None:

@@ -95,7 +95,9 @@ def test_weights_that_are_not_there_are_named(folders: tuple[Path, Path], tmp_pa
         loss_shares(tiny_recipe(*folders), run=tmp_path / "nowhere")
 
 
-def test_a_stage_is_chosen_by_name_and_the_first_otherwise(folders: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_stage_is_chosen_by_name_and_the_first_otherwise(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
     stages = [
         {"name": "coarse", "epochs": 1},
         {"name": "fine", "epochs": 1, "loss": {"cross_entropy": 0.25}},

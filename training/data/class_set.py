@@ -31,6 +31,11 @@ class ClassSet:
     def __len__(self) -> int:
         return len(self.classes)
 
+    def means_the_same_as(self, other: ClassSet) -> bool:
+        """Whether ids mean the same in both, things and void too; colours may differ."""
+        mine, theirs = ([(item.name, item.kind) for item in s.classes] for s in (self, other))
+        return mine == theirs and self.void_id == other.void_id
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names in the order of their ids."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +44,8 @@ def class_set(name: str) -> ClassSet:
         return CLASS_SETS[name]
     if Path(name).suffix in (".json", ".yaml", ".yml"):
         found = read_class_set(Path(name))
-        same = [s for s in CLASS_SETS.values() if (s.names, s.void_id) == (found.names, found.void_id)]
-        return same[0] if same else found
+        same = [known.name for known in CLASS_SETS.values() if known.means_the_same_as(found)]
+        return replace(found, name=same[0]) if same else found
     raise TrainingError(
         f"no class set '{name}' ({nearest(name, CLASS_SETS)}); for one of your own give a .json or .yaml file"
     )

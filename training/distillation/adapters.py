@@ -26,10 +26,10 @@ def make_adapter(student_channels: int, teacher_channels: int) -> Adapter | None
     return Adapter(student_channels, teacher_channels)
 
 
-def to_common_size(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Both maps at the smaller height and width of the two, bilinear.
+def to_common_size(student: Tensor, teacher: Tensor, frame: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Both maps of a `frame` (H, W) at the smaller height and width of the two, bilinear.
 
     The coarser size costs less than the finer, and no detail is invented.
     """
     size = (min(student.shape[-2], teacher.shape[-2]), min(student.shape[-1], teacher.shape[-1]))
-    return resize(student, size), resize(teacher, size)
+    return resize(student, size, frame), resize(teacher, size, frame)

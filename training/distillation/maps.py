@@ -9,8 +9,9 @@ from torch import Tensor
 
 from training.distillation.inputs import DistillInputs
 from training.errors import TrainingError
-from training.models.outputs import DetectionMaps, upsample
+from training.models.outputs import DetectionMaps, reach, resample, upsample, whole_stride
 from training.teachers.log_probs import with_missing
+from training.teachers.views import place_maps
 
 UNKNOWN = -1  # class of a pixel that has neither a label nor an answer of the teacher
 
@@ -20,20 +21,34 @@ def full_precision(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Map [N,C,H,W] -> [N,C,*size], bilinear with half-pixel centres; the same tensor if nothing changes."""
-    return x if x.shape[-2:] == size else upsample(x, *size)
+def resize(x: Tensor, size: tuple[int, int], frame: tuple[int, int]) -> Tensor:
+    """Map [N,C,h,w] of a `frame` (H, W) -> [N,C,*size]: bilinear at the centres of the new cells.
+
+    Both may stand out over the frame's edge (`reach`). The same tensor if nothing changes.
+    """
+    old = x.shape[-2], x.shape[-1]
+    if old == size:
+        return x
+    covered, (height, width) = reach(size, frame), reach(old, frame)
+    if covered == (height, width) or whole_stride(old, size) is not None:
+        return upsample(x, *size)
+    return resample(x, size, covered, (0, height), (0, width))
 
 
 def nearest(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """Ids or flags [N,H,W] -> [N,*size]: of each cell, the pixel at its centre. Any dtype."""
-    if mask.shape[-2:] == size:
+    """Ids or flags [N,h,w] -> [N,*size]: of each cell, what is at its centre. Any dtype.
+
+    The larger of the two is taken for the frame; a map of whole stride may stand out over its edge (`reach`).
+    """
+    old = mask.shape[-2], mask.shape[-1]
+    if old == size:
         return mask
+    frame = max(old[0], size[0]), max(old[1], size[1])
     rows, columns = (
-        ((torch.arange(new, device=mask.device) + 0.5) * (old / new)).long()
-        for new, old in zip(size, mask.shape[-2:], strict=True)
+        ((torch.arange(new, device=mask.device) + 0.5) * (covered / new) * (cells / before)).long()
+        for new, covered, cells, before in zip(size, reach(size, frame), old, reach(old, frame), strict=True)
     )
-    return mask[:, rows][:, :, columns]
+    return mask[:, rows.clamp(max=old[0] - 1)][:, :, columns.clamp(max=old[1] - 1)]
 
 
 def known_channels(x: Tensor, known: Tensor | None) -> Tensor:
@@ -80,7 +95,7 @@ def segmentation_logits(inputs: DistillInputs) -> tuple[Tensor, Tensor, Tensor]:
             f"the student has {student.shape[1]} classes, the teacher {teacher.shape[1]}: map the teacher's"
         )
     size = (max(student.shape[-2], teacher.shape[-2]), max(student.shape[-1], teacher.shape[-1]))
-    student, teacher = (resize(full_precision(x), size) for x in (student, teacher.detach()))
+    student, teacher = (resize(full_precision(x), size, inputs.size) for x in (student, teacher.detach()))
     return student, teacher, nearest(inputs.valid, size)
 
 
@@ -90,7 +105,7 @@ def teacher_probabilities(inputs: DistillInputs, size: tuple[int, int]) -> Tenso
     A softmax would spread that over the classes: 1 % of road and 99 % of nothing would be sure of road.
     """
     assert inputs.teacher.logits is not None
-    return resize(with_missing(inputs.teacher.logits.detach()), size).softmax(1)[:, :-1]
+    return resize(with_missing(inputs.teacher.logits.detach()), size, inputs.size).softmax(1)[:, :-1]
 
 
 def classes_at(inputs: DistillInputs, size: tuple[int, int]) -> Tensor:
@@ -102,7 +117,7 @@ def classes_at(inputs: DistillInputs, size: tuple[int, int]) -> Tensor:
     if inputs.teacher.logits is None:
         fallback = torch.full_like(labels, UNKNOWN)
     else:
-        fallback = resize(full_precision(inputs.teacher.logits.detach()), size).argmax(1)
+        fallback = resize(full_precision(inputs.teacher.logits.detach()), size, inputs.size).argmax(1)
     found = torch.where(labels == inputs.void_id, fallback, labels)
     return found.masked_fill(~nearest(inputs.valid, size), UNKNOWN)
 
@@ -119,8 +134,7 @@ class DetectionPair:
 def detection_maps(inputs: DistillInputs) -> DetectionPair:
     """Detection maps that can be compared cell by cell, of the thing classes that the teacher knows.
 
-    A teacher of another stride is resized. That is exact for its box distances inside an object: they change
-    linearly with the cell's centre as long as the box stays the same.
+    A teacher of another stride is put on the student's grid; of a finer one, peaks stay as high as they are.
 
     Raises:
         TrainingError: one of the two does not detect, they have another number of classes, or the teacher
@@ -139,9 +153,11 @@ def detection_maps(inputs: DistillInputs) -> DetectionPair:
     mine, theirs = (known_channels(x.heatmap, inputs.known_things) for x in (student, teacher))
     if mine.shape[1] == 0:
         raise TrainingError("the teacher knows no thing class: remove the losses that compare detections")
-    heatmap, distances = (resize(full_precision(x.detach()), size) for x in (theirs, teacher.size))
+    hints = DetectionMaps(
+        full_precision(theirs.detach()), full_precision(teacher.size.detach()), teacher.stride
+    )
     return DetectionPair(
         DetectionMaps(full_precision(mine), full_precision(student.size), student.stride),
-        DetectionMaps(heatmap, distances * (teacher.stride / student.stride), student.stride),
+        place_maps(hints, inputs.size, inputs.size, student.stride, flip=False),
         nearest(inputs.valid, size),
     )

@@ -82,6 +82,7 @@ class Evaluator:
         has_mask: Any = None,
         teacher: Any = None,
         kind: Kind = "logits",
+        inside: Any = None,
     ) -> None:
         """Add the segmentation of a batch; torch or numpy.
 
@@ -91,6 +92,7 @@ class Evaluator:
                 All have one if None.
             teacher: the teacher's scores, float [N,C,h',w'], needed when made with `teacher=True`.
             kind: "logits" or "probabilities", of student and teacher.
+            inside: bool [N,H,W], pixels of frames without a mask that count for the teacher; all if None.
 
         Raises:
             TrainingError: shapes, class ids or values cannot be scored; the teacher's scores are missing.
@@ -118,7 +120,10 @@ class Evaluator:
             if teacher is None:
                 raise TrainingError("evaluation: made with teacher=True, but no teacher's scores were given")
             hints = log_probabilities(teacher, (ids.shape[1], ids.shape[2]), kind).to(student.device)
-            counted = (ids != self.void_id) | ~labelled[:, None, None]
+            counted = ~labelled[:, None, None]
+            if inside is not None:
+                counted = counted & torch.as_tensor(inside, device=ids.device).bool()
+            counted = counted | (ids != self.void_id)
             self.metrics["teacher"].update(student, hints, counted)
 
     def update_boxes(

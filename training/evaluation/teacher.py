@@ -27,6 +27,7 @@ def teacher_scores(
     def add(evaluator: Evaluator, batch: Batch) -> None:
         images = batch.images.to(device).float().contiguous(memory_format=torch.channels_last)
         hints = teacher(images).logits
-        evaluator.update_masks(model(images).logits, batch.masks, batch.has_mask, hints)
+        logits = model(images).logits
+        evaluator.update_masks(logits, batch.masks, batch.has_mask, hints, inside=batch.inside)
 
     return score_sources(data, add, teacher=True)

@@ -64,6 +64,11 @@ class MultiTaskNet(nn.Module):
                 channels, self.stride, len(things), spec.detection.width, spec.detection.dense
             )
 
+    @property
+    def box_stride(self) -> int:
+        """Pixels a cell of the detection maps; the decoder's where nothing is detected."""
+        return self.stride if self.detection_head is None else self.detection_head.stride
+
     def forward(self, images: Tensor) -> Outputs:
         x = self.decoder(self.encoder((images - self.mean) / self.std))
         return Outputs(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -45,10 +46,15 @@ def whole_stride(cells: Sequence[int], frame: Sequence[int]) -> int | None:
     """Pixels a cell of a map of `cells` (h, w) that is of whole stride in the `frame` (H, W), else None.
 
     Such a map's sides are the frame's divided by the stride and rounded up; any other size is taken for the
-    map of a resized frame.
+    map of a resized frame. Of several strides that fit, a power of two is meant, as networks have.
     """
+    fitting = []
     stride = -(-frame[0] // cells[0])
-    return stride if tuple(cells) == (-(-frame[0] // stride), -(-frame[1] // stride)) else None
+    while -(-frame[0] // stride) == cells[0] and stride <= max(frame):
+        if -(-frame[1] // stride) == cells[1]:
+            fitting.append(stride)
+        stride += 1
+    return next((stride for stride in fitting if stride & (stride - 1) == 0), fitting[0] if fitting else None)
 
 
 def reach(cells: Sequence[int], frame: tuple[int, int]) -> tuple[int, int]:
@@ -58,6 +64,27 @@ def reach(cells: Sequence[int], frame: tuple[int, int]) -> tuple[int, int]:
     """
     stride = whole_stride(cells, frame)
     return frame if stride is None else (cells[0] * stride, cells[1] * stride)
+
+
+def resample(
+    x: Tensor,
+    size: tuple[int, int],
+    covered: tuple[int, int],
+    rows: tuple[float, float],
+    columns: tuple[float, float],
+) -> Tensor:
+    """Map [N,C,h,w] -> [N,C,*size], bilinear at the centres of the new cells; beyond its borders it goes on.
+
+    Args:
+        covered: height, width in pixels of the result, which begins at 0, 0.
+        rows, columns: upper and lower, left and right border of `x` in the same pixels.
+    """
+    down, across = (
+        ((torch.arange(cells) + 0.5) * (pixels / cells) - low) / (high - low) * 2 - 1
+        for cells, pixels, (low, high) in zip(size, covered, (rows, columns), strict=True)
+    )
+    grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), -1).to(x)
+    return F.grid_sample(x, grid.expand(len(x), -1, -1, -1), "bilinear", "border", align_corners=False)
 
 
 def upsample(x: Tensor, height: int, width: int) -> Tensor:

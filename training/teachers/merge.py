@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from training.models.outputs import DetectionMaps, reach
+from training.models.outputs import DetectionMaps, reach, resample
 from training.teachers.log_probs import mix, with_missing
 
 
@@ -81,17 +80,8 @@ def _on_grid(item: PlacedLogits, size: tuple[int, int], frame: tuple[int, int]) 
     if (item.log_probs.shape[-2:], item.rows, item.columns) == (size, (0, height), (0, width)):
         return item.log_probs
     values = with_missing(item.log_probs)
-    down, across = _places(size[0], height, item.rows), _places(size[1], width, item.columns)
-    grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), -1).to(values.device)
-    grid = grid.expand(len(values), -1, -1, -1)
-    sampled = F.grid_sample(values, grid, "bilinear", "border", align_corners=False)
+    sampled = resample(values, size, (height, width), item.rows, item.columns)
     return sampled.log_softmax(1)[:, :-1]
-
-
-def _places(cells: int, pixels: int, borders: tuple[float, float]) -> Tensor:
-    """Centres of `cells` over so many pixels, float [cells]; -1 and 1 are the `borders` (grid_sample)."""
-    centres = (torch.arange(cells) + 0.5) * (pixels / cells)
-    return (centres - borders[0]) / (borders[1] - borders[0]) * 2 - 1
 
 
 def merge_maps(members: Sequence[DetectionMaps], weight: Tensor) -> DetectionMaps:

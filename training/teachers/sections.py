@@ -19,6 +19,8 @@ from training.data.sources import Source, open_source
 from training.data.sources.base import Mixture
 from training.data.spec import DataSpec
 from training.errors import TrainingError
+from training.models.multi_task import MultiTaskNet
+from training.models.spec import ModelSpec
 from training.teachers.base import Teacher
 from training.teachers.cache.teacher import CachedTeacher
 from training.teachers.open import open_teacher
@@ -32,6 +34,7 @@ class Sections:
     place: Path
     teacher: TeacherSpec
     data: DataSpec | None
+    model: ModelSpec
 
     def about(self) -> dict[str, Any]:
         """For provenance files."""
@@ -40,7 +43,7 @@ class Sections:
 
 
 def read_sections(recipe: Path) -> Sections:
-    """Read the two sections, of an ablation those of its recipe; the rest is not looked at.
+    """Read the sections, of an ablation those of its recipe; the rest is not looked at.
 
     Raises:
         TrainingError: file missing, not UTF-8, not YAML, no teacher in it, or a key or value that is not
@@ -59,7 +62,8 @@ def read_sections(recipe: Path) -> Sections:
     if not isinstance(raw, dict) or raw.get("teacher") is None:
         raise TrainingError(f"recipe {recipe} has no teacher section")
     data = None if raw.get("data") is None else _section(DataSpec, raw, "data", recipe)
-    return Sections(recipe, _section(TeacherSpec, raw, "teacher", recipe), data)
+    model = ModelSpec() if raw.get("model") is None else _section(ModelSpec, raw, "model", recipe)
+    return Sections(recipe, _section(TeacherSpec, raw, "teacher", recipe), data, model)
 
 
 def _section(kind: type[BaseModel], raw: dict[str, Any], name: str, place: Path) -> Any:
@@ -74,10 +78,18 @@ def student_classes(sections: Sections) -> ClassSet:
     return class_set("camvid" if sections.data is None else sections.data.class_set)
 
 
+def box_stride(sections: Sections) -> int:
+    """Pixels a cell of the student's detection maps, on which its teacher's boxes are drawn."""
+    classes = student_classes(sections)
+    things = [classes.id_of(item.name) for item in classes.things]
+    blank = sections.model.model_copy(update={"pretrained": False})
+    return MultiTaskNet(blank, len(classes), things).box_stride
+
+
 def open_plain_teacher(sections: Sections) -> Teacher:
     """The recipe's teacher without its cache, on the GPU if there is one."""
     spec = sections.teacher.model_copy(update={"cache": None})
-    return open_teacher(spec, student_classes(sections)).to(_device())
+    return open_teacher(spec, student_classes(sections), box_stride(sections)).to(_device())
 
 
 def open_cached_teacher(sections: Sections) -> CachedTeacher:
@@ -86,7 +98,8 @@ def open_cached_teacher(sections: Sections) -> CachedTeacher:
     Raises:
         TrainingError: the recipe names no cache.
     """
-    teacher = open_teacher(sections.teacher, student_classes(sections)).to(_device())
+    classes = student_classes(sections)
+    teacher = open_teacher(sections.teacher, classes, box_stride(sections)).to(_device())
     if not isinstance(teacher, CachedTeacher):
         raise TrainingError(f"recipe {sections.place}: teacher.cache is missing: name a folder there")
     return teacher

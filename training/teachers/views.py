@@ -25,9 +25,10 @@ def place_maps(
 ) -> DetectionMaps:
     """Detection maps of a view of `view` pixels on the grid of the frame of `frame` pixels.
 
-    A cell's heatmap probability is the largest of the view's cells that it covers, so that peaks stay, or
-    interpolated bilinearly where those are as large or larger. Its box is that of the nearest one, scaled,
-    mirrored and measured from the new cell's centre. On the same grid nothing changes.
+    A cell's heatmap probability is the largest of the view's cells that it covers, so that peaks stay, and
+    its box is that cell's. Where the view's cells are as large or larger, the probability is interpolated
+    bilinearly and the box is the nearest one's. It is scaled, mirrored and measured from the new cell's
+    centre. On the same grid nothing changes.
 
     Args:
         view: height, width of the frame that the teacher saw.
@@ -49,13 +50,20 @@ def place_maps(
         return F.grid_sample(values, grid, mode=mode, padding_mode="border", align_corners=False)
 
     probability = maps.heatmap.float().sigmoid()
+    boxes = absolute_boxes(maps)
     if stride * min(scale) > maps.stride:
-        quarter = stride / 4
-        corners = [(dx, dy) for dx in (-quarter, quarter) for dy in (-quarter, quarter)]
-        heat = torch.stack([sample(probability, "nearest", *corner) for corner in corners]).amax(0)
+        count = math.ceil(round(stride * max(scale) / maps.stride, 3))  # of the view's cells along a side
+        offsets = [((i + 0.5) / count - 0.5) * stride for i in range(count)]
+        points = [(dx, dy) for dy in offsets for dx in offsets]
+        heats = torch.stack([sample(probability, "nearest", *point) for point in points])
+        heat = heats.amax(0)
+        strongest = heats.amax(2).argmax(0)[None, :, None].expand(-1, -1, 4, -1, -1)
+        found = torch.stack([sample(boxes, "nearest", *point) for point in points])
+        boxes = found.gather(0, strongest)[0]
     else:
         heat = sample(probability, "bilinear")
-    left, top, right, bottom = sample(absolute_boxes(maps), "nearest").unbind(1)
+        boxes = sample(boxes, "nearest")
+    left, top, right, bottom = boxes.unbind(1)
     left, right = left / scale[1], right / scale[1]
     if flip:
         left, right = frame[1] - right, frame[1] - left

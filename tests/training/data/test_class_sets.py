@@ -175,7 +175,24 @@ def test_a_file_with_the_classes_of_a_known_set_is_that_set(tmp_path: Path) -> N
     camvid = class_set("camvid")
     content = {"classes": [item.model_dump(mode="json") for item in camvid.classes], "void_id": 11}
     (tmp_path / "classes.json").write_text(json.dumps(content))
-    assert class_set(str(tmp_path / "classes.json")) is camvid
+    assert class_set(str(tmp_path / "classes.json")) == camvid
+
+
+def test_a_file_with_other_things_or_colours_keeps_them(tmp_path: Path) -> None:
+    """BDD100K's and Cityscapes' names and void are alike, but in BDD100K lights and signs have boxes."""
+    bdd = class_set("bdd100k")
+    items = [item.model_dump(mode="json") for item in bdd.classes]
+    path = tmp_path / "classes.json"
+    path.write_text(json.dumps({"classes": items, "void_id": bdd.void_id}))
+    assert class_set(str(path)) == bdd
+    items[0]["color"] = [1, 2, 3]
+    path.write_text(json.dumps({"classes": items, "void_id": bdd.void_id}))
+    found = class_set(str(path))
+    assert (found.name, found.classes[0].color) == ("bdd100k", (1, 2, 3))
+    assert found.things == bdd.things
+    items[0]["kind"] = "thing"
+    path.write_text(json.dumps({"classes": items, "void_id": bdd.void_id}))
+    assert class_set(str(path)).name not in ("bdd100k", "cityscapes")
 
 
 @pytest.mark.parametrize(

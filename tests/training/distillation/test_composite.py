@@ -16,6 +16,7 @@ from training.distillation.adapters import Adapter, make_adapter, to_common_size
 from training.distillation.composite import DistillationLoss
 from training.distillation.inputs import DistillInputs
 from training.distillation.losses.registry import TERMS
+from training.distillation.maps import nearest
 from training.distillation.spec import LossEntries
 from training.errors import TrainingError
 from training.teachers.class_mapping import ClassMapping
@@ -87,9 +88,22 @@ def test_adapters_exist_only_where_channels_differ_and_the_loss_needs_them_equal
 
 def test_common_size_is_the_coarser_and_equal_maps_are_left_alone() -> None:
     fine, coarse = torch.zeros(1, 2, 8, 10), torch.zeros(1, 3, 4, 5)
-    a, b = to_common_size(fine, coarse)
+    a, b = to_common_size(fine, coarse, (32, 40))
     assert a.shape == (1, 2, 4, 5)
     assert b is coarse
+
+
+def test_maps_of_a_frame_that_the_coarser_stride_does_not_divide_are_compared_in_place() -> None:
+    """360 rows are 90 cells of 4 pixels, and 12 of 32 pixels, which end 24 pixels below the frame."""
+    frame = (360, 480)
+    rows = ((torch.arange(90) + 0.5) * 4)[:, None].expand(1, 1, 90, 120)  # each cell's centre in pixels
+    fine, _ = to_common_size(rows, torch.zeros(1, 1, 12, 15), frame)
+    centres = (torch.arange(12) + 0.5) * 32
+    torch.testing.assert_close(fine[0, 0, :11, 7], centres[:11])
+    assert fine[0, 0, 11, 7] == 358  # the centre at 368 lies outside: the last row there is
+    pixels = torch.arange(360)[:, None].expand(1, 360, 480)
+    torch.testing.assert_close(nearest(pixels, (12, 15))[0, :11, 7], centres[:11].long())
+    torch.testing.assert_close(nearest(nearest(pixels, (90, 120)), frame)[0, ::4, 0], pixels[0, 2::4, 0])
 
 
 def test_adapters_learn_with_the_student_and_are_saved_with_the_loss_alone() -> None:

@@ -140,12 +140,12 @@ def test_localization_reads_a_teacher_of_another_stride_in_pixels() -> None:
         sides = torch.stack([x, y, 16 - x, 16 - y])[None] / stride
         return Outputs(None, DetectionMaps(torch.zeros(1, 1, cells, cells).double(), sides, stride))
 
-    inputs = inputs_of(whole_picture(4, 4), whole_picture(8, 2))
-    inside = torch.zeros(1, 4, 4, dtype=torch.bool)
-    inside[:, 1:3, 1:3] = True  # beyond the outermost centres there is nothing to interpolate
-    for form in ("giou", "smooth_l1"):
-        found = make_term("localization", form=form)(replace(inputs, valid=inside))
-        assert found.item() == pytest.approx(0, abs=1e-12)
+    pixels = torch.ones(1, 16, 16, dtype=torch.bool)
+    for strides in ((4, 8), (4, 2), (8, 2)):
+        student, teacher = (whole_picture(stride, 16 // stride) for stride in strides)
+        inputs = DistillInputs(student, teacher, pixels.long(), pixels, 9)
+        for form in ("giou", "smooth_l1"):
+            assert make_term("localization", form=form)(inputs).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_network_that_does_not_detect_is_named() -> None:

@@ -118,7 +118,7 @@ def test_padding_of_unlabelled_frames_is_not_distilled(
     data = TaughtDataModule(spec, 2, 5) if cached else SampleDataModule(spec, 2, 5)
     asked: Teacher | Recall = teacher
     if isinstance(data, TaughtDataModule):
-        asked = data.learn_from(CachedTeacher(teacher, "fake", tmp_path / "cache", 10**9, {}), 4)
+        asked = data.learn_from(CachedTeacher(teacher, "fake", tmp_path / "cache", 10**9, {}), 4, 4)
         data.prepare_data()
     (batch,) = data.train_dataloader()
     valid, own = given(batch, asked).valid, (batch.images == 200).all(1)

@@ -113,6 +113,22 @@ def test_reset_forgets() -> None:
     assert evaluator.compute() == pytest.approx(full().compute(), rel=1e-9)
 
 
+def test_borders_of_frames_without_a_mask_count_for_nothing() -> None:
+    student, teacher, target = frames(2)
+    inside = torch.zeros(2, *target.shape[1:], dtype=torch.bool)
+    inside[1, :, :8] = True
+    found, cut = (Evaluator(CLASSES, VOID, teacher=True) for _ in range(2))
+    found.update_masks(student, target, has_mask=[True, False], teacher=teacher, inside=inside)
+    outside = torch.as_tensor(target).clone()
+    upsampled = [
+        torch.nn.functional.interpolate(x, size=(16, 24), mode="bilinear") for x in (student, teacher)
+    ]
+    outside[1, :, 8:], outside[1, :, :8] = VOID, 0  # any class: what counts is whether it is void
+    cut.update_masks(upsampled[0], outside, teacher=upsampled[1])
+    for key in ("agreement", "teacher_kl"):
+        assert found.compute()[key] == pytest.approx(cut.compute()[key], rel=1e-6)
+
+
 def test_frames_without_a_mask_count_for_the_teacher_only() -> None:
     student, teacher, target = frames(2)
     evaluator, first = (Evaluator(CLASSES, VOID, teacher=True) for _ in range(2))

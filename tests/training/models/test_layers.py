@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training.models.layers import enlarge
-from training.models.outputs import upsample
+from training.models.outputs import upsample, whole_stride
 
 
 def centres(pixels: int, stride: int) -> torch.Tensor:
@@ -39,3 +39,21 @@ def test_logits_of_a_resized_frame_are_stretched() -> None:
     assert found.shape == (1, 1, 360, 480)
     expected = ((torch.arange(360) + 0.5) / 360)[4:-4]
     torch.testing.assert_close(found[0, 0, 4:-4, 0], expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("cells", "frame", "stride"),
+    [
+        ((90, 120), (360, 480), 4),
+        ((12, 15), (360, 480), 32),  # 12 rows alone would also be those of stride 30
+        ((2, 2), (5, 7), 4),
+        ((1, 2), (20, 40), 32),
+        ((12, 16), (360, 480), 30),
+        ((13, 15), (360, 480), None),
+        ((480, 640), (360, 480), None),
+    ],
+)
+def test_the_stride_of_a_map_is_that_of_both_its_sides(
+    cells: tuple[int, int], frame: tuple[int, int], stride: int | None
+) -> None:
+    assert whole_stride(cells, frame) == stride

@@ -75,6 +75,19 @@ def test_coarser_maps_keep_their_boxes_on_the_finer_grid() -> None:
     torch.testing.assert_close(best, torch.tensor([BOXES[1]]), atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("side", [4.0, 5.0, 10.0])
+def test_finer_maps_keep_small_objects_and_their_boxes_on_the_coarser_grid(stride: int, side: float) -> None:
+    box = [30.0, 21.0, 30.0 + side, 21.0 + side]
+    placed = place_maps(detecting(box, 0.9, stride)(IMAGES).detection, (64, 96), (64, 96), 4, flip=False)
+    assert placed.heatmap.shape[-2:] == (16, 24)
+    best = decode_maps(placed, count=1)[0]
+    torch.testing.assert_close(
+        best.boxes, torch.tensor([box]), atol=5e-3, rtol=0
+    )  # a side is at least 0.001 cells from a centre
+    assert best.scores.max() == pytest.approx(0.9, abs=1e-3)
+
+
 def test_an_ensemble_needs_two_members_with_weights() -> None:
     with pytest.raises(TrainingError, match="an ensemble of 1 teachers"):
         Ensemble([segmenting([1.0], (8, 12))], [1])

@@ -88,7 +88,9 @@ def sparsify_run(run: Path, step: SparsityStep, recipe: Recipe, out: Path) -> No
 
 def _add_gradients(model: MultiTaskNet, recipe: Recipe, data: SampleDataModule, frames: int) -> None:
     data.setup("fit")
-    teacher = None if recipe.teacher is None else open_teacher(recipe.teacher, data.class_set, model.stride)
+    teacher = None
+    if recipe.teacher is not None:
+        teacher = open_teacher(recipe.teacher, data.class_set, model.box_stride)
     module = DistillationModule(recipe, data.class_set, model, data.class_frequencies(), 1, teacher)
     add_gradients(module, islice(data.train_dataloader(), max(1, frames // recipe.optimizer.batch)))
 

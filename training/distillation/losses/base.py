@@ -100,7 +100,9 @@ class FeatureTerm(Term):
         """
         student = _find(self.paths[0], inputs.student_features, inputs.student.logits, "student")
         teacher = _find(self.paths[1], inputs.teacher_features, inputs.teacher.logits, "teacher")
-        student, teacher = to_common_size(full_precision(student), full_precision(teacher.detach()))
+        student, teacher = to_common_size(
+            full_precision(student), full_precision(teacher.detach()), inputs.size
+        )
         if adapt and self.adapter is not None:
             student = self.adapter(student)
         if self.paths[1] == LOGITS:

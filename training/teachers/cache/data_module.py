@@ -37,15 +37,16 @@ class TaughtDataModule(SampleDataModule):
         self._reader: CacheReader | None = None
         self._stride = 1
 
-    def learn_from(self, teacher: CachedTeacher, stride: int) -> Recall:
+    def learn_from(self, teacher: CachedTeacher, stride: int, box_stride: int) -> Recall:
         """Take answers from this teacher's cache; what is returned stands for it in the training step.
 
         Args:
             stride: pixels a cell of the student's logits. Class probabilities come at half of it: what lies
                 between the student's cells, which it is deployed upsampled over, counts too.
+            box_stride: pixels a cell of its detection maps.
         """
         self._teacher, self._reader, self._stride = teacher, teacher.reader(), max(1, stride // 2)
-        return Recall(teacher.known, teacher.known_things, stride)
+        return Recall(teacher.known, teacher.known_things, box_stride)
 
     def prepare_data(self) -> None:
         """Fill the cache; what is there is kept, whenever it is stopped.

@@ -81,7 +81,7 @@ def batches(folder: Path, teacher: FakeTeacher, cache: Path, workers: int = 0, *
     changes = AugmentSpec.model_validate({"crop": SIZE, **STILL, **augment})
     spec = DataSpec(train=[source], val=[source], size=SIZE, augment=changes, workers=workers)
     data = TaughtDataModule(spec, 4, 5)
-    data.learn_from(CachedTeacher(teacher, "toy", cache, 10**9, {}), STRIDE)
+    data.learn_from(CachedTeacher(teacher, "toy", cache, 10**9, {}), STRIDE, STRIDE)
     data.prepare_data()
     return list(data.train_dataloader())
 
