@@ -58,22 +58,15 @@ def watch(node_name: str = "perception", once: bool = False, patience_s: float =
 def _statuses(node_name: str) -> Iterator[Iterator[Status | None]]:
     """An endless stream of statuses, None while there is nothing new."""
     try:
-        import rclpy
         from diagnostic_msgs.msg import DiagnosticArray
-        from rclpy.context import Context
-        from rclpy.executors import SingleThreadedExecutor
-        from rclpy.node import Node
-        from rclpy.signals import SignalHandlerOptions
+
+        from .ros.participant import Participant
     except ImportError as error:
         raise ConfigError(
             f"ROS 2 is not importable ({error}); source your ROS workspace, or install the ROS wheels with "
             "pip install 'distill_perception[ros]'"
         ) from error
-    context = Context()
-    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
-    node = Node("watch", context=context, enable_rosout=False, start_parameter_services=False)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
+    ros = Participant("watch")
     news: list[Status] = []
 
     def hear(message: DiagnosticArray) -> None:
@@ -83,16 +76,14 @@ def _statuses(node_name: str) -> Iterator[Iterator[Status | None]]:
 
     def stream() -> Iterator[Status | None]:
         while True:
-            executor.spin_once(timeout_sec=_POLL_S)
+            ros.executor.spin_once(timeout_sec=_POLL_S)
             yield news.pop(0) if news else None
 
-    node.create_subscription(DiagnosticArray, "/diagnostics", hear, 10)
+    ros.node.create_subscription(DiagnosticArray, "/diagnostics", hear, 10)
     try:
         yield stream()
     finally:
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.shutdown(context=context)
+        ros.close()
 
 
 def view(status: Status) -> RenderableType:

@@ -14,16 +14,17 @@ import launch_ros.events.lifecycle
 import lifecycle_msgs.msg
 import yaml
 
+from distill_perception.ros.parameters import BY_NAME, ParameterSpec
 from distill_perception.ros.transport import use_large_messages
 from distill_perception.share import share_path
 
+# The node's own; where one is empty, the parameter file's value or the default holds.
+PARAMETERS = {name: spec for name, spec in BY_NAME.items() if name != "autostart"}
 ARGUMENTS = {
-    "bundle": (
-        "",
-        "model bundle, by name or path; empty: what the parameter file or the node's default says",
-    ),
-    "cameras": ("", "YAML list of image topics; empty: what the parameter file or the node's default says"),
-    "engine": ("", "auto, tensorrt, onnxruntime or openvino; empty: what the parameter file says"),
+    **{
+        name: ("", f"{spec.description}{f' ({spec.constraint})' if spec.constraint else ''}")
+        for name, spec in PARAMETERS.items()
+    },
     "params_file": (str(share_path("config", "perception.yaml")), "file of node parameters"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
     "respawn": ("false", "start the node again when it dies"),
@@ -48,9 +49,7 @@ def generate_launch_description() -> launch.LaunchDescription:
 
 def _node_and_events(context: launch.LaunchContext) -> list:
     value = {name: launch.substitutions.LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    overrides = {name: value[name] for name in ("bundle", "engine") if value[name]}
-    if value["cameras"]:
-        overrides["cameras"] = _topics(value["cameras"])
+    overrides = {name: _parameter(spec, value[name]) for name, spec in PARAMETERS.items() if value[name]}
     if value["use_sim_time"]:
         overrides["use_sim_time"] = _true(value["use_sim_time"])
     node = launch_ros.actions.LifecycleNode(
@@ -66,6 +65,16 @@ def _node_and_events(context: launch.LaunchContext) -> list:
         respawn_delay=2.0,
     )
     return [*(_bring_up(node) if _true(value["autostart"]) else []), node]
+
+
+def _parameter(spec: ParameterSpec, text: str) -> object:
+    """The text as a value of the parameter's type, where it is one; the node says what it takes otherwise."""
+    if isinstance(spec.default, tuple):
+        return _topics(text)
+    if isinstance(spec.default, str):
+        return text
+    value = yaml.safe_load(text)
+    return float(value) if isinstance(spec.default, float) and type(value) is int else value
 
 
 def _topics(text: str) -> list:

@@ -1,5 +1,8 @@
 """The live view of a node, from diagnostics as the node writes them."""
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,3 +85,13 @@ def test_a_node_that_could_not_configure_says_why() -> None:
 
     assert status is not None
     assert "no such folder" in shown(status)
+
+
+def test_a_domain_that_is_none_ends_in_one_line() -> None:
+    environ = {**os.environ, "ROS_DOMAIN_ID": "abc"}
+    command = [sys.executable, "-m", "distill_perception.cli", "watch", "--once"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ)
+    assert done.returncode == 2
+    assert "ROS 2 does not start" in done.stderr
+    assert "ROS_DOMAIN_ID" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
-from ..errors import PerceptionError, ReplayError
+from ..errors import ImageError, PerceptionError, ReplayError
 from . import message_types as kinds
 from .camera_topics import cameras_of, image_topics
 from .ground_truth import Boxes, boxes_from_message
@@ -209,13 +210,19 @@ class _Matcher:
             elif connection.msgtype == kinds.DETECTIONS:
                 self.boxes[key] = boxes_from_message(message, ids_by_name)
             elif connection.msgtype == kinds.IMAGE:
-                self.labels[key] = RecordedImage.from_message(message).label()
+                self.labels[key] = self._label(connection.topic, stamp_ns, message)
             yield from self._ready(expects)
             for store in (self.labels, self.boxes):
                 while len(store) > _WINDOW:
                     store.popitem(last=False)
         while self.waiting:
             yield self._take()
+
+    def _label(self, topic: str, stamp_ns: int, message: Any) -> np.ndarray:
+        try:
+            return RecordedImage.from_message(message).label()
+        except ImageError as error:
+            raise ReplayError(f"{self.bag.path}, {topic} at {stamp_ns / 1e9:.3f} s: {error}") from error
 
     def _note(self, key: tuple[str, int]) -> None:
         """Refuse a second frame of the same stamp: a label or an answer could be either's."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from ..bundle import Manifest
-from ..errors import ReplayError
+from ..errors import ImageError, ReplayError
 from ..metrics import AveragePrecision, ConfusionMatrix
 from .bag_reader import Bag, BagFrame
+from .ground_truth import Boxes
 from .pace import Pace
 from .recording import STAGES, FrameResult, Recording
 
@@ -176,6 +179,23 @@ def check_classes(bag: Bag, manifest: Manifest) -> None:
     )
 
 
+def check_labels(bag: Bag, manifest: Manifest, frames: int = 100) -> None:
+    """Refuse labels that could not be scored, as far as the bag's first frames tell, before all is played.
+
+    Raises:
+        ReplayError: they are of other classes than the bundle, or of another size than their images.
+    """
+    check_classes(bag, manifest)
+    scorer = _Scorer(bag, manifest)
+    unseen = set(bag.topics) if bag.labelled or bag.boxed else set()
+    for frame in islice(bag.frames(), frames) if unseen else ():
+        if frame.topic in unseen and (frame.label is not None or frame.boxes is not None):
+            unseen.discard(frame.topic)
+            scorer.check(frame)
+        if not unseen:
+            break
+
+
 class _Scorer:
     """Accumulates the scores of labelled frames."""
 
@@ -196,18 +216,31 @@ class _Scorer:
         if frame.label is not None and mask is not None:
             miou = self._add_mask(frame, frame.label, mask)
         if frame.boxes is not None and "detection" in self._manifest.tasks:
-            self._add_boxes(frame, result)
+            self._add_boxes(frame, frame.boxes, result)
         self.labelled += frame.label is not None or frame.boxes is not None
         self.labelled_masks += frame.label is not None
         self.labelled_boxes += frame.boxes is not None
         return miou
 
-    def _add_mask(self, frame: BagFrame, label: np.ndarray, mask: np.ndarray) -> float | None:
-        if label.shape != mask.shape:
+    def check(self, frame: BagFrame) -> None:
+        """Refuse a frame's labels that do not fit its image or the bundle's classes."""
+        if frame.label is not None:
+            self._check_ids(frame, frame.label)
+            with suppress(ImageError):  # the node drops and counts an image that cannot be read
+                height, width = frame.image.native()[0].shape[:2]
+                self._check_size(frame, frame.label, "image", (height, width))
+        if frame.boxes is not None and "detection" in self._manifest.tasks:
+            self._check_boxes(frame, frame.boxes)
+
+    def _check_size(self, frame: BagFrame, label: np.ndarray, what: str, size: tuple[int, ...]) -> None:
+        if label.shape != size:
             raise ReplayError(
-                f"{self._where(frame)}: the label is {label.shape[1]}x{label.shape[0]}, the mask "
-                f"{mask.shape[1]}x{mask.shape[0]}; labels must have their image's size"
+                f"{self._where(frame)}: the label is {label.shape[1]}x{label.shape[0]}, the {what} "
+                f"{size[1]}x{size[0]}; labels must have their image's size, and so must masks "
+                "(the node's parameter mask_resolution is to be 'camera')"
             )
+
+    def _check_ids(self, frame: BagFrame, label: np.ndarray) -> None:
         present = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
         unknown = [int(value) for value in present if not self._valid_ids[value]]
         if unknown:
@@ -216,6 +249,10 @@ class _Scorer:
                 f"'{self._manifest.name}' has the {len(self._manifest.classes)} classes 0 to "
                 f"{len(self._manifest.classes) - 1} and void id {self._manifest.void_id}; {_CLASSES_REMEDY}"
             )
+
+    def _add_mask(self, frame: BagFrame, label: np.ndarray, mask: np.ndarray) -> float | None:
+        self._check_size(frame, label, "mask", mask.shape)
+        self._check_ids(frame, label)
         own = ConfusionMatrix(len(self._manifest.classes))
         try:
             own.update(label, mask)
@@ -227,15 +264,16 @@ class _Scorer:
         self.pixels.matrix += own.matrix
         return _number(own.miou())
 
-    def _add_boxes(self, frame: BagFrame, result: FrameResult) -> None:
-        boxes = frame.boxes
-        assert boxes is not None
+    def _check_boxes(self, frame: BagFrame, boxes: Boxes) -> None:
         labels = np.concatenate([boxes.labels, boxes.ignored_labels])
         if not np.isin(labels, np.arange(len(self._manifest.classes))).all():
             raise ReplayError(
                 f"{self._where(frame)}: a labelled box is of a class that bundle '{self._manifest.name}' "
                 f"does not have; its class ids are 0 to {len(self._manifest.classes) - 1}; {_CLASSES_REMEDY}"
             )
+
+    def _add_boxes(self, frame: BagFrame, boxes: Boxes, result: FrameResult) -> None:
+        self._check_boxes(frame, boxes)
         found = result.detections
         self.boxes.update(
             np.array([item.box for item in found], np.float64).reshape(-1, 4),

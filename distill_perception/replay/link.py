@@ -11,20 +11,16 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import GetParameters
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
+from ..ros.participant import Participant
 from ..ros.topics import is_compressed, result_topic
 from ..ros.transport import use_large_messages
 from .bag_reader import BagFrame
@@ -80,13 +76,8 @@ class Link:
         self._status: Status | None = None
         self._status_before: Status | None = None
         self._active = False
-        self._context = Context()
-        rclpy.init(context=self._context, domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = Node(
-            "replay", context=self._context, enable_rosout=False, start_parameter_services=False
-        )
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
+        self._ros = Participant("replay", domain_id)
+        self._node = self._ros.node
         self._publishers = {
             topic: self._node.create_publisher(
                 CompressedImage if is_compressed(camera) else Image, camera, _QOS
@@ -113,13 +104,11 @@ class Link:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._executor.shutdown()
-        self._node.destroy_node()
-        rclpy.shutdown(context=self._context)
+        self._ros.close()
 
     def spin(self, seconds: float) -> None:
         """Handle what comes in until something did or this time is over."""
-        self._executor.spin_once(timeout_sec=seconds)
+        self._ros.executor.spin_once(timeout_sec=seconds)
 
     def settle(self, seconds: float) -> None:
         """Handle what comes in during all of this time."""
@@ -198,6 +187,11 @@ class Link:
             self._status = status
 
     @property
+    def said(self) -> str:
+        """What the node last said of itself, such as how far the engine is built."""
+        return self._status.message if self._status else ""
+
+    @property
     def bundle(self) -> str:
         """Name and version of the bundle that the node serves; empty if it has not said yet."""
         return self._status.bundle if self._status else ""
@@ -208,7 +202,7 @@ class Link:
         if not client.wait_for_service(_STATUS_PATIENCE_S):
             return None
         reply = client.call_async(GetParameters.Request(names=["score_threshold"]))
-        self._executor.spin_until_future_complete(reply, _STATUS_PATIENCE_S)
+        self._ros.executor.spin_until_future_complete(reply, _STATUS_PATIENCE_S)
         if not reply.done():
             return None
         for value in reply.result().values:

@@ -69,7 +69,7 @@ def play(
             bundle.
     """
     with _connected(bag, node, manifest.tasks, options, masks, log) as (link, process):
-        _wait_until_ready(link, process, options)
+        wait_until_ready(link, process, options)
         if options.attach:
             link.spin_for_status()  # its counters so far belong to others
             _check_bundle(link.bundle, manifest)
@@ -111,14 +111,21 @@ def _connected(
         yield stack.enter_context(Link(bag.cameras, tasks, options.node_name, domain_id, masks)), process
 
 
-def _wait_until_ready(link: Link, process: NodeProcess | None, options: PlayOptions) -> None:
-    deadline = time.monotonic() + options.start_timeout_s
+def wait_until_ready(link: Link, process: NodeProcess | None, options: PlayOptions) -> None:
+    """Spin until frames may be sent; patience begins anew with each news of the node, which builds an engine.
+
+    Raises:
+        ReplayError: it ended, or has said nothing new for `start_timeout_s`.
+    """
+    said, deadline = "", time.monotonic() + options.start_timeout_s
     while missing := link.not_ready():
         link.spin(_TICK_S)
         if process:
             process.check()
+        if link.said != said:
+            said, deadline = link.said, time.monotonic() + options.start_timeout_s
         if time.monotonic() > deadline:
-            text = f"was not ready after {options.start_timeout_s:g} s: {missing}"
+            text = f"was not ready after {options.start_timeout_s:g} s (--start-timeout): {missing}"
             raise ReplayError(_silence(process, text))
     link.settle(0.3)  # both sides know of each other; let the last discovery messages pass
 

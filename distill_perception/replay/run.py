@@ -15,7 +15,7 @@ from ..engines import EngineSettings
 from ..errors import ReplayError
 from ..metrics import LOWEST_SCORE
 from .bag_reader import Bag, BagFrame, open_bag
-from .evaluation import Evaluation, ScoredFrame, check_classes, evaluate
+from .evaluation import Evaluation, ScoredFrame, check_labels, evaluate
 from .examples import Examples
 from .in_process import perceive_bag
 from .node_process import NodeOptions
@@ -70,7 +70,7 @@ def replay(options: ReplayOptions, progress: Progress = lambda what, done, total
     """
     bundle = load_bundle(options.bundle)
     bag = open_bag(options.bag, options.topics)
-    check_classes(bag, bundle.manifest)
+    check_labels(bag, bundle.manifest)
     _prepare_folder(options.out)
     with MaskSpool() as masks:
         recording = _record(options, bag, bundle, masks, progress)
@@ -112,8 +112,8 @@ def _record(
 
 
 def _lossless(options: ReplayOptions) -> tuple[str, ...]:
-    """In lockstep every frame counts; at the bag's pace the node listens as it does to a camera."""
-    return ("qos_reliability:=reliable",) if options.play.lockstep else ()
+    """In lockstep every frame counts, however long it waits; at the bag's pace it is as on a vehicle."""
+    return ("qos_reliability:=reliable", "max_age_ms:=0.0") if options.play.lockstep else ()
 
 
 def _write_results(

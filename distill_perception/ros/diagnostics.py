@@ -86,7 +86,7 @@ def judge(topic: str, health: Health) -> tuple[bytes, str]:
     """
     recent = health.recent
     if recent.failed:
-        return ERROR, f"inference fails: {health.reason}"
+        return ERROR, f"frames fail: {health.reason}"
     if health.lost:
         return WARN, f"{health.lost} frames were lost on their way: {REMEDY}"
     if health.silent_s >= SILENCE_S:
@@ -128,6 +128,11 @@ def _why_silent(topic: str, health: Health) -> str:
         return (
             f"the publisher's QoS does not fit ({health.qos_problem}); set qos_reliability:=best_effort, "
             "which receives from any publisher"
+        )
+    if health.tally.received:
+        return (
+            f"{health.publishers} publisher(s), but no more frames come: look at the camera and its driver "
+            "(a paused recording, a camera that is slower than this?)"
         )
     return f"{health.publishers} publisher(s) but nothing arrives; {REMEDY}"
 
@@ -191,7 +196,7 @@ class CameraStats:
             self._latencies.append(tuple(stages_ms[stage] for stage in STAGES))
 
     def failed(self, reason: str) -> None:
-        """Count a frame that the engine could not process."""
+        """Count a frame that could not be inferred or published; `reason` says which."""
         with self._lock:
             self._failed += 1
             self._unfinished_s = None

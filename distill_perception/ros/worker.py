@@ -124,7 +124,7 @@ class Worker:
             seen = self._perceptor.perceive(frames, any(item.wants_confidence() for item in results))
         except Exception as error:
             for taken in readable:
-                self._cameras[taken.slot.name].stats.failed(str(error))
+                self._cameras[taken.slot.name].stats.failed(f"inference: {error}")
             self._complain(f"inference on {len(frames)} frame(s) failed: {error}")
             return None
         return _Seen(readable, frames, seen, started, decoded, time.perf_counter())
@@ -147,7 +147,7 @@ class Worker:
                 }
                 camera.results.publish_timing(taken.item.header, stages_ms)
             except Exception as error:
-                camera.stats.failed(str(error))
+                camera.stats.failed(f"publishing: {error}")
                 self._complain(f"{taken.slot.name}: publishing failed: {error}")
             else:
                 camera.stats.processed(stages_ms)

@@ -13,12 +13,14 @@ from distill_perception.errors import ReplayError
 from distill_perception.perceptor import Perceptor
 from distill_perception.replay.bag_reader import open_bag
 from distill_perception.replay.bag_writer import BagOptions, write_bag
-from distill_perception.replay.evaluation import Evaluation, evaluate
+from distill_perception.replay.evaluation import Evaluation, check_labels, evaluate
 from distill_perception.replay.ground_truth import Boxes
 from distill_perception.replay.in_process import perceive_bag
 from distill_perception.replay.labelled_folder import LabelledFrame
 from distill_perception.replay.recording import FrameResult, MaskSpool, Recording
+from distill_perception.replay.run import ReplayOptions, replay
 from tests.replay import drives
+from tests.replay.bags import bag_of, image
 from tests.replay.references import reference_map, reference_miou
 
 
@@ -108,6 +110,32 @@ def test_a_label_id_that_is_no_class_is_refused(tiny: Path, tmp_path: Path) -> N
 
     with pytest.raises(ReplayError, match="label has class id 7, but bundle 'tiny' has the 3 classes 0 to 2"):
         evaluated(bag_with(tmp_path / "bag", {}, label), tiny)
+
+
+def test_labels_that_cannot_be_scored_are_refused_before_a_frame_is_played(
+    tiny: Path, tmp_path: Path
+) -> None:
+    wrong_id, small = drives.label(0), drives.label(0)[:-2]
+    wrong_id[20, 20] = 7
+    for name, label, words in (
+        ("id", wrong_id, r"bag_id.*image_raw at .* s: the label has class id 7"),
+        ("size", small, r"the label is \d+x\d+, the image \d+x\d+; labels must have"),
+    ):
+        options = ReplayOptions(bag_with(tmp_path / f"bag_{name}", {}, label), str(tiny), tmp_path / "out")
+        with pytest.raises(ReplayError, match=words):
+            replay(options)
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_label_of_another_encoding_is_named_with_its_place(tiny: Path, tmp_path: Path) -> None:
+    colours = np.zeros((drives.HEIGHT, drives.WIDTH, 3), np.uint8)
+    messages = [
+        ("/cam/image_raw", 10**9, image(10**9, drives.picture(0), "rgb8")),
+        ("/cam/label", 10**9, image(10**9, colours, "rgb8")),
+    ]
+    bag = bag_of(tmp_path / "bag", messages)
+    with pytest.raises(ReplayError, match=r"bag, /cam/label at 1.000 s: a label must be mono8 class ids"):
+        check_labels(open_bag(bag), load_bundle(tiny).manifest)
 
 
 def test_a_mask_id_that_is_no_class_is_refused(labelled_bag: Path, tiny: Path) -> None:

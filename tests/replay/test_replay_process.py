@@ -172,4 +172,7 @@ def test_attaching_to_no_node_says_so(labelled_bag: Path, tiny: Path, tmp_path: 
     )  # fmt: skip
 
     assert done.code == 2
-    assert "was not ready after 2 s: it does not subscribe to /camera/front/image_raw" in done.err
+    assert (
+        "was not ready after 2 s (--start-timeout): it does not subscribe to /camera/front/image_raw"
+        in done.err
+    )

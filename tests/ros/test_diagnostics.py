@@ -26,6 +26,7 @@ TOPIC = "/cam/image_raw"
         (Health(Tally(), Tally(), 1.0, 0), OK, "waiting for the first frame"),
         (Health(Tally(), Tally(), 4.0, 0), WARN, f"nobody publishes {TOPIC}"),
         (Health(Tally(), Tally(), 4.0, 2), WARN, "config/fastdds.xml in its environment"),
+        (Health(Tally(received=9, processed=9), Tally(), 4.0, 1), WARN, "look at the camera and its driver"),
         (Health(Tally(), Tally(), 4.0, 1, qos_problem="reliability"), WARN, "qos_reliability:=best_effort"),
         (Health(Tally(), Tally(), 4.0, 1, other_type="x/msg/Y"), WARN, "is published as x/msg/Y"),
         (
@@ -45,7 +46,11 @@ TOPIC = "/cam/image_raw"
             ERROR,
             "frames arrive but none has been finished for 4 s",
         ),
-        (Health(Tally(), Tally(received=2, failed=2), 0.1, 1, reason="no memory"), ERROR, "no memory"),
+        (
+            Health(Tally(), Tally(received=2, failed=2), 0.1, 1, reason="publishing: no memory"),
+            ERROR,
+            "frames fail: publishing: no memory",
+        ),
     ],
 )
 def test_trouble_is_named_with_its_remedy(health: Health, level: bytes, said: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from lifecycle_msgs.msg import Transition
 
+from distill_perception.ros.parameters import BY_NAME, problem_with
 from distill_perception.ros.transport import VARIABLE
 from tests.support.recorded_launch import recorded_launch
 from tests.support.ros_process import environment, random_domain
@@ -133,6 +134,25 @@ def test_arguments_override_the_parameter_file() -> None:
     ]
     assert (node.respawn, node.namespace) == (True, "car")
     assert node.arguments == ["--ros-args", "--log-level", "debug"]
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_every_parameter_of_the_node_is_an_argument_and_gets_its_type() -> None:
+    given = {
+        "precision": "fp32", "device": "cuda:0", "threads": "2", "qos_reliability": "reliable",
+        "qos_depth": "5", "max_age_ms": "0", "score_threshold": "0.5", "mask_resolution": "model",
+    }  # fmt: skip
+    assert {*given, "bundle", "engine", "cameras", "autostart"} == set(BY_NAME)
+    (node,) = of_kind(perception_entities(**given), "LifecycleNode")
+    found = node.parameters[-1]
+    assert found.pop("autostart") is False
+    assert found.keys() == given.keys()
+    for name, value in found.items():
+        assert problem_with(BY_NAME[name], value) is None
+        assert type(value) is type(BY_NAME[name].default)  # rclcpp and rclpy tell 0 from 0.0
+    assert (found["device"], found["max_age_ms"], found["threads"]) == ("cuda:0", 0.0, 2)
+    (node,) = of_kind(perception_entities(threads="many"), "LifecycleNode")
+    assert "threads" in problem_with(BY_NAME["threads"], node.parameters[-1]["threads"])
 
 
 @pytest.mark.usefixtures("stand_ins")

@@ -17,7 +17,7 @@ from ...errors import EngineError
 from ..base import Progress
 from .cuda import Gpu
 from .dialect import to_tensorrt
-from .library import Library, make_logger
+from .library import Library, make_logger, start
 from .store import EngineKey, EngineStore
 from .targets import THIS_GPU, apply_target, has_float8, stored_target
 
@@ -104,7 +104,7 @@ def build_engine(
     started = time.monotonic()
     _log.info("building a %s engine for %s from %s ...", library, key.target, file)
     logger = make_logger(library)
-    builder = library.trt.Builder(logger)
+    builder = start(library.trt.Builder, logger, library)
     network, parser = _parse(request.bundle, file, library, builder, logger)
     config = builder.create_builder_config()
     profile = builder.create_optimization_profile()

@@ -16,7 +16,7 @@ from ...errors import EngineError
 from ..base import Engine, EngineSettings, Outputs, Progress
 from .build import BuildRequest, build_engine
 from .cuda import Gpu, Stream, device_memory, find_gpu, pinned_array
-from .library import Library, find_library, make_logger
+from .library import Library, find_library, make_logger, start
 from .store import EngineStore
 from .targets import targets_of
 
@@ -80,7 +80,7 @@ class TensorRtEngine(Engine):
         self._store = EngineStore()
         request = BuildRequest(bundle, self.precision, self.max_batch)
         self._logger = make_logger(self._library)
-        self._runtime = self._library.trt.Runtime(self._logger)
+        self._runtime = start(self._library.trt.Runtime, self._logger, self._library)
         self._engine = load_engine(
             request, self._library, gpu, self._store, self._deserialize, settings.progress
         )

@@ -69,6 +69,19 @@ def version_key(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 
+def start(kind: Any, logger: Any, library: Library) -> Any:
+    """TensorRT's `Builder` or `Runtime`.
+
+    Raises:
+        EngineError: it does not start, with another CUDA version than the driver knows for instance.
+    """
+    try:
+        return kind(logger)
+    except Exception as error:  # pybind11: a TypeError about a factory function, and the reason in the log
+        reason = logger.errors[-1] if logger.errors else str(error)
+        raise EngineError(f"engine tensorrt: {library} does not start: {reason}") from error
+
+
 def make_logger(library: Library) -> Any:
     """TensorRT's messages: errors are kept in `.errors`, warnings go to the debug log, the rest nowhere."""
     trt = library.trt

@@ -85,6 +85,24 @@ def test_a_failed_opening_leaves_nothing_allocated(cuda: FakeCuda, tmp_path: Pat
     assert cuda.live == {}
 
 
+def test_a_library_that_does_not_start_is_an_engine_error_with_its_reason(
+    cuda: FakeCuda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As TensorRT fails under a driver that is too old: `auto` goes on to the next engine."""
+
+    def runtime(logger: Any) -> Any:
+        logger.log(logger.ERROR, "CUDA initialization failure with error: 35")
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    library = fake_trt()
+    library.Runtime = runtime
+    monkeypatch.setattr(engine_module, "find_library", lambda: Library("tensorrt", "10.3.0", library))
+    bundle = load_bundle(write_tiny_bundle(tmp_path / "b", height=HEIGHT, width=WIDTH))
+    with pytest.raises(EngineError, match=r"tensorrt 10.3.0 does not start: CUDA init.* error: 35"):
+        engine_module.open_model(bundle, EngineSettings(device="cuda"))
+    assert cuda.live == {}
+
+
 def test_what_cannot_be_recorded_runs_without(
     engine: Engine, cuda: FakeCuda, caplog: pytest.LogCaptureFixture
 ) -> None:
