@@ -5,24 +5,29 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from torch import Tensor
 
 tf = pytest.importorskip("transformers", reason="HF teachers NOT TESTED: pip install transformers")
 
+from tests.support.tiny_training import tiny_recipe, write_color_blocks  # noqa: E402
 from tests.training.teachers import tiny_checkpoints as tiny  # noqa: E402
 from training.data.class_sets import CLASS_SETS  # noqa: E402
 from training.errors import TrainingError  # noqa: E402
 from training.models.detection.decode import decode_detections  # noqa: E402
+from training.setting import open_setting  # noqa: E402
 from training.teachers.base import ScoredBoxes  # noqa: E402
 from training.teachers.class_mapping import ClassMapping  # noqa: E402
 from training.teachers.huggingface.detection import query_boxes  # noqa: E402
 from training.teachers.open import open_teacher  # noqa: E402
+from training.teachers.sections import open_cached_teacher, read_sections  # noqa: E402
 from training.teachers.spec import TeacherSpec  # noqa: E402
 
 CAMVID = CLASS_SETS["camvid"]
 NAMES = ("person", "car", "truck", "bicycle", "traffic light")
 TABLE = {"car": ["car", "truck"], "bicyclist": []}
 HEIGHT, WIDTH = 64, 96
+TWO = {"name": "two_branch"}
 
 
 def images(count: int = 2) -> Tensor:
@@ -128,3 +133,24 @@ def test_stuff_in_the_table_of_a_detector_is_refused(tmp_path: Path) -> None:
     folder = tiny.detr(tmp_path, NAMES)
     with pytest.raises(TrainingError, match="the student has no thing class 'road'"):
         open_teacher(TeacherSpec(huggingface=str(folder), mapping={"road": ["car"], **TABLE}), CAMVID)
+
+
+@pytest.mark.parametrize(("changes", "stride"), [({}, 4), ({"decoder_detail": 8}, 4), ({"decoder": TWO}, 8)])
+def test_fill_and_training_share_a_cache_whatever_the_students_stride(
+    tmp_path: Path, changes: dict[str, object], stride: int
+) -> None:
+    """Boxes are drawn on the student's detection grid, which is that of its decoder but no finer than 4."""
+    data = write_color_blocks(tmp_path / "data", 4, 1, True)
+    teacher = {
+        "huggingface": str(tiny.detr(tmp_path / "detr", NAMES)),
+        "mapping": TABLE,
+        "cache": {"folder": str(tmp_path / "cache")},
+    }
+    model = {"pretrained": False, "width_multiplier": 0.25, "tasks": ["segmentation", "detection"], **changes}
+    recipe = tiny_recipe(data, data, model=model, teacher=teacher, distillation=[{"name": "heatmap"}])
+    place = tmp_path / "recipe.yaml"
+    place.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    asked = open_cached_teacher(read_sections(place))
+    open_setting(recipe)
+    assert list((tmp_path / "cache").iterdir()) == [asked.store.folder]
+    assert asked.teacher.settings()["stride"] == stride
