@@ -4,7 +4,8 @@
 
 SegFormer-B0 (Xie et al. 2021, https://arxiv.org/abs/2105.15203) is what Hugging Face's `transformers` builds
 by default, with as many classes as the bundle and random weights, which are as fast as trained ones. Both get
-one camera frame in host memory and give its mask. All take turns, so that the machine's drift hits all alike.
+one camera frame in host memory and give its mask. All take turns in an order that changes with each, so that
+the machine's drift, and what the one before leaves in caches and threads, hits all alike.
 """
 
 from __future__ import annotations
@@ -74,11 +75,11 @@ def main(
             calls.append(opened.infer)
     times: list[list[float]] = [[] for _ in calls]
     for turn in track(range(WARM_UP + rounds), "measuring", transient=True):
-        for call, taken in zip(calls, times, strict=True):
+        for index in np.random.default_rng(turn).permutation(len(calls)):
             begin = time.perf_counter()
-            call(frame)
+            calls[index](frame)
             if turn >= WARM_UP:
-                taken.append((time.perf_counter() - begin) * 1e3)
+                times[index].append((time.perf_counter() - begin) * 1e3)
     slowest = float(np.median(times[0]))
     for row, taken in zip(rows, times, strict=True):
         p50 = float(np.median(taken))
