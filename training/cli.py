@@ -246,12 +246,14 @@ def export_command(
         float,
         typer.Option(
             min=0,
-            help="What INT8, FP16 and FP8 may lose in mIoU and mAP50 before export stops; 0.01 is a point.",
+            help="What INT8, FP16 and FP8 may lose in mIoU and mAP50 before export stops; 0.01 is a point. "
+            "Where no validation frame has labels, they are judged by FP32's own answers.",
         ),
     ] = 0.01,
 ) -> None:
     """Write a run as a bundle: ONNX with pre- and post-processing, parity gate, scores, manifest."""
     from training.compression.spec import QuantizeSpec
+    from training.export.gate import Budget
     from training.export.write_bundle import ExportRequest, write_bundle
 
     command = "python -m training " + shlex.join(sys.argv[1:])
@@ -270,7 +272,7 @@ def export_command(
         tuple(compare or ()),
         command,
         int8=form if int8 else None,
-        max_drop=max_drop,
+        budget=Budget(max_drop),
         fp16=fp16,
         fp8=form if fp8 else None,
     )

@@ -25,13 +25,12 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
     Raises:
         TrainingError: names the keys that differ, and what to do.
     """
-    path = folder / STAGED_RECIPE
-    path = path if path.is_file() else folder / RECIPE
+    path = _recipe_file(folder)
     trained = (folder / RESULT).is_file() or any(folder.rglob(LAST))
     if not trained or not path.is_file():
         return
     before = load_recipe(path)
-    changed = [key for key in _differences(before.model_dump(), recipe.model_dump()) if not _may_change(key)]
+    changed = _changed(before, recipe)
     if recipe.optimizer.epochs > before.optimizer.epochs:
         changed = [key for key in changed if key != EPOCHS]
     if changed:
@@ -39,6 +38,21 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
             f"{folder} holds a run of another recipe, which differs in {', '.join(changed)}: choose another "
             f"--out, delete {folder} to train anew, or go on with the recipe in {path}"
         )
+
+
+def is_other_recipe(folder: Path, recipe: Recipe) -> bool:
+    """Whether a run was begun in `folder` with another recipe, of another number of epochs for instance."""
+    path = _recipe_file(folder)
+    return path.is_file() and bool(_changed(load_recipe(path), recipe))
+
+
+def _recipe_file(folder: Path) -> Path:
+    path = folder / STAGED_RECIPE
+    return path if path.is_file() else folder / RECIPE
+
+
+def _changed(before: Recipe, now: Recipe) -> list[str]:
+    return [key for key in _differences(before.model_dump(), now.model_dump()) if not _may_change(key)]
 
 
 def _may_change(key: str) -> bool:

@@ -13,7 +13,7 @@ from distill_perception.engines import available_engines
 from distill_perception.machine import cpus, describe_machine
 from distill_perception.strict import describe_validation_error
 from training.compression.latency import Candidate, latencies_ms
-from training.compression.points import MAIN_SCORES, Measured, Point, choose, read_point, write_point
+from training.compression.points import Measured, Point, choose, read_point, write_point
 from training.compression.pruning.masks import zero_share
 from training.compression.report import table, write_report
 from training.compression.resume import start
@@ -25,6 +25,7 @@ from training.data.sources.base import Mapped
 from training.errors import TrainingError
 from training.export.draft import draft_bundle
 from training.export.evaluate import evaluate_bundle
+from training.export.gate import MAIN_SCORES, SCORE_OF, Budget
 from training.export.write_bundle import ExportRequest, write_bundle
 from training.models.shapes import read_shapes
 from training.models.table import model_row
@@ -56,7 +57,8 @@ def compress(
     start(spec, folder, resume)
     run = spec.run
     outcomes, points = {START: Outcome(run, run)}, []
-    points.append(_point(spec, folder, START, outcomes[START], recipe, lambda: None))
+    points.append(_point(spec, folder, START, outcomes[START], recipe, lambda: None, Budget()))
+    budget = _budget(spec, points[0], recipe)
     for number, step in enumerate(spec.steps, 1):
         place = step_folder(folder, number, step)
         name = place.name
@@ -64,12 +66,28 @@ def compress(
         fresh = read_point(place) is None
         work = partial(do, step, run, place, recipe, spec, sparse)
         outcomes[name] = outcome(step, run, place)
-        points.append(_point(spec, folder, name, outcomes[name], recipe, work))
+        points.append(_point(spec, folder, name, outcomes[name], recipe, work, budget))
         run = outcomes[name].next
         if fresh or number == len(spec.steps):
             measured = _measure(spec, folder, points)
             say(table(measured) + "\n")
-    return _finish(spec, folder, recipe, measured, outcomes, command)
+    return _finish(spec, folder, recipe, measured, outcomes, command, budget)
+
+
+def _budget(spec: CompressRecipe, begin: Point, recipe: Recipe) -> Budget:
+    """What points may lose against the start.
+
+    Raises:
+        TrainingError: one of its tasks has no labels to be scored on.
+    """
+    unscored = [task for task in recipe.model.tasks if SCORE_OF[task] not in begin.scores]
+    if unscored:
+        raise TrainingError(
+            f"{recipe.data.val[0].name}: it has no labels for {' and '.join(unscored)}, so that nobody could "
+            "say what a step loses: name a labelled source first in data.val, or give the compress recipe a "
+            "data section with one"
+        )
+    return Budget(spec.max_miou_drop / 100, begin.scores)
 
 
 def _checked(spec: CompressRecipe) -> Recipe:
@@ -94,6 +112,7 @@ def _point(
     made: Outcome,
     recipe: Recipe,
     work: Callable[[], None],
+    budget: Budget,
 ) -> Point:
     """The point of a step, done before or now."""
     place = folder / STEPS / name
@@ -106,7 +125,7 @@ def _point(
     own = own.model_copy(update={"data": recipe.data})
     classes = class_set(own.data.class_set)
     zeros = zero_share(model)
-    bundle = draft_bundle(model, own, place / BUNDLE, made.int8, spec.max_miou_drop / 100)
+    bundle = draft_bundle(model, own, place / BUNDLE, made.int8, budget)
     precision = "fp32" if made.int8 is None else "int8"
     counts = (len(classes.classes), len(classes.things))
     row = model_row(name, own.model, *counts, own.data.size, read_shapes(made.run))
@@ -146,6 +165,7 @@ def _finish(
     measured: Sequence[Measured],
     outcomes: Mapping[str, Outcome],
     command: str,
+    budget: Budget,
 ) -> Bundle:
     """Report, choice, gate."""
     about = [
@@ -155,9 +175,8 @@ def _finish(
         f"Budget: {spec.max_miou_drop:g} points of mIoU and of mAP50.",
         f"Commit {git_hash()}, `{command}`.",
     ]
-    max_drop = spec.max_miou_drop / 100
     try:
-        chosen = choose(measured, spec.engine, max_drop, spec.latency_ms).point
+        chosen = choose(measured, spec.engine, budget.max_drop, spec.latency_ms).point
     except TrainingError as error:
         write_report(folder, spec.name, about, measured, spec.engine, str(error))
         raise
@@ -171,7 +190,7 @@ def _finish(
         (),
         command,
         made.int8,
-        max_drop,
+        budget,
         data=recipe.data,
     )
     return write_bundle(request)[0]

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from training.errors import TrainingError
+from training.export.gate import MAIN_SCORES
 
 POINT = "point.json"
-MAIN_SCORES = ("miou", "map50")
 
 
 @dataclass(frozen=True)

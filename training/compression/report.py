@@ -10,7 +10,8 @@ from pathlib import Path
 from distill_perception.compare.figure import draw
 from distill_perception.compare.points import Cloud
 from distill_perception.compare.points import Point as FigurePoint
-from training.compression.points import MAIN_SCORES, Measured, drop_of, pareto
+from training.compression.points import Measured, drop_of, pareto
+from training.export.gate import MAIN_SCORES
 
 MOST_LOST = 0.1  # a pruned network that was not finetuned would squeeze all others into a line
 TITLES = {"miou": "mIoU", "map50": "mAP50"}

@@ -24,6 +24,7 @@ from training.compression.spec import (
 )
 from training.recipe import Recipe, load_recipe
 from training.run_folder import RECIPE
+from training.same_recipe import is_other_recipe
 from training.stages import StageSpec, plain_recipes
 from training.train import train
 
@@ -78,14 +79,18 @@ def do(step: Step, run: Path, folder: Path, recipe: Recipe, spec: CompressRecipe
     """Do a step.
 
     Args:
-        run: the network to go on with. folder: the step's own, where an interrupted training goes on.
+        run: the network to go on with. folder: the step's own, where an interrupted training goes on, or
+            begins anew if the step was changed.
         recipe: see `base_recipe`. spec: how latency is measured. sparse: zeros stay zero in training.
     """
     out = folder / RUN
     if isinstance(step, TrainingStep):
         share = step.share if isinstance(step, FinetuneStep) else 1.0
         trained = folder / TRAINED if share < 1 else out
-        train(training_recipe(step, run, recipe, sparse), trained, resume=True)
+        wanted = training_recipe(step, run, recipe, sparse)
+        if is_other_recipe(trained, wanted):
+            shutil.rmtree(trained)
+        train(wanted, trained, resume=True)
         if share < 1:
             shutil.rmtree(out, ignore_errors=True)
             go_part_of_the_way(trained, share, out)

@@ -19,7 +19,6 @@ from distill_perception.bundle import (
     sha256_of,
     write_manifest,
 )
-from distill_perception.engines import available_engines
 from training.compression.fake_quant import take_fake_quant
 from training.compression.float8 import write_float8
 from training.compression.half import write_half
@@ -30,10 +29,8 @@ from training.data.class_set import nearest
 from training.data.class_sets import class_set
 from training.data.module import prepare_source
 from training.data.source_spec import SourceSpec
-from training.data.sources import open_source
-from training.data.sources.base import Mapped
 from training.errors import TrainingError
-from training.export.evaluate import evaluate_bundle
+from training.export.gate import Budget, judges, reduced_forms, score_form
 from training.export.graph import DeployedNet, write_onnx
 from training.export.layers import conv_nodes
 from training.models.multi_task import MultiTaskNet
@@ -43,7 +40,6 @@ ONNX_NAME = "student.onnx"
 FP16_NAME = "student_fp16.onnx"
 FP8_NAME = "student_fp8.onnx"
 INT8_NAME = "student_int8.onnx"
-MAIN_SCORES = ("miou", "map50")  # gates look at these
 
 
 def draft_bundle(
@@ -51,7 +47,7 @@ def draft_bundle(
     recipe: Recipe,
     folder: Path,
     int8: QuantizeSpec | None = None,
-    max_drop: float = 0.01,
+    budget: Budget = Budget(),
     fp16: bool = False,
     fp8: QuantizeSpec | None = None,
 ) -> Bundle:
@@ -59,7 +55,7 @@ def draft_bundle(
 
     Args:
         int8: also write an INT8 form.
-        max_drop: how much of a score it may lose before layers are left in FP32, if `int8` allows that.
+        budget: what it may lose before layers are left in FP32, if `int8` allows that.
         fp16: also write an FP16 form.
         fp8: also write an FP8 form, with these frames and these layers in FP16.
 
@@ -101,7 +97,7 @@ def draft_bundle(
         kept = _matching(quantizer.layers, int8.float_layers)
         _write_int8(folder, manifest, quantizer, kept)
         if int8.max_float_layers:
-            _leave_layers_in_float(folder, manifest, quantizer, recipe, frames, int8, kept, max_drop)
+            _leave_layers_in_float(folder, manifest, quantizer, recipe, frames, int8, kept, budget)
     return load_bundle(folder)
 
 
@@ -127,19 +123,21 @@ def _leave_layers_in_float(
     frames: Sequence[NDArray[np.uint8]],
     int8: QuantizeSpec,
     kept: Collection[str],
-    max_drop: float,
+    budget: Budget,
 ) -> None:
-    spec = recipe.data.val[0]
-    source = Mapped(open_source(spec), class_set(recipe.data.class_set), spec.classes)
-    full = evaluate_bundle(load_bundle(folder), source, spec.name, "onnxruntime", "fp32").values
+    bundle = load_bundle(folder)
+    judging = [judge for judge in judges(bundle, recipe, budget) if judge.counted_from]
 
     def fits(float_layers: Collection[str]) -> bool:
-        """Whether every engine keeps both tasks' scores; leaves the INT8 form with these layers behind."""
+        """Whether INT8 keeps its budget on every engine; leaves the INT8 form with these layers behind."""
         _write_int8(folder, manifest, quantizer, {*kept, *float_layers})
         bundle = load_bundle(folder)
-        found = [evaluate_bundle(bundle, source, spec.name, e, "int8").values for e in available_engines()]
-        scores = [name for name in MAIN_SCORES if name in full]
-        return all(full[name] - values[name] <= max_drop for values in found for name in scores)
+        forms = [form for form in reduced_forms(bundle) if form[1] == "int8"]
+        return not any(
+            judge.complaint(engine, score_form(bundle, judge, engine, precision))
+            for judge in judging
+            for engine, precision in forms
+        )
 
     chosen = fewest_float_layers(quantizer, folder / ONNX_NAME, frames, fits, int8.max_float_layers, kept)
     _write_int8(folder, manifest, quantizer, {*kept, *chosen})

@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
 from distill_perception.bundle import (
     Bundle,
@@ -21,18 +20,15 @@ from distill_perception.bundle import (
     load_bundle,
     write_manifest,
 )
-from distill_perception.engines.tensorrt.dialect import to_tensorrt
 from training.compression.spec import QuantizeSpec
 from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
-from training.data.sources import open_source
-from training.data.sources.base import Mapped, Source
 from training.data.spec import DataSpec
 from training.errors import TrainingError
-from training.export.draft import MAIN_SCORES, draft_bundle, frames_of
-from training.export.evaluate import evaluate_bundle
+from training.export.draft import draft_bundle, frames_of
+from training.export.gate import MAIN_SCORES, Budget, form_name, judges, reduced_forms, score_form
 from training.export.graph import DeployedNet
-from training.export.parity import Parity, checkable, measure_parity, require_parity
+from training.export.parity import Parity, measure_parity, require_parity
 from training.export.parting import parting_layer
 from training.export.place import check_place, put
 from training.models.multi_task import MultiTaskNet, count_parameters
@@ -58,7 +54,7 @@ class ExportRequest:
         fp16: also write an FP16 form.
         fp8: also write an FP8 form, with these calibration frames and these layers in FP16.
         data: calibrate and score on these frames instead of the run's.
-        max_drop: what each of these may lose in mIoU and mAP50 against fp32, on the first validation source.
+        budget: what each of the reduced precisions may lose.
     """
 
     run: Path
@@ -68,7 +64,7 @@ class ExportRequest:
     compare: tuple[Path, ...]
     command: str
     int8: QuantizeSpec | None = None
-    max_drop: float = 0.01
+    budget: Budget = field(default_factory=Budget)
     fp16: bool = False
     fp8: QuantizeSpec | None = None
     data: DataSpec | None = None
@@ -88,13 +84,13 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     request.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=request.out.parent, prefix=".export-") as scratch:
         folder = Path(scratch) / request.out.name
-        draft = draft_bundle(model, recipe, folder, request.int8, request.max_drop, request.fp16, request.fp8)
+        draft = draft_bundle(model, recipe, folder, request.int8, request.budget, request.fp16, request.fp8)
         net = DeployedNet(model, recipe.model.detection.max_detections)
         frames = np.stack(list(frames_of(recipe, recipe.data.val[:1], PARITY_FRAMES)))
         parity = measure_parity(net, draft, frames)
         require_parity(parity, partial(parting_layer, net, draft.model_path("fp32"), frames[0]))
         metrics = (
-            *_scores(request, draft, recipe, classes),
+            *_scores(request, draft, recipe),
             *compared_scores(request),
             *_parity_metrics(request, parity),
         )
@@ -112,55 +108,30 @@ def _write_origin(request: ExportRequest, folder: Path) -> None:
             shutil.copyfile(request.run / name, folder / name)
 
 
-def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe, classes: ClassSet) -> list[Metric]:
+def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe) -> list[Metric]:
     """Main scores by source, engine and precision; scores by class for fp32.
 
     Raises:
-        TrainingError: a reduced precision loses more than its budget on the first source.
+        TrainingError: a reduced precision loses more than its budget (see `judges`).
     """
     metrics: list[Metric] = []
 
     def note(name: str, value: float, data: str) -> None:
         metrics.append(Metric(name=name, value=round(value, 4), data=data, command=request.command))
 
-    for spec in recipe.data.val:
-        source = Mapped(open_source(spec), classes, spec.classes)
-        full = evaluate_bundle(bundle, source, spec.name, "onnxruntime", "fp32")
-        data = f"{spec.name} val, {full.frames} frames"
-        for name, value in full.values.items():
-            note(name, value, f"{data}, fp32 on onnxruntime")
-        for engine, precision in checkable(bundle):
-            if precision == "fp32":
-                continue  # the parity gate has compared these
-            found = evaluate_bundle(bundle, source, spec.name, engine, precision).values
-            for name in (name for name in MAIN_SCORES if name in full.values):
-                note(name, found[name], f"{data}, {precision} on {engine}")
-                if spec is recipe.data.val[0]:
-                    _require_budget(f"{precision} on {engine}", name, full.values[name], found[name], request)
-        if "int8" in bundle.manifest.precisions:
-            found = _score_for_tensorrt(bundle, source, spec.name)
-            for name in (name for name in MAIN_SCORES if name in full.values):
-                note(name, found[name], f"{data}, int8 as TensorRT rounds it")
-                if spec is recipe.data.val[0]:
-                    _require_budget("int8 on TensorRT", name, full.values[name], found[name], request)
+    forms = reduced_forms(bundle)
+    for judge in judges(bundle, recipe, request.budget):
+        for name, value in judge.full.items():
+            note(name, value, f"{judge.about}, fp32 on onnxruntime")
+        for engine, precision in forms:
+            found = score_form(bundle, judge, engine, precision)
+            what = form_name(engine, precision)
+            for name in (name for name in MAIN_SCORES if name in found):
+                note(name, found[name], f"{judge.about}, {what}")
+            complaint = judge.complaint(what, found)
+            if complaint:
+                raise TrainingError(f"{complaint} (--max-drop); no bundle was written")
     return metrics
-
-
-def _score_for_tensorrt(bundle: Bundle, source: Source, name: str) -> dict[str, float]:
-    """Scores of the INT8 graph as TensorRT gets it, with its symmetric activations, by ONNX Runtime."""
-    file = bundle.model_path("int8")
-    with tempfile.TemporaryDirectory() as folder:
-        onnx.save(to_tensorrt(onnx.load(str(file))), str(Path(folder) / file.name))
-        translated = Bundle(Path(folder), bundle.manifest)
-        return evaluate_bundle(translated, source, name, "onnxruntime", "int8").values
-
-
-def _require_budget(what: str, name: str, full: float, found: float, request: ExportRequest) -> None:
-    if full - found > request.max_drop:
-        raise TrainingError(
-            f"{what} loses {full - found:.4f} {name} (fp32 {full:.4f}), more than --max-drop "
-            f"{request.max_drop:g}; no bundle was written"
-        )
 
 
 def compared_scores(request: ExportRequest) -> list[Metric]:

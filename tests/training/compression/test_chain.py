@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from tests.support.tiny_training import tiny_recipe, write_color_blocks
 from training.compression import chain
 from training.compression.latency import Candidate
 from training.compression.pruning import run as pruning
-from training.compression.spec import ChannelStep, CompressRecipe
-from training.compression.steps import base_recipe
+from training.compression.spec import ChannelStep, CompressRecipe, FinetuneStep
+from training.compression.steps import base_recipe, do
 from training.errors import TrainingError
 from training.models.multi_task import count_parameters
 from training.models.spec import ModelSpec
@@ -199,3 +200,26 @@ def test_mistakes_in_later_steps_stop_before_the_first(student: Path, tmp_path: 
     with pytest.raises(TrainingError, match="'tensorflow' is not available"):
         chain.compress(recipe(student, engine="tensorflow"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_task_without_labels_stops_before_the_first_step(student: Path, tmp_path: Path) -> None:
+    own = load_model(student)[0].data
+    hidden = own.model_copy(update={"val": [own.val[0].model_copy(update={"use_boxes": False})]})
+    with pytest.raises(TrainingError, match=r"no labels for detection.*name a labelled source first"):
+        chain.compress(recipe(student, data=hidden), tmp_path / "out", say=lambda _: None)
+    assert [place.name for place in (tmp_path / "out" / "steps").iterdir()] == ["00_start"]
+
+
+def test_a_changed_training_step_begins_anew(student: Path, tmp_path: Path) -> None:
+    """Of its first try there is an epoch, of another learning rate and number of epochs."""
+    spec = recipe(student)
+    for step, expected in (
+        (FinetuneStep(do="finetune", epochs=1, lr=1e-3), (1, 1e-3)),
+        (FinetuneStep(do="finetune", epochs=2, lr=1e-4), (2, 1e-4)),
+    ):
+        do(step, student, tmp_path / "step", base_recipe(spec), spec, sparse=False)
+        optimizer = load_recipe(tmp_path / "step" / "run" / "recipe.yaml").optimizer
+        assert (optimizer.epochs, optimizer.lr) == expected
+        with (tmp_path / "step" / "run" / "log" / "metrics.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert [row["epoch"] for row in rows if row["miou/blocks"]] == [str(n) for n in range(expected[0])]

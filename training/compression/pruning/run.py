@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from training.compression.fake_quant import take_fake_quant
 from training.compression.latency import Candidate, latencies_ms
 from training.compression.pruning.channels import Widths, prunable_widths, prune_channels
 from training.compression.pruning.importance import IMPORTANCE, add_gradients
@@ -24,13 +25,12 @@ from training.errors import TrainingError
 from training.evaluation.evaluator import Evaluator
 from training.evaluation.score_batch import score_batch
 from training.export.draft import draft_bundle
+from training.export.gate import MAIN_SCORES
 from training.models.multi_task import MultiTaskNet
 from training.models.shapes import read_shapes, shapes_of
 from training.recipe import Recipe
 from training.run_folder import load_model, write_untrained
 from training.teachers.open import open_teacher
-
-SCORES = ("miou", "map50")
 
 
 def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe, out: Path) -> float:
@@ -43,7 +43,7 @@ def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe
     Returns:
         Latency as a share of the network's before.
     """
-    model = load_model(run)[1].to(memory_format=torch.contiguous_format)
+    model = _network(run)
     size = recipe.data.size
     importance = IMPORTANCE[step.importance]()
     data = SampleDataModule(recipe.data, recipe.optimizer.batch, recipe.seed)
@@ -81,9 +81,16 @@ def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe
 
 def sparsify_run(run: Path, step: SparsityStep, recipe: Recipe, out: Path) -> None:
     """Set weights of the network of `run` to zero and write it to `out`, not finetuned yet."""
-    model = load_model(run)[1]
+    model = _network(run)
     PATTERNS[step.pattern](model, step.share)
     write_untrained(out, recipe, model, read_shapes(run))
+
+
+def _network(run: Path) -> MultiTaskNet:
+    """The network of a run; simulated INT8 is taken out of it."""
+    model = load_model(run)[1].to(memory_format=torch.contiguous_format)
+    take_fake_quant(model)
+    return model
 
 
 def _add_gradients(model: MultiTaskNet, recipe: Recipe, data: SampleDataModule, frames: int) -> None:
@@ -108,7 +115,7 @@ def _scorer(
             for batch in batches:
                 score_batch(evaluator, model.eval(), batch, recipe.model.detection.max_detections)
         found = evaluator.compute()
-        return {name: found[name] for name in SCORES if not math.isnan(found.get(name, math.nan))}
+        return {name: found[name] for name in MAIN_SCORES if not math.isnan(found.get(name, math.nan))}
 
     return scores_of
 

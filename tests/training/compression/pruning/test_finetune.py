@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.support.tiny_nets import BOTH, SIZE, tiny_net
-from tests.support.tiny_training import tiny_recipe, write_color_blocks
+from tests.support.tiny_training import tiny_recipe, untrained_run, write_color_blocks
 from training.compression.pruning.channels import prune_channels
 from training.compression.pruning.importance import IMPORTANCE
 from training.compression.pruning.masks import zero_share
@@ -75,3 +75,13 @@ def test_recipe_of_another_network_does_not_fit(recipe: Recipe, pruned: Path, tm
     other = start_from(recipe, pruned, decoder_width=24)
     with pytest.raises(TrainingError, match=r"is pruned, so decoder_width must be"):
         train(other, tmp_path / "other")
+
+
+def test_weights_of_a_network_with_simulated_int8_are_set_to_zero_without_it(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    run = untrained_run(tmp_path, qat="asymmetric")
+    sparsify_run(run, SparsityStep(do="sparsify", pattern="global", share=0.5), recipe, tmp_path / "sparse")
+    _, model = load_model(tmp_path / "sparse")
+    assert zero_share(model) == pytest.approx(0.5, abs=0.01)
+    assert not any("input_range" in name for name in model.state_dict())

@@ -1,0 +1,124 @@
+"""By which frames and scores reduced precisions are judged."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from distill_perception.bundle import Bundle
+from tests.support.tiny_nets import tiny_net
+from tests.support.tiny_training import untrained_run, write_color_blocks
+from training.compression.spec import QuantizeSpec
+from training.data.source_spec import FolderSpec
+from training.errors import TrainingError
+from training.export.draft import draft_bundle
+from training.export.gate import TENSORRT, Budget, Judge, judges, reduced_forms, score_form
+from training.recipe import Recipe
+from training.run_folder import load_model
+
+
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_color_blocks(tmp_path_factory.mktemp("blocks") / "val", 3, 5, boxes=True)
+
+
+@pytest.fixture(scope="module")
+def drafted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Recipe]:
+    """FP32 and FP16 forms of an untrained network, and its recipe."""
+    folder = tmp_path_factory.mktemp("run")
+    recipe, _ = load_model(untrained_run(folder))
+    return draft_bundle(tiny_net(), recipe, folder / "bundle", fp16=True), recipe
+
+
+def validated_on(recipe: Recipe, *sources: FolderSpec) -> Recipe:
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"val": list(sources)})})
+
+
+def source(path: Path, name: str, masks: bool = True, boxes: bool = True) -> FolderSpec:
+    return FolderSpec(name=name, path=path, use_masks=masks, use_boxes=boxes)
+
+
+def judged(found: Sequence[Judge]) -> list[tuple[str, list[str]]]:
+    return [(judge.about, list(judge.counted_from)) for judge in found]
+
+
+def test_a_score_is_judged_on_the_first_source_with_labels_for_it(
+    drafted: tuple[Bundle, Recipe], blocks: Path
+) -> None:
+    bundle, recipe = drafted
+    several = validated_on(
+        recipe, source(blocks, "masks", boxes=False), source(blocks, "both"), source(blocks, "more")
+    )
+    assert judged(judges(bundle, several, Budget())) == [
+        ("masks val, 3 frames", ["miou"]),
+        ("both val, 3 frames", ["map50"]),
+        ("more val, 3 frames", []),
+    ]
+
+
+def test_int8_is_judged_as_tensorrt_rounds_it_too(
+    drafted: tuple[Bundle, Recipe], blocks: Path, tmp_path: Path
+) -> None:
+    _, recipe = drafted
+    bundle = draft_bundle(tiny_net(), recipe, tmp_path / "int8", QuantizeSpec(frames=2))
+    forms = reduced_forms(bundle)
+    assert [engine for engine, _ in forms][-1] == TENSORRT
+    (judge,) = judges(bundle, validated_on(recipe, source(blocks, "a")), Budget())
+    found = {engine: score_form(bundle, judge, engine, precision) for engine, precision in forms}
+    assert found[TENSORRT].keys() >= {"miou", "map50"}
+
+
+def test_losses_count_from_the_baseline_where_it_names_the_score(
+    drafted: tuple[Bundle, Recipe], blocks: Path
+) -> None:
+    bundle, recipe = drafted
+    (judge,) = judges(bundle, validated_on(recipe, source(blocks, "a")), Budget(0.02, {"miou": 0.9}))
+    assert judge.counted_from == {"miou": 0.9, "map50": judge.full["map50"]}
+    assert not judge.complaint("int8", {"miou": 0.881, "map50": judge.full["map50"]})
+    assert "int8 loses 0.0300 miou on a val, 3 frames (of 0.9000)" in judge.complaint(
+        "int8", {"miou": 0.87, "map50": judge.full["map50"]}
+    )
+
+
+@pytest.fixture
+def unsure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An untrained network is sure of nothing."""
+    monkeypatch.setattr("training.export.gate.ANSWERS_FROM", 0.05)
+
+
+@pytest.mark.usefixtures("unsure")
+def test_without_labels_a_form_is_judged_by_what_fp32_answers(
+    drafted: tuple[Bundle, Recipe], blocks: Path, tmp_path: Path
+) -> None:
+    bundle, recipe = drafted
+    unlabelled = validated_on(recipe, source(blocks, "drive", masks=False, boxes=False))
+    found = judges(bundle, unlabelled, Budget())
+    about = "drive val, 3 frames, fp32's answers as labels"
+    assert judged(found) == [("drive val, 3 frames", []), (about, ["miou", "map50"])]
+    forms = reduced_forms(bundle)
+    assert {precision for _, precision in forms} == {"fp16"}
+    for form in forms:
+        assert not found[1].complaint("fp16", score_form(bundle, found[1], *form))
+    other = draft_bundle(tiny_net(seed=7), recipe, tmp_path / "other", fp16=True)
+    broken = Bundle(tmp_path / "broken", bundle.manifest)
+    shutil.copytree(bundle.path, broken.path)
+    shutil.copyfile(other.model_path("fp16"), broken.model_path("fp16"))
+    for form in forms:
+        assert "fp16 loses" in found[1].complaint("fp16", score_form(broken, found[1], *form))
+
+
+@pytest.mark.usefixtures("unsure")
+def test_only_what_has_no_labels_is_judged_by_answers(drafted: tuple[Bundle, Recipe], blocks: Path) -> None:
+    bundle, recipe = drafted
+    found = judges(bundle, validated_on(recipe, source(blocks, "a", boxes=False)), Budget())
+    assert [names for _, names in judged(found)] == [["miou"], ["map50"]]
+    sample = found[1].source[0]
+    assert (sample.has_mask, sample.has_boxes) == (False, True)
+
+
+def test_where_nothing_can_be_judged_the_remedy_is_said(drafted: tuple[Bundle, Recipe], blocks: Path) -> None:
+    bundle, recipe = drafted
+    unlabelled = validated_on(recipe, source(blocks, "drive", boxes=False))
+    with pytest.raises(TrainingError, match="nobody can say what a reduced precision loses: add frames"):
+        judges(bundle, unlabelled, Budget())
