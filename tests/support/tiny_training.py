@@ -7,10 +7,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import yaml
 
 from tests.support.tiny_nets import BOTH, tiny_net
 from training.compression.fake_quant import add_fake_quant
-from training.data.class_sets import CAMVID
+from training.data.class_sets import CAMVID, CLASS_SETS
 from training.data.source_spec import FolderSpec
 from training.data.spec import AugmentSpec, DataSpec
 from training.models.multi_task import MultiTaskNet
@@ -53,6 +54,15 @@ def write_color_blocks(folder: Path, frames: int, seed: int = 0, boxes: bool = F
         }
         (folder / "boxes.json").write_text(json.dumps(content))
     return folder
+
+
+def own_classes(path: Path) -> Path:
+    """A class-set file: CamVid's classes, of which the sky has another name."""
+    camvid = CLASS_SETS["camvid"]
+    entries = [item.model_dump(mode="json") for item in camvid.classes]
+    entries[0]["name"] = "heaven"
+    path.write_text(yaml.safe_dump({"classes": entries, "void_id": camvid.void_id}))
+    return path
 
 
 def untrained_run(folder: Path, net: MultiTaskNet | None = None, qat: str | None = None) -> Path:

@@ -30,6 +30,7 @@ CLASS_SETS: dict[str, ClassSet] = {
 }
 CAMVID: tuple[ClassInfo, ...] = camvid.CAMVID.classes
 
+FILE_SUFFIXES = (".json", ".yaml", ".yml")
 DROPPED = -1
 Overrides = Mapping[str, str | None]
 
@@ -42,7 +43,7 @@ def class_set(name: str) -> ClassSet:
     """
     if name in CLASS_SETS:
         return CLASS_SETS[name]
-    if Path(name).suffix in (".json", ".yaml", ".yml"):
+    if Path(name).suffix in FILE_SUFFIXES:
         found = read_class_set(Path(name))
         same = [known.name for known in CLASS_SETS.values() if known.means_the_same_as(found)]
         return replace(found, name=same[0]) if same else found

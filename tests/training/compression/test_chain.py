@@ -18,10 +18,13 @@ from training.compression.pruning import run as pruning
 from training.compression.spec import ChannelStep, CompressRecipe, FinetuneStep
 from training.compression.steps import base_recipe, do
 from training.errors import TrainingError
-from training.models.multi_task import count_parameters
+from training.export.draft import draft_bundle
+from training.export.evaluate import Score
+from training.export.gate import Budget
+from training.models.multi_task import MultiTaskNet, count_parameters
 from training.models.spec import ModelSpec
 from training.models.table import count_macs
-from training.recipe import load_recipe
+from training.recipe import Recipe, load_recipe
 from training.run_folder import load_model
 from training.train import train
 
@@ -191,6 +194,23 @@ def test_the_bundle_is_calibrated_and_scored_on_the_compress_recipes_data(
     table = tmp_path / "out" / "steps" / "01_quantize" / "bundle" / "student_int8.onnx"
     assert bundle.model_path("int8").read_bytes() == table.read_bytes()
     assert bundle.manifest.provenance.data == train.name  # what the network was trained on stays
+
+
+def test_what_may_be_lost_counts_from_the_start_in_search_and_gate(
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgets = []
+
+    def noting_budget(model: MultiTaskNet, own: Recipe, place: Path, int8: object, budget: Budget) -> Bundle:
+        budgets.append(budget)
+        return draft_bundle(model, own, place, budget=budget)
+
+    monkeypatch.setattr(chain, "draft_bundle", noting_budget)
+    monkeypatch.setattr(chain, "evaluate_bundle", lambda *_: Score({"miou": 0.75, "map50": 0.5}, 4))
+    monkeypatch.setattr(chain, "write_bundle", lambda request: (budgets.append(request.budget), []))
+    spec = recipe(student, max_miou_drop=2, steps=[{"do": "sparsify"}])
+    chain.compress(spec, tmp_path / "out", say=lambda _: None)
+    assert budgets[1:] == [Budget(0.02, {"miou": 0.75, "map50": 0.5})] * 2
 
 
 def test_mistakes_in_later_steps_stop_before_the_first(student: Path, tmp_path: Path) -> None:

@@ -1,13 +1,19 @@
 """A bundle's graphs and manifest say what the recipe says."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
 
+from distill_perception.bundle import Bundle
 from tests.support.tiny_nets import tiny_net
 from tests.support.tiny_training import untrained_run
+from training.compression.spec import QuantizeSpec
 from training.export import draft
 from training.export.draft import draft_bundle
+from training.export.gate import TENSORRT, Budget, Judge
 from training.run_folder import load_model
 
 
@@ -20,3 +26,28 @@ def test_the_vehicle_resizes_frames_by_the_rule_that_training_did(
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"resize": rule})})
     bundle = draft_bundle(tiny_net(), recipe, tmp_path / "bundle")
     assert bundle.manifest.input.resize == rule
+
+
+@pytest.mark.parametrize(
+    ("lossy", "baseline", "fits"),
+    [("", {}, True), (TENSORRT, {}, False), ("onnxruntime", {}, False), ("", {"miou": 1.0}, False)],
+    ids=["loses nothing", "loses as TensorRT rounds it", "loses on an engine", "FP32 has lost already"],
+)
+def test_layers_stay_in_float_for_whatever_the_gate_would_refuse(
+    lossy: str, baseline: dict[str, float], fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = []
+
+    def search(_: object, __: object, ___: object, fits: Callable[[Collection[str]], bool], *____: object):
+        answers.append(fits(()))
+        return []
+
+    def score(_: Bundle, judge: Judge, engine: str, __: str) -> dict[str, float]:
+        return {name: value - (engine == lossy) for name, value in judge.full.items()}
+
+    monkeypatch.setattr(draft, "fewest_float_layers", search)
+    monkeypatch.setattr(draft, "score_form", score)
+    recipe, _ = load_model(untrained_run(tmp_path))
+    searched = QuantizeSpec(frames=2, max_float_layers=1)
+    draft_bundle(tiny_net(), recipe, tmp_path / "bundle", searched, Budget(0.01, baseline))
+    assert answers == [fits]

@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 
 from distill_perception.bundle import Bundle, load_bundle
 from tests.support.tiny_nets import CLASSES, SIZE, answers, tiny_net
-from tests.support.tiny_training import untrained_run
+from tests.support.tiny_training import own_classes, untrained_run
 from training.cli import app
 from training.compression.pruning.channels import prune_channels
 from training.compression.pruning.importance import IMPORTANCE
+from training.data.class_sets import class_set
 from training.errors import TrainingError
 from training.export.draft import frames_of
 from training.export.graph import DeployedNet, write_onnx
@@ -107,6 +108,19 @@ def test_a_pruned_network_keeps_its_shapes(run: Path, tmp_path: Path) -> None:
     assert shapes_of(found) == shapes_of(net)
     for one, other in zip(answers(found), answers(net), strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def test_classes_of_ones_own_are_the_manifests_where_their_file_is_gone(run: Path, tmp_path: Path) -> None:
+    recipe, model = load_model(run)
+    file = own_classes(tmp_path / "mine.yaml")
+    data = recipe.data.model_copy(update={"class_set": str(file)})
+    write_untrained(tmp_path / "run", recipe.model_copy(update={"data": data}), model, None)
+    bundle = export(tmp_path / "run", tmp_path / "bundle")
+    file.unlink()
+    restore_run(bundle, tmp_path / "restored")
+    recipe, _ = load_model(tmp_path / "restored")
+    assert class_set(recipe.data.class_set).names == bundle.manifest.class_names
+    assert bundle.manifest.class_names[0] == "heaven"
 
 
 def test_training_goes_on_from_it_and_a_student_learns_from_it(restored: Path, tmp_path: Path) -> None:

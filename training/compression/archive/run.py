@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from training.compression.archive.file import read_archive, read_tensors, write_archive
 from training.compression.archive.tensors import SharedTensor
-from training.data.class_sets import class_set
+from training.data.class_sets import FILE_SUFFIXES, class_set
 from training.errors import TrainingError
 from training.models.shapes import read_shapes
 from training.recipe import Recipe
 from training.run_folder import build_model, load_model, write_untrained
 
+CLASSES = "classes.json"
 DTYPES = {torch.float32: "<f4", torch.int64: "<i8"}
 
 
@@ -44,13 +48,16 @@ def pack(run: Path, path: Path, bits: int) -> Packed:
     shared = {name: SharedTensor.of(state[name], bits) for name in state if name in convolutions}
     shapes = read_shapes(run)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_archive(path, state, shared, {"recipe": recipe.model_dump(mode="json"), "shapes": shapes})
+    known = class_set(recipe.data.class_set)
+    classes = {"classes": [item.model_dump(mode="json") for item in known.classes], "void_id": known.void_id}
+    header = {"recipe": recipe.model_dump(mode="json"), "shapes": shapes, "class_set": classes}
+    write_archive(path, state, shared, header)
     floats = sum(value.size * 4 for value in state.values() if value.dtype.kind == "f")
     return Packed(path.stat().st_size, floats)
 
 
 def unpack(path: Path, run: Path) -> None:
-    """Write the run folder `run` with the archive's network.
+    """Write the run folder `run` with the archive's network, and a class-set file that is not at hand.
 
     Raises:
         TrainingError: not an archive, damaged, or `run` exists.
@@ -59,13 +66,25 @@ def unpack(path: Path, run: Path) -> None:
         raise TrainingError(f"{run} exists: choose another folder for the unpacked run")
     header, payload = read_archive(path)
     try:
-        recipe = Recipe.model_validate(header["recipe"])
+        recipe = _with_class_set(Recipe.model_validate(header["recipe"]), header, run)
         spec = recipe.model.model_copy(update={"pretrained": False})
         with torch.device("meta"):  # names and shapes without memory, however large the header's network is
             model = build_model(spec, class_set(recipe.data.class_set), header["shapes"])
         kinds = {name: (tuple(v.shape), DTYPES[v.dtype]) for name, v in model.state_dict().items()}
         tensors = read_tensors(header, payload, kinds)
     except Exception as error:  # what a made-up recipe, shapes or lengths may raise shares no base class
+        shutil.rmtree(run, ignore_errors=True)
         raise TrainingError(f"{path} does not hold the network that its header names: {error}") from error
     model.load_state_dict({name: torch.from_numpy(v) for name, v in tensors.items()}, assign=True)
     write_untrained(run, recipe, model, header["shapes"])
+
+
+def _with_class_set(recipe: Recipe, header: dict[str, Any], run: Path) -> Recipe:
+    """The recipe with classes that can be read: a file that it names may be on another machine."""
+    named = Path(recipe.data.class_set)
+    if "class_set" not in header or named.suffix not in FILE_SUFFIXES or named.is_file():
+        return recipe
+    run.mkdir(parents=True)
+    (run / CLASSES).write_text(json.dumps(header["class_set"], indent=2) + "\n")
+    data = recipe.data.model_copy(update={"class_set": str(run / CLASSES)})
+    return recipe.model_copy(update={"data": data})

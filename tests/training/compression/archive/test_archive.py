@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.support.tiny_nets import answers, tiny_net
-from tests.support.tiny_training import tiny_recipe
+from tests.support.tiny_training import own_classes, tiny_recipe
 from training.compression.archive.file import MAGIC
 from training.compression.archive.kmeans import share_weights
 from training.compression.archive.run import pack, unpack
@@ -24,6 +24,7 @@ from training.compression.archive.tensors import SharedTensor, Stream
 from training.compression.pruning.channels import prune_channels
 from training.compression.pruning.importance import IMPORTANCE
 from training.compression.pruning.masks import prune_global
+from training.data.class_sets import class_set
 from training.errors import TrainingError
 from training.models.shapes import shapes_of
 from training.models.spec import ModelSpec
@@ -246,3 +247,17 @@ def test_a_header_made_up_bit_by_bit_never_ends_in_another_error(whole: bytes, t
         (tmp_path / "a.dpa").write_bytes(MAGIC + hashlib.sha256(content).digest() + content)
         with contextlib.suppress(TrainingError):
             unpack(tmp_path / "a.dpa", tmp_path / str(number))
+
+
+def test_classes_of_ones_own_come_along(run: Path, tmp_path: Path) -> None:
+    recipe, model = load_model(run)
+    file = own_classes(tmp_path / "mine.yaml")
+    data = recipe.data.model_copy(update={"class_set": str(file)})
+    write_untrained(tmp_path / "run", recipe.model_copy(update={"data": data}), model, shapes_of(model))
+    pack(tmp_path / "run", tmp_path / "a.dpa", 4)
+    names = class_set(str(file)).names
+    file.unlink()  # as on another machine
+    unpack(tmp_path / "a.dpa", tmp_path / "unpacked")
+    recipe, _ = load_model(tmp_path / "unpacked")
+    assert class_set(recipe.data.class_set).names == names
+    assert "heaven" in names
