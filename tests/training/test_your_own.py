@@ -64,10 +64,12 @@ def test_bag_and_teacher_become_a_student_that_replays_the_bag(
     loss = [value for _, value in read_log(tmp_path / "run")["loss/distill_kl"]]
     assert loss[-1] < 0.7 * loss[0]
 
-    command("export", tmp_path / "run", "--out", tmp_path / "mine")
+    command("export", tmp_path / "run", "--out", tmp_path / "mine", "--int8")
     manifest = load_bundle(tmp_path / "mine").manifest
     assert "tiny_segformer" in manifest.provenance.teacher
     assert manifest.tasks == ("segmentation",)
+    judged = {metric.data for metric in manifest.metrics if metric.name == "miou"}
+    assert any(data.endswith("fp32's answers as labels, int8 on onnxruntime") for data in judged)
 
     words = ("replay", drive, "--bundle", tmp_path / "mine", "--out", tmp_path / "out")
     command(*words, "--as-fast-as-possible", module="distill_perception.cli")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,11 @@ def class_set(name: str) -> ClassSet:
     raise TrainingError(
         f"no class set '{name}' ({nearest(name, CLASS_SETS)}); for one of your own give a .json or .yaml file"
     )
+
+
+def is_elsewhere(name: str) -> bool:
+    """Whether a class set is of a file that is not here: of another machine, or in another user's folder."""
+    return Path(name).suffix in FILE_SUFFIXES and not os.path.isfile(name)  # Path's raises on closed folders
 
 
 def mapping(source: ClassSet, target: ClassSet, overrides: Overrides | None = None) -> NDArray[np.uint8]:

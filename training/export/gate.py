@@ -103,7 +103,8 @@ def judges(bundle: Bundle, recipe: Recipe, budget: Budget) -> list[Judge]:
         answered = Answered(bundle, first.source, missing)
         about = f"{first.about}, fp32's answers as labels"
         whole = {SCORE_OF[task]: 1.0 for task in missing}
-        found.append(Judge(answered, first.name, about, {}, whole, MAX_DROP_FROM_ANSWERS))
+        most = max(budget.max_drop, MAX_DROP_FROM_ANSWERS)
+        found.append(Judge(answered, first.name, about, {}, whole, most))
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from distill_perception.bundle import MANIFEST_NAME, Bundle
-from training.data.class_sets import FILE_SUFFIXES, class_set
+from training.data.class_sets import class_set, is_elsewhere
 from training.data.spec import DataSpec
 from training.errors import TrainingError
 from training.evaluate import validate
@@ -77,11 +78,10 @@ def _recipe_of(bundle: Bundle, data: DataSpec | None) -> Recipe:
         )
     recipe = load_recipe(path)
     model, served = recipe.model.model_copy(update={"qat": None}), bundle.manifest.input
-    as_served = {"size": (served.height, served.width), "resize": served.resize}
+    as_served: dict[str, Any] = {"size": (served.height, served.width), "resize": served.resize}
+    if data is None and is_elsewhere(recipe.data.class_set):  # the manifest has the classes too
+        as_served["class_set"] = str(bundle.path.resolve() / MANIFEST_NAME)
     data = (data or recipe.data).model_copy(update=as_served)
-    classes = Path(data.class_set)
-    if classes.suffix in FILE_SUFFIXES and not classes.is_file():  # of another machine; the manifest has them
-        data = data.model_copy(update={"class_set": str(bundle.path.resolve() / MANIFEST_NAME)})
     recipe = recipe.model_copy(update={"model": model, "data": data})
     found, wanted = class_set(recipe.data.class_set).names, bundle.manifest.class_names
     if tuple(found) != wanted:

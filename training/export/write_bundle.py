@@ -130,7 +130,9 @@ def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe) -> list[Metr
                 note(name, found[name], f"{judge.about}, {what}")
             complaint = judge.complaint(what, found)
             if complaint:
-                raise TrainingError(f"{complaint} (--max-drop); no bundle was written")
+                raise TrainingError(
+                    f"{complaint} (--max-drop, of compress --max-miou-drop); no bundle was written"
+                )
     return metrics
 
 

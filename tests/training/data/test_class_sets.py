@@ -1,6 +1,7 @@
 """Class tables as the data sets publish them, and the way from one set to another."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from training.data.class_set import ClassSet
-from training.data.class_sets import CLASS_SETS, DROPPED, class_set, label_mapping, mapping
+from training.data.class_sets import CLASS_SETS, DROPPED, class_set, is_elsewhere, label_mapping, mapping
 from training.data.classes.cityscapes import label_id_lut
 from training.errors import TrainingError
 
@@ -169,6 +170,24 @@ def test_a_set_of_ones_own_is_read_from_json_or_yaml(tmp_path: Path) -> None:
         )
     city = class_set("cityscapes")
     assert mapping(own, city).tolist() == [city.id_of("road")] + [255] * 255
+
+
+def test_a_file_is_elsewhere_where_it_cannot_be_looked_for_too(tmp_path: Path) -> None:
+    """As in another user's home; the superuser, who may look everywhere, becomes nobody for this."""
+    file = tmp_path / "home" / "classes.yaml"
+    assert is_elsewhere(str(file))
+    assert not is_elsewhere("camvid")
+    file.parent.mkdir()
+    file.touch()
+    assert not is_elsewhere(str(file))
+    user = os.geteuid()
+    file.parent.chmod(0)
+    try:
+        os.seteuid(user or 65534)
+        assert is_elsewhere(str(file))
+    finally:
+        os.seteuid(user)
+        file.parent.chmod(0o700)
 
 
 def test_a_file_with_the_classes_of_a_known_set_is_that_set(tmp_path: Path) -> None:

@@ -104,8 +104,10 @@ def test_without_labels_a_form_is_judged_by_what_fp32_answers(
     broken = Bundle(tmp_path / "broken", bundle.manifest)
     shutil.copytree(bundle.path, broken.path)
     shutil.copyfile(other.model_path("fp16"), broken.model_path("fp16"))
+    (_, lenient) = judges(bundle, unlabelled, Budget(1.0))
     for form in forms:
         assert "fp16 loses" in found[1].complaint("fp16", score_form(broken, found[1], *form))
+        assert not lenient.complaint("fp16", score_form(broken, lenient, *form))
 
 
 @pytest.mark.usefixtures("unsure")

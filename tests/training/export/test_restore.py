@@ -117,6 +117,8 @@ def test_classes_of_ones_own_are_the_manifests_where_their_file_is_gone(run: Pat
     write_untrained(tmp_path / "run", recipe.model_copy(update={"data": data}), model, None)
     bundle = export(tmp_path / "run", tmp_path / "bundle")
     file.unlink()
+    with pytest.raises(TrainingError, match=r"cannot read a class set from .*mine\.yaml"):
+        restore_run(bundle, tmp_path / "restored", data)  # of a recipe of one's own, where it is a mistake
     restore_run(bundle, tmp_path / "restored")
     recipe, _ = load_model(tmp_path / "restored")
     assert class_set(recipe.data.class_set).names == bundle.manifest.class_names

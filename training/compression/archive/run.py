@@ -13,7 +13,7 @@ from torch import nn
 
 from training.compression.archive.file import read_archive, read_tensors, write_archive
 from training.compression.archive.tensors import SharedTensor
-from training.data.class_sets import FILE_SUFFIXES, class_set
+from training.data.class_sets import class_set, is_elsewhere
 from training.errors import TrainingError
 from training.models.shapes import read_shapes
 from training.recipe import Recipe
@@ -81,8 +81,7 @@ def unpack(path: Path, run: Path) -> None:
 
 def _with_class_set(recipe: Recipe, header: dict[str, Any], run: Path) -> Recipe:
     """The recipe with classes that can be read: a file that it names may be on another machine."""
-    named = Path(recipe.data.class_set)
-    if "class_set" not in header or named.suffix not in FILE_SUFFIXES or named.is_file():
+    if "class_set" not in header or not is_elsewhere(recipe.data.class_set):
         return recipe
     run.mkdir(parents=True)
     (run / CLASSES).write_text(json.dumps(header["class_set"], indent=2) + "\n")
