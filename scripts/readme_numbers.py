@@ -48,6 +48,11 @@ def students() -> str:
     return (RECORDS / "students.md").read_text().rstrip()
 
 
+def gain() -> str:
+    """The recorded comparison of students from ImageNet weights with and without a teacher."""
+    return (RECORDS / "gain.md").read_text().rstrip()
+
+
 def ablation() -> str:
     """The recorded table of what each loss brings."""
     return (RECORDS / "ablation.md").read_text().rstrip()
@@ -153,6 +158,7 @@ def parameters() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "ablation": ablation,
+    "gain": gain,
     "accuracy": accuracy,
     "students": students,
     "replay": replay,

@@ -106,7 +106,13 @@ def _what_differs(members: Sequence[Run], rivals: Sequence[Sequence[Run]]) -> st
         return str(members[0].path)
     mine = flatten(members[0].recipe)
     keys = dict.fromkeys(key for recipe in recipes for key in recipe)
-    differing = [key for key in keys if len({repr(recipe.get(key)) for recipe in recipes}) > 1]
+    # An earlier stage of its own is what each goes on with.
+    differing = [
+        key
+        for key in keys
+        if len({repr(recipe.get(key)) for recipe in recipes}) > 1
+        and not all("/stages/" in str(recipe.get(key)) for recipe in recipes)
+    ]
     parts = [f"{key}={_short(mine.get(key))}" for key in differing[:_NAMED_DIFFERENCES]]
     return ", ".join(parts + ["..."] * (len(differing) > _NAMED_DIFFERENCES))
 

@@ -70,6 +70,16 @@ def test_recipes_of_the_same_name_are_told_apart_by_what_differs(tmp_path: Path)
     assert [group.seeds for group in found.groups] == [2, 2]
 
 
+def test_where_a_staged_run_goes_on_from_itself_tells_nothing(tmp_path: Path) -> None:
+    for weight in (1.0, 3.0):
+        write_staged(tmp_path / f"w{weight:g}", "kl", [0.7], losses=[{"name": "kl", "weight": weight}])
+    found = compare([tmp_path / "w1", tmp_path / "w3"])
+    assert {group.name for group in found.groups} == {
+        "kl [distillation.0.weight=1.0]",
+        "kl [distillation.0.weight=3.0]",
+    }
+
+
 def test_staged_runs_of_several_seeds_are_one_row_with_paired_differences(tmp_path: Path) -> None:
     write_staged(tmp_path, "labels", [0.70, 0.72])
     write_staged(tmp_path, "kl", [0.71, 0.75], losses=[{"name": "kl"}])
