@@ -53,6 +53,11 @@ def gain() -> str:
     return (RECORDS / "gain.md").read_text().rstrip()
 
 
+def unlabelled() -> str:
+    """The recorded comparison of students with and without unlabelled frames."""
+    return (RECORDS / "unlabelled.md").read_text().rstrip()
+
+
 def ablation() -> str:
     """The recorded table of what each loss brings."""
     return (RECORDS / "ablation.md").read_text().rstrip()
@@ -159,6 +164,7 @@ def parameters() -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "ablation": ablation,
     "gain": gain,
+    "unlabelled": unlabelled,
     "accuracy": accuracy,
     "students": students,
     "replay": replay,
