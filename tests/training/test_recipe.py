@@ -10,7 +10,7 @@ from training.errors import TrainingError
 from training.recipe import load_recipe, read_spec
 
 FOLDER = Path(__file__).parents[2] / "training" / "recipes"
-ABLATIONS = ("ablation", "camvid_gain", "camvid_students", "unlabelled")
+ABLATIONS = sorted(path.stem for path in FOLDER.glob("*.yaml") if "\narms:" in path.read_text())
 RECIPES = sorted(path for path in FOLDER.glob("*.yaml") if path.stem not in ABLATIONS)
 MINIMAL = {
     "name": "x",
