@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,24 +44,9 @@ def accuracy() -> str:
     return table(["network and data", "mIoU", "mAP50"], rows) + "\n\n" + by_class
 
 
-def students() -> str:
-    """The recorded comparison of students taught by labels alone and by teachers as well."""
-    return (RECORDS / "students.md").read_text().rstrip()
-
-
-def gain() -> str:
-    """The recorded comparison of students from ImageNet weights with and without a teacher."""
-    return (RECORDS / "gain.md").read_text().rstrip()
-
-
-def unlabelled() -> str:
-    """The recorded comparison of students with and without unlabelled frames."""
-    return (RECORDS / "unlabelled.md").read_text().rstrip()
-
-
-def ablation() -> str:
-    """The recorded table of what each loss brings."""
-    return (RECORDS / "ablation.md").read_text().rstrip()
+def recorded(name: str) -> str:
+    """A table that `distill-perception compare` has written."""
+    return (RECORDS / f"{name}.md").read_text().rstrip()
 
 
 def _class_row(manifest: Manifest, names: list[str]) -> list[str]:
@@ -162,11 +148,11 @@ def parameters() -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
-    "ablation": ablation,
-    "gain": gain,
-    "unlabelled": unlabelled,
+    "ablation": partial(recorded, "ablation"),
+    "gain": partial(recorded, "gain"),
+    "unlabelled": partial(recorded, "unlabelled"),
     "accuracy": accuracy,
-    "students": students,
+    "students": partial(recorded, "students"),
     "replay": replay,
     "cpu": cpu,
     "compression": compression,

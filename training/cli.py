@@ -194,12 +194,11 @@ def losses_command(
 
     from training.loss_shares import loss_shares, stage_of
     from training.recipe import load_recipe
-    from training.run_folder import RECIPE, STAGED_RECIPE
+    from training.run_folder import recipe_file
     from training.train import set_threads
 
     set_threads(threads)
-    staged = recipe / STAGED_RECIPE
-    spec = load_recipe(recipe if not recipe.is_dir() else staged if staged.is_file() else recipe / RECIPE)
+    spec = load_recipe(recipe_file(recipe) if recipe.is_dir() else recipe)
     spec = stage_of(spec, stage, recipe if recipe.is_dir() else Path("runs") / spec.name)
     table = Table("loss", title=f"Losses of {spec.name}")
     for column in ("weight", "value", "weighted gradient", "share"):

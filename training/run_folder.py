@@ -97,6 +97,12 @@ def this_command(program: str = "python -m training") -> dict[str, str]:
     }
 
 
+def recipe_file(folder: Path) -> Path:
+    """The recipe of a run as it was given, with its stages if it has any."""
+    staged = folder / STAGED_RECIPE
+    return staged if staged.is_file() else folder / RECIPE
+
+
 def read_json(folder: Path, name: str) -> dict[str, Any]:
     """A JSON file of the run.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from training.errors import TrainingError
 from training.recipe import Recipe, load_recipe
-from training.run_folder import LAST, RECIPE, RESULT, STAGED_RECIPE
+from training.run_folder import LAST, RESULT, recipe_file
 
 EPOCHS = "optimizer.epochs"
 # The same frames in the same order, whatever they say; and `auto` is another precision on another processor.
@@ -25,7 +25,7 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
     Raises:
         TrainingError: names the keys that differ, and what to do.
     """
-    path = _recipe_file(folder)
+    path = recipe_file(folder)
     trained = (folder / RESULT).is_file() or any(folder.rglob(LAST))
     if not trained or not path.is_file():
         return
@@ -42,13 +42,8 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
 
 def is_other_recipe(folder: Path, recipe: Recipe) -> bool:
     """Whether a run was begun in `folder` with another recipe, of another number of epochs for instance."""
-    path = _recipe_file(folder)
+    path = recipe_file(folder)
     return path.is_file() and bool(_changed(load_recipe(path), recipe))
-
-
-def _recipe_file(folder: Path) -> Path:
-    path = folder / STAGED_RECIPE
-    return path if path.is_file() else folder / RECIPE
 
 
 def _changed(before: Recipe, now: Recipe) -> list[str]:

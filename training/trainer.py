@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -69,7 +68,7 @@ def train_plain(
     module = setting.module(steps_an_epoch * recipe.optimizer.epochs, hardware.shards_teacher)
     logger = new_logger(folder)
     timer = Timer()  # checkpoints keep it: what was trained before a resume counts
-    trainer = make_trainer(recipe, folder, hardware, title, logger, min(10, steps_an_epoch), [timer])
+    trainer = make_trainer(recipe, folder, hardware, title, logger, min(10, steps_an_epoch), timer)
     if trainer.is_global_zero:
         start_run(folder, recipe)
         record_cost(folder, recipe, module)
@@ -102,11 +101,11 @@ def make_trainer(
     title: str,
     logger: CSVLogger,
     log_every: int,
-    more: Sequence[Callback] = (),
+    timer: Timer,
 ) -> L.Trainer:
-    """Lightning's trainer with checkpoints, progress bar, averaged weights and `more` callbacks."""
+    """Lightning's trainer with checkpoints, progress bar, averaged weights and the timer."""
     callbacks: list[Callback] = [
-        *more,
+        timer,
         ModelCheckpoint(
             folder / CHECKPOINTS,
             filename="epoch",

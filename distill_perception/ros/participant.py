@@ -29,7 +29,7 @@ class Participant:
                 context=self._context, domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO
             )
             self.node = Node(name, context=self._context, enable_rosout=False, start_parameter_services=False)
-        except Exception as error:  # rclpy's errors share no public base class
+        except RuntimeError as error:  # rclpy's RCLError, which is not public, is one
             rclpy.try_shutdown(context=self._context)
             reason = str(error).strip().partition("\n")[0]
             raise ConfigError(

@@ -76,6 +76,10 @@ def test_precision_is_how_a_recipe_is_trained_and_tells_no_recipes_apart() -> No
     assert not differ_in_seed_only({"precision": "bf16"}, {"precision": "auto"})
 
 
+def test_the_order_of_keys_does_not_matter() -> None:
+    assert differ_in_seed_only({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"d": 3, "c": 2}, "a": 1})
+
+
 def test_values_are_found_by_dotted_key() -> None:
     flat = flatten({"seed": 1, "name": "kl_s1", "losses": [{"name": "kl", "weight": 2}]})
     assert flat == {"name": "kl", "losses.0.name": "kl", "losses.0.weight": 2}

@@ -58,10 +58,9 @@ def write_color_blocks(folder: Path, frames: int, seed: int = 0, boxes: bool = F
 
 def own_classes(path: Path) -> Path:
     """A class-set file: CamVid's classes, of which the sky has another name."""
-    camvid = CLASS_SETS["camvid"]
-    entries = [item.model_dump(mode="json") for item in camvid.classes]
-    entries[0]["name"] = "heaven"
-    path.write_text(yaml.safe_dump({"classes": entries, "void_id": camvid.void_id}))
+    content = CLASS_SETS["camvid"].as_file()
+    content["classes"][0]["name"] = "heaven"
+    path.write_text(yaml.safe_dump(content))
     return path
 
 

@@ -36,6 +36,10 @@ class ClassSet:
         mine, theirs = ([(item.name, item.kind) for item in s.classes] for s in (self, other))
         return mine == theirs and self.void_id == other.void_id
 
+    def as_file(self) -> dict[str, Any]:
+        """What a file of it holds, for JSON or YAML; see `read_class_set`."""
+        return {"classes": [c.model_dump(mode="json") for c in self.classes], "void_id": self.void_id}
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names in the order of their ids."""

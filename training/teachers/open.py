@@ -28,7 +28,7 @@ def open_teacher(spec: TeacherSpec, class_set: ClassSet, stride: int = 4) -> Tea
 
     Args:
         class_set: the student's.
-        stride: pixels a cell of detection maps that are drawn from boxes: of the student's.
+        stride: pixels a cell of detection maps that are drawn from boxes: the student's.
 
     Raises:
         TrainingError: a run, checkpoint or class mapping that cannot be used as given.

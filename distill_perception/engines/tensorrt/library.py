@@ -77,7 +77,7 @@ def start(kind: Any, logger: Any, library: Library) -> Any:
     """
     try:
         return kind(logger)
-    except Exception as error:  # pybind11: a TypeError about a factory function, and the reason in the log
+    except (TypeError, RuntimeError) as error:  # pybind11's of a factory that gives nothing, or of C++
         reason = logger.errors[-1] if logger.errors else str(error)
         raise EngineError(f"engine tensorrt: {library} does not start: {reason}") from error
 

@@ -82,9 +82,8 @@ def test_finer_maps_keep_small_objects_and_their_boxes_on_the_coarser_grid(strid
     placed = place_maps(detecting(box, 0.9, stride)(IMAGES).detection, (64, 96), (64, 96), 4, flip=False)
     assert placed.heatmap.shape[-2:] == (16, 24)
     best = decode_maps(placed, count=1)[0]
-    torch.testing.assert_close(
-        best.boxes, torch.tensor([box]), atol=5e-3, rtol=0
-    )  # a side is at least 0.001 cells from a centre
+    # A side lies at least 0.001 cells from a centre.
+    torch.testing.assert_close(best.boxes, torch.tensor([box]), atol=5e-3, rtol=0)
     assert best.scores.max() == pytest.approx(0.9, abs=1e-3)
 
 

@@ -48,8 +48,7 @@ def pack(run: Path, path: Path, bits: int) -> Packed:
     shared = {name: SharedTensor.of(state[name], bits) for name in state if name in convolutions}
     shapes = read_shapes(run)
     path.parent.mkdir(parents=True, exist_ok=True)
-    known = class_set(recipe.data.class_set)
-    classes = {"classes": [item.model_dump(mode="json") for item in known.classes], "void_id": known.void_id}
+    classes = class_set(recipe.data.class_set).as_file()
     header = {"recipe": recipe.model_dump(mode="json"), "shapes": shapes, "class_set": classes}
     write_archive(path, state, shared, header)
     floats = sum(value.size * 4 for value in state.values() if value.dtype.kind == "f")

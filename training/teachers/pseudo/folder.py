@@ -67,11 +67,7 @@ class LabelFolder:
                 (path / part).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise TrainingError(f"cannot make {path}: {error.strerror}; choose a writable --out") from error
-        table = {
-            "classes": [c.model_dump(mode="json") for c in class_set.classes],
-            "void_id": class_set.void_id,
-        }
-        _write(path / "classes.json", table)
+        _write(path / "classes.json", class_set.as_file())
         _write(path / PROVENANCE, {**about, "finished": False})
 
     def _resume(self) -> None:
