@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,10 +11,11 @@ from torch import Tensor
 from training.distillation.inputs import DistillInputs
 from training.errors import TrainingError
 from training.models.outputs import DetectionMaps, reach, resample, upsample, whole_stride
-from training.teachers.log_probs import with_missing
+from training.teachers.log_probs import missing_mass, with_missing
 from training.teachers.views import place_maps
 
 UNKNOWN = -1  # class of a pixel that has neither a label nor an answer of the teacher
+MOSTLY = math.log(0.5)  # of a pixel: what is more probable than all else together
 
 
 def full_precision(x: Tensor) -> Tensor:
@@ -49,6 +51,14 @@ def nearest(mask: Tensor, size: tuple[int, int]) -> Tensor:
         for new, covered, cells, before in zip(size, reach(size, frame), old, reach(old, frame), strict=True)
     )
     return mask[:, rows.clamp(max=old[0] - 1)][:, :, columns.clamp(max=old[1] - 1)]
+
+
+def mostly_foreign(log_probs: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pixels that a teacher (float [N,C,h,w]) holds for none of the student's classes: bool [N,*size].
+
+    They teach nothing, and there is nothing on them to agree with.
+    """
+    return nearest(missing_mass(log_probs)[:, 0] > MOSTLY, size)
 
 
 def known_channels(x: Tensor, known: Tensor | None) -> Tensor:

@@ -19,7 +19,7 @@ from training.distillation.depthwise import DepthwiseInFloat
 from training.distillation.inputs import DistillInputs
 from training.distillation.label_losses import label_losses, label_weights
 from training.distillation.losses import enet_class_weights
-from training.distillation.maps import nearest
+from training.distillation.maps import mostly_foreign, nearest
 from training.distillation.processes import process_weight, shard_teacher
 from training.errors import TrainingError
 from training.evaluation.evaluator import Evaluator
@@ -31,9 +31,6 @@ from training.recipe import Recipe
 from training.run_folder import build_model, load_model
 from training.teachers.base import Teacher
 from training.teachers.cache.recall import Recall
-from training.teachers.log_probs import missing_mass
-
-MOSTLY = math.log(0.5)  # of a pixel: what is more probable than all else together
 
 
 def start_model(recipe: Recipe, class_set: ClassSet) -> MultiTaskNet:
@@ -196,8 +193,7 @@ class DistillationModule(L.LightningModule):
             with torch.no_grad():
                 hints = teacher(images)
         if hints.logits is not None:  # what is most likely none of the student's classes teaches none of them
-            other = missing_mass(hints.logits)[:, 0] > MOSTLY
-            valid &= ~nearest(other, (images.shape[-2], images.shape[-1]))
+            valid &= ~mostly_foreign(hints.logits, (images.shape[-2], images.shape[-1]))
         return DistillInputs(
             student=out,
             teacher=hints,

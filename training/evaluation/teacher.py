@@ -6,6 +6,7 @@ import torch
 
 from training.data.module import SampleDataModule
 from training.data.sample import Batch
+from training.distillation.maps import mostly_foreign
 from training.evaluation.evaluator import Evaluator
 from training.evaluation.score_sources import score_sources
 from training.models.multi_task import MultiTaskNet
@@ -17,6 +18,7 @@ def teacher_scores(
 ) -> dict[str, float]:
     """`agreement` and `teacher_kl` of each validation source, under names such as `agreement/camvid`.
 
+    Of frames without labels, pixels that the teacher holds for none of the student's classes do not count.
     Empty where student or teacher does not segment.
     """
     if model.head is None or teacher.known is None:
@@ -28,6 +30,9 @@ def teacher_scores(
         images = batch.images.to(device).float().contiguous(memory_format=torch.channels_last)
         hints = teacher(images).logits
         logits = model(images).logits
-        evaluator.update_masks(logits, batch.masks, batch.has_mask, hints, inside=batch.inside)
+        inside = None
+        if batch.inside is not None:
+            inside = batch.inside.to(device) & ~mostly_foreign(hints, (images.shape[-2], images.shape[-1]))
+        evaluator.update_masks(logits, batch.masks, batch.has_mask, hints, inside=inside)
 
     return score_sources(data, add, teacher=True)

@@ -1,5 +1,6 @@
 """Student and teacher side by side on validation data."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from training.evaluation.teacher import teacher_scores
 from training.models.multi_task import MultiTaskNet
 from training.models.outputs import upsample
 from training.run_folder import build_model
+from training.teachers.base import Teacher, TeacherOutputs
 from training.teachers.class_mapping import map_classes
 from training.teachers.run import RunTeacher
 
@@ -55,3 +57,30 @@ def test_agreement_and_divergence_are_those_of_the_two_networks_pixels(data: Sam
 def test_a_teacher_that_does_not_segment_says_nothing(data: SampleDataModule) -> None:
     teacher = RunTeacher(network(2, data), None, None, {})
     assert teacher_scores(network(1, data), teacher, data, CPU) == {}
+
+
+class HalfForeign(Teacher):
+    """Says what the student says, of the right half; the left half it holds for none of its classes."""
+
+    def __init__(self, student: MultiTaskNet) -> None:
+        super().__init__([True] * len(CAMVID.names), None)
+        self.student = student
+
+    def predict(self, images: torch.Tensor) -> TeacherOutputs:
+        log_probs = upsample(self.student(images).logits, *images.shape[-2:]).log_softmax(1)
+        left = torch.arange(images.shape[-1]) < images.shape[-1] // 2
+        log_probs = torch.where(left, log_probs.flip(1) - 5.0, log_probs)  # of the little mass, another class
+        return TeacherOutputs(log_probs, None)
+
+    def settings(self) -> dict[str, object]:
+        return {}
+
+
+def test_pixels_of_unlabelled_frames_that_the_teacher_holds_for_no_class_do_not_count(tmp_path: Path) -> None:
+    folder = write_color_blocks(tmp_path / "blocks", 5)
+    shutil.rmtree(folder / "labels")
+    data = SampleDataModule(tiny_recipe(folder, folder).data, batch=2, seed=0)
+    data.setup()
+    student = network(1, data)
+    found = teacher_scores(student, HalfForeign(student), data, CPU)
+    assert found == pytest.approx({"agreement/blocks": 1.0, "teacher_kl/blocks": 0.0}, abs=1e-3)
