@@ -152,9 +152,9 @@ def check_graph(
     manifest: Manifest,
     inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
-    metadata: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str],
 ) -> None:
-    """Check a graph's tensors (and class names, where its metadata has them) against the manifest.
+    """Check a graph's tensors and the class names in its metadata against the manifest.
 
     Raises:
         BundleError: names the tensor, what was expected and what was found.
@@ -189,7 +189,7 @@ def check_graph(
                     f"found {', '.join(by_name) or 'none'}"
                 )
             _check_tensor(manifest, by_name[name], *expected[name])
-    _check_class_names(manifest, (metadata or {}).get(METADATA_CLASSES))
+    _check_class_names(manifest, metadata.get(METADATA_CLASSES))
 
 
 def _check_tensor(
@@ -208,7 +208,10 @@ def _check_tensor(
 
 def _check_class_names(manifest: Manifest, text: str | None) -> None:
     if text is None:
-        return
+        raise BundleError(
+            f"bundle '{manifest.name}': the graph does not say its classes: its metadata must hold "
+            f"'{METADATA_CLASSES}', a JSON list of their names by id, as the export command writes it"
+        )
     try:
         names = json.loads(text)
     except ValueError as error:

@@ -7,10 +7,12 @@ import launch
 import launch.actions
 import launch.event_handlers
 import launch.events
+import launch.events.process
 import launch.substitutions
 import launch_ros.actions
 import launch_ros.event_handlers
 import launch_ros.events.lifecycle
+import launch_ros.parameter_descriptions
 import lifecycle_msgs.msg
 import yaml
 
@@ -52,27 +54,31 @@ def _node_and_events(context: launch.LaunchContext) -> list:
     overrides = {name: _parameter(spec, value[name]) for name, spec in PARAMETERS.items() if value[name]}
     if value["use_sim_time"]:
         overrides["use_sim_time"] = _true(value["use_sim_time"])
+    autostart, respawn = _true(value["autostart"]), _true(value["respawn"])
     node = launch_ros.actions.LifecycleNode(
         package="distill_perception",
         executable="perception_node",
         name="perception",
         namespace=value["namespace"],
         output="screen",
-        # Here the launch events below drive the node, not the node itself.
-        parameters=[value["params_file"], {**overrides, "autostart": False}],
+        # The launch events below drive the node. One that is started again drives itself: for seconds DDS
+        # believes its dead predecessor alive, to whose service launch's request would go.
+        parameters=[value["params_file"], {**overrides, "autostart": autostart and respawn}],
         arguments=["--ros-args", "--log-level", value["log_level"]],
-        respawn=_true(value["respawn"]),
+        respawn=respawn,
         respawn_delay=2.0,
     )
-    return [*(_bring_up(node) if _true(value["autostart"]) else []), node]
+    return [*(_bring_up(node) if autostart and not respawn else []), node]
 
 
 def _parameter(spec: ParameterSpec, text: str) -> object:
     """The text as a value of the parameter's type, where it is one; the node says what it takes otherwise."""
     if isinstance(spec.default, tuple):
         return _topics(text)
-    if isinstance(spec.default, str):
-        return text
+    if isinstance(
+        spec.default, str
+    ):  # plain text would be read as YAML: a bundle of the name 20261127 as int
+        return launch_ros.parameter_descriptions.ParameterValue(text, value_type=str)
     value = yaml.safe_load(text)
     return float(value) if isinstance(spec.default, float) and type(value) is int else value
 
@@ -87,15 +93,46 @@ def _topics(text: str) -> list:
 
 
 def _bring_up(node: launch_ros.actions.LifecycleNode) -> list:
-    """Configure the node whenever it has started, and activate it whenever it is configured."""
+    """Configure the node whenever it has started, and activate it whenever it is configured.
+
+    A node that does not come up ends, as it does without launch; what else was launched goes on.
+    """
     change = lifecycle_msgs.msg.Transition
-    configure = _change_state(node, change.TRANSITION_CONFIGURE)
-    activate = _change_state(node, change.TRANSITION_ACTIVATE)
-    started = launch.event_handlers.OnProcessStart(target_action=node, on_start=[configure])
-    configured = launch_ros.event_handlers.OnStateTransition(
-        target_lifecycle_node=node, start_state="configuring", goal_state="inactive", entities=[activate]
-    )
-    return [launch.actions.RegisterEventHandler(handler) for handler in (started, configured)]
+    coming_up = set()  # holds the node from its start until it is active; later failures are its operator's
+
+    def fails(event: launch.Event) -> bool:
+        return (
+            isinstance(event, launch_ros.events.lifecycle.StateTransition)
+            and event.action in coming_up
+            and (event.start_state, event.goal_state)
+            in {("configuring", "unconfigured"), ("activating", "inactive")}
+        )
+
+    def on_transition(
+        start: str, goal: str, *entities: object
+    ) -> launch_ros.event_handlers.OnStateTransition:
+        return launch_ros.event_handlers.OnStateTransition(
+            target_lifecycle_node=node, start_state=start, goal_state=goal, entities=list(entities)
+        )
+
+    begin = launch.actions.OpaqueFunction(function=lambda _: coming_up.add(node))
+    done = launch.actions.OpaqueFunction(function=lambda _: coming_up.discard(node))
+    end = launch.events.process.ShutdownProcess(process_matcher=launch.events.matches_action(node))
+    handlers = [
+        launch.event_handlers.OnProcessStart(
+            target_action=node, on_start=[begin, _change_state(node, change.TRANSITION_CONFIGURE)]
+        ),
+        on_transition("configuring", "inactive", _change_state(node, change.TRANSITION_ACTIVATE)),
+        on_transition("activating", "active", done),
+        launch.EventHandler(
+            matcher=fails,
+            entities=[
+                launch.actions.LogInfo(msg="perception could not be started: its error is above; it ends"),
+                launch.actions.EmitEvent(event=end),
+            ],
+        ),
+    ]
+    return [launch.actions.RegisterEventHandler(handler) for handler in handlers]
 
 
 def _change_state(node: launch_ros.actions.LifecycleNode, transition: int) -> launch.actions.EmitEvent:

@@ -34,9 +34,16 @@ def generate_launch_description() -> launch.LaunchDescription:
     replay = launch.actions.ExecuteProcess(
         cmd=command,
         output="screen",
-        on_exit=[launch.actions.Shutdown(reason="the replay has ended")],
+        on_exit=_end,
         # After Ctrl-C it still scores and reports what was played.
         sigterm_timeout="300",
         sigkill_timeout="10",
     )
     return launch.LaunchDescription([*declared, replay])
+
+
+def _end(event: launch.Event, _context: launch.LaunchContext) -> launch.actions.Shutdown:
+    """End the launch with the replay; `ros2 launch` exits with an error only if something is raised."""
+    if event.returncode:
+        raise RuntimeError(f"the replay has failed (exit code {event.returncode}): its message is above")
+    return launch.actions.Shutdown(reason="the replay has ended")

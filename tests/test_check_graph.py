@@ -14,6 +14,7 @@ OUTPUTS = {
     "scores": TensorSpec("scores", "float32", (None, None)),
     "labels": TensorSpec("labels", "int32", (None, 3)),
 }
+METADATA = {"classes": '["red", "green", "blue"]'}
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def manifest(tmp_path: Path) -> Manifest:
 
 
 def test_a_graph_that_keeps_the_contract_passes(manifest: Manifest) -> None:
-    check_graph(manifest, INPUTS, tuple(OUTPUTS.values()), {"classes": '["red", "green", "blue"]'})
+    check_graph(manifest, INPUTS, tuple(OUTPUTS.values()), METADATA)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_a_graph_with_a_wrong_input_is_refused(
     manifest: Manifest, inputs: tuple[TensorSpec, ...], expected: str
 ) -> None:
     with pytest.raises(BundleError) as caught:
-        check_graph(manifest, inputs, tuple(OUTPUTS.values()))
+        check_graph(manifest, inputs, tuple(OUTPUTS.values()), METADATA)
     assert expected in str(caught.value)
 
 
@@ -65,7 +66,7 @@ def test_a_graph_with_a_wrong_input_is_refused(
 )
 def test_a_graph_with_a_wrong_output_is_refused(manifest: Manifest, wrong: TensorSpec) -> None:
     with pytest.raises(BundleError) as caught:
-        check_graph(manifest, INPUTS, tuple((OUTPUTS | {wrong.name: wrong}).values()))
+        check_graph(manifest, INPUTS, tuple((OUTPUTS | {wrong.name: wrong}).values()), METADATA)
     assert f"tensor '{wrong.name}' must be " in str(caught.value)
     assert f"the graph has {wrong}" in str(caught.value)
 
@@ -74,7 +75,7 @@ def test_a_graph_with_a_wrong_output_is_refused(manifest: Manifest, wrong: Tenso
 def test_a_graph_without_an_output_of_its_tasks_is_refused(manifest: Manifest, name: str) -> None:
     rest = tuple(spec for key, spec in OUTPUTS.items() if key != name)
     with pytest.raises(BundleError, match=f"needs the graph output '{name}'; found "):
-        check_graph(manifest, INPUTS, rest)
+        check_graph(manifest, INPUTS, rest, METADATA)
 
 
 @pytest.mark.parametrize("text", ['["red", "green"]', '["green", "red", "blue"]', '{"red": 0}', "3"])

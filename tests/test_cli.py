@@ -1,6 +1,5 @@
 """The command line: exit codes, messages, help, and life without ROS."""
 
-import os
 import re
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import distill_perception
 from distill_perception import bundle_view
 from distill_perception.engines import open_engine
 from tests.replay import drives
+from tests.support.environ import with_checkout
 from tests.support.tiny_bundle import write_tiny_bundle
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,8 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def command(*words: object, blocked: Path | None = None) -> "subprocess.CompletedProcess[str]":
     """Run the command; modules that the folder `blocked` holds hide the real ones."""
-    path = f"{blocked}{os.pathsep}{ROOT}" if blocked else str(ROOT)
-    environ = os.environ | {"PYTHONPATH": path, "COLUMNS": "160", "NO_COLOR": "1", "TERM": "dumb"}
+    environ = with_checkout(*filter(None, [blocked]), COLUMNS="160", NO_COLOR="1", TERM="dumb")
     line = [sys.executable, "-m", "distill_perception.cli", *map(str, words)]
     return subprocess.run(line, env=environ, capture_output=True, text=True, timeout=60, check=False)
 

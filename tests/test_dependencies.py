@@ -1,6 +1,5 @@
 """Packages that apt has too old."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from distill_perception.dependencies import NEEDED, check_dependencies
 from distill_perception.errors import ConfigError
+from tests.support.environ import with_checkout
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,10 +30,9 @@ def test_the_versions_are_those_of_setup_py() -> None:
 @pytest.mark.parametrize("command", ["cli", "ros.node"])
 def test_a_version_that_is_too_old_is_named_once_with_the_remedy(command: str, tmp_path: Path) -> None:
     pretend(tmp_path, "pydantic", "1.10.14")
-    path = os.pathsep.join((str(tmp_path), str(ROOT)))
     done = subprocess.run(
         [sys.executable, "-m", f"distill_perception.{command}"],
-        env=os.environ | {"PYTHONPATH": path, "COLUMNS": "200"},
+        env=with_checkout(tmp_path, COLUMNS="200"),
         capture_output=True,
         text=True,
         timeout=60,

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from distill_perception import training_half
 from distill_perception.cli import app
+from tests.support.environ import with_checkout
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -57,11 +58,10 @@ def test_ctrl_c_lets_it_save_and_its_exit_status_is_passed_on(tmp_path: Path) ->
         (tmp_path / f"{name}.py").touch()
     (tmp_path / "training" / "__main__.py").write_text(STAND_IN)
     line = [sys.executable, "-m", "distill_perception.cli", "compress", "recipe.yaml", "--max-miou-drop", "2"]
-    path = os.pathsep.join((str(tmp_path), str(ROOT)))
     with subprocess.Popen(
         line,
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": path},
+        env=with_checkout(tmp_path),
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
@@ -15,6 +16,7 @@ from ..errors import ConfigError, PerceptionError
 from .transport import use_large_messages
 
 _POLL_S = 0.2  # a Python signal handler runs when the executor comes back from waiting
+_SAME_WISH_S = 2.0  # signals that follow the first within it mean the same
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -70,7 +72,9 @@ def _run(args: list[str], stopping: list[int]) -> int:
     finally:
         if stopping:
             name = signal.Signals(stopping[0]).name
-            node.get_logger().info(f"{name}: shutting down; a second signal ends the node at once")
+            node.get_logger().info(
+                f"{name}: shutting down; another signal, {_SAME_WISH_S:g} s later, ends the node at once"
+            )
         node.stop()
         executor.shutdown()
         node.destroy_node()
@@ -92,15 +96,21 @@ def make_executor(context: Any = None) -> Any:
 
 
 def _catch_signals() -> list[int]:
-    """Note SIGINT and SIGTERM in the returned list in place of dying of them; a second one kills.
+    """Note SIGINT and SIGTERM in the returned list in place of dying of them; one that comes later kills.
 
     rclpy's own handlers would invalidate the context under the worker's feet. An engine that hangs lets no
-    orderly end come.
+    orderly end come. One wish to stop may arrive as several signals: from a service manager and from
+    `ros2 launch`, which it has told too.
     """
     caught: list[int] = []
+    first_s = 0.0
 
     def note(number: int, _frame: FrameType | None) -> None:
-        if caught:
+        nonlocal first_s
+        now_s = time.monotonic()
+        if not caught:
+            first_s = now_s
+        elif now_s - first_s > _SAME_WISH_S:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         caught.append(number)

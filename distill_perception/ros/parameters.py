@@ -154,6 +154,10 @@ def descriptor_of(spec: ParameterSpec) -> ParameterDescriptor:
     return descriptor
 
 
+# Of topics that rclpy makes for every node by itself.
+_EVERY_NODES = ("qos_overrides./clock.", "qos_overrides./parameter_events.", "qos_overrides./rosout.")
+
+
 def declare(node: Node) -> dict[str, str]:
     """Declare every parameter of the table.
 
@@ -181,9 +185,14 @@ def declare(node: Node) -> dict[str, str]:
         if problem:
             problems[spec.name] = problem
     for name in node._parameter_overrides:
-        if node.has_parameter(name) or name.startswith("qos_overrides."):
+        if node.has_parameter(name) or name.startswith(_EVERY_NODES):
             continue
-        if nearest := difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.75):
+        if name.startswith("qos_overrides."):
+            node.get_logger().warning(
+                f"parameter '{name}' is not used: qos_reliability and qos_depth say how cameras are "
+                "subscribed, results are reliable"
+            )
+        elif nearest := difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.75):
             problems[name] = f"parameter '{name}' is not known: did you mean '{nearest[0]}'?"
         else:
             node.get_logger().warning(f"parameter '{name}' is not known and not used")

@@ -160,9 +160,10 @@ def test_class_names_in_the_graph_are_compared(engine_name: str, tmp_path: Path)
         open_engine(load_bundle(folder), engine_name, settings_for(engine_name))
 
 
-def test_a_graph_without_class_names_is_accepted(engine_name: str, tmp_path: Path) -> None:
+def test_a_graph_without_class_names_is_refused(engine_name: str, tmp_path: Path) -> None:
     folder = write_tiny_bundle(tmp_path / "plain", metadata_classes=None)
-    assert open_engine(load_bundle(folder), engine_name, settings_for(engine_name)).name == engine_name
+    with pytest.raises(BundleError, match=r"does not say its classes: its metadata must hold 'classes'"):
+        open_engine(load_bundle(folder), engine_name, settings_for(engine_name))
 
 
 def test_a_graph_of_another_input_size_is_refused(engine_name: str, bundle: Bundle) -> None:

@@ -1,7 +1,6 @@
 """Drives, bags and one real replay that several tests look at."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,9 +13,8 @@ import pytest
 from distill_perception.replay.bag_writer import BagOptions, write_bag
 from distill_perception.replay.labelled_folder import read_labelled_folder
 from tests.replay.drives import write_folder
+from tests.support.environ import with_checkout
 from tests.support.tiny_bundle import write_tiny_bundle
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Finished:
 
 def command(*words: object, timeout: float = 60, cwd: Path | None = None) -> Finished:
     """Run `distill-perception` as a process of its own."""
-    environ = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
+    environ = with_checkout(COLUMNS="200", NO_COLOR="1")
     line = [sys.executable, "-m", "distill_perception.cli", *map(str, words)]
     done = subprocess.run(line, env=environ, capture_output=True, text=True, timeout=timeout, cwd=cwd)
     return Finished(done.returncode, done.stdout, done.stderr)

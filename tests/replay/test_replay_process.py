@@ -15,8 +15,9 @@ from distill_perception.replay.bag_writer import BagOptions, write_bag
 from distill_perception.replay.labelled_folder import read_labelled_folder
 from distill_perception.replay.node_process import free_domain_id
 from tests.replay import drives
-from tests.replay.conftest import ROOT, command
+from tests.replay.conftest import command
 from tests.replay.references import reference_miou
+from tests.support.environ import with_checkout
 from tests.support.tiny_bundle import write_tiny_bundle
 
 pytestmark = [pytest.mark.ros]
@@ -36,7 +37,7 @@ def test_a_node_that_cannot_start_ends_the_replay_with_its_log(
 
 def start(*words: object, domain_id: int | None = None) -> "subprocess.Popen[str]":
     """A command that goes on while the test looks at it."""
-    environ = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
+    environ = with_checkout(COLUMNS="200", NO_COLOR="1")
     if domain_id is not None:
         environ["ROS_DOMAIN_ID"] = str(domain_id)
     line = [sys.executable, "-m", "distill_perception.cli", *map(str, words)]

@@ -1,12 +1,11 @@
-"""Launch files: run by the real `launch` where it is installed, else against recording stand-ins."""
+"""What the launch files make, of recording stand-ins for `launch`; test_real_launch.py runs them."""
 
 import importlib.util
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,13 +14,9 @@ from lifecycle_msgs.msg import Transition
 from distill_perception.ros.parameters import BY_NAME, problem_with
 from distill_perception.ros.transport import VARIABLE
 from tests.support.recorded_launch import recorded_launch
-from tests.support.ros_process import environment, random_domain
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
-# The repository's own launch/ folder is found as a namespace package; the real one has a file.
-LAUNCH_SPEC = importlib.util.find_spec("launch")
-HAVE_LAUNCH = LAUNCH_SPEC is not None and LAUNCH_SPEC.origin is not None
 
 
 def load(file: Path) -> ModuleType:
@@ -53,6 +48,14 @@ def perception_entities(**arguments: str) -> list[Any]:
     assert not set(arguments) - set(defaults)
     (opaque,) = of_kind(entities, "OpaqueFunction")
     return opaque.function(launch.LaunchContext({**defaults, **arguments}))
+
+
+def plain(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameters as the node gets them."""
+    texts = {name: value for name, value in parameters.items() if type(value).__name__ == "ParameterValue"}
+    assert all(item.value_type is str for item in texts.values())
+    assert not any(isinstance(value, str) for value in parameters.values())  # launch would read it as YAML
+    return parameters | {name: item.value for name, item in texts.items()}
 
 
 def test_there_are_two_launch_files() -> None:
@@ -101,9 +104,9 @@ def test_the_node_is_configured_when_started_and_activated_when_configured() -> 
         "perception_node",
         "perception",
     )
-    started, configured = (item.event_handler for item in of_kind(entities, "RegisterEventHandler"))
+    started, configured, _, _ = (item.event_handler for item in of_kind(entities, "RegisterEventHandler"))
     assert started.target_action is node
-    assert started.on_start[0].event.transition_id == Transition.TRANSITION_CONFIGURE
+    assert started.on_start[-1].event.transition_id == Transition.TRANSITION_CONFIGURE
     assert (configured.start_state, configured.goal_state) == ("configuring", "inactive")
     assert configured.target_lifecycle_node is node
     assert configured.entities[0].event.transition_id == Transition.TRANSITION_ACTIVATE
@@ -111,6 +114,26 @@ def test_the_node_is_configured_when_started_and_activated_when_configured() -> 
     assert entities.index(node) == len(entities) - 1
     assert node.parameters[-1] == {"autostart": False}
     assert Path(node.parameters[0]).samefile(ROOT / "config" / "perception.yaml")
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_a_node_that_cannot_be_brought_up_is_ended_but_not_one_that_an_operator_takes_down_later() -> None:
+    from launch_ros.events.lifecycle import StateTransition
+
+    entities = perception_entities()
+    (node,) = of_kind(entities, "LifecycleNode")
+    started, _, activated, failed = (item.event_handler for item in of_kind(entities, "RegisterEventHandler"))
+    refused = StateTransition(action=node, start_state="configuring", goal_state="unconfigured")
+    assert not failed.matcher(refused)
+    started.on_start[0].function(None)
+    assert failed.matcher(refused)
+    assert not failed.matcher(StateTransition(action=node, start_state="configuring", goal_state="inactive"))
+    assert not failed.matcher(
+        StateTransition(action="other", start_state="configuring", goal_state="unconfigured")
+    )
+    activated.entities[0].function(None)
+    assert not failed.matcher(refused)
+    assert failed.entities[-1].event.process_matcher == ("matches", node)
 
 
 @pytest.mark.usefixtures("stand_ins")
@@ -128,10 +151,11 @@ def test_arguments_override_the_parameter_file() -> None:
         ),
         "LifecycleNode",
     )  # fmt: skip
-    assert node.parameters == [
-        "/p.yaml",
-        {"bundle": "b", "engine": "openvino", "cameras": ["/a/image", "/b/image"], "autostart": False},
-    ]
+    file, found = node.parameters
+    assert file == "/p.yaml"
+    assert plain(found) == {
+        "bundle": "b", "engine": "openvino", "cameras": ["/a/image", "/b/image"], "autostart": True
+    }  # fmt: skip
     assert (node.respawn, node.namespace) == (True, "car")
     assert node.arguments == ["--ros-args", "--log-level", "debug"]
 
@@ -144,7 +168,7 @@ def test_every_parameter_of_the_node_is_an_argument_and_gets_its_type() -> None:
     }  # fmt: skip
     assert {*given, "bundle", "engine", "cameras", "autostart"} == set(BY_NAME)
     (node,) = of_kind(perception_entities(**given), "LifecycleNode")
-    found = node.parameters[-1]
+    found = plain(node.parameters[-1])
     assert found.pop("autostart") is False
     assert found.keys() == given.keys()
     for name, value in found.items():
@@ -175,7 +199,11 @@ def test_the_replay_ends_the_launch_when_it_ends() -> None:
         "-m", "distill_perception.cli", "replay", "B",
         "--bundle", "M", "--out", "O", "--rate", "2", "--engine", "auto",
     ]  # fmt: skip
-    assert of_kind(process.on_exit, "Shutdown")
+    end = SimpleNamespace(returncode=0)
+    assert of_kind([process.on_exit(end, context)], "Shutdown")
+    end.returncode = 2
+    with pytest.raises(RuntimeError, match="exit code 2"):  # the only way to let `ros2 launch` fail
+        process.on_exit(end, context)
     help_text = subprocess.run(
         [*command[:4], "--help"],
         capture_output=True,
@@ -186,39 +214,3 @@ def test_the_replay_ends_the_launch_when_it_ends() -> None:
     )
     assert help_text.returncode == 0, help_text.stderr
     assert all(option in help_text.stdout for option in command if option.startswith("--"))
-
-
-@pytest.mark.skipif(HAVE_LAUNCH, reason="the real launch runs below")
-def test_the_stand_ins_refuse_what_the_real_ones_would() -> None:
-    with recorded_launch():
-        import launch_ros.actions
-
-        with pytest.raises(TypeError):
-            launch_ros.actions.LifecycleNode(name="a", package="b", executable="c")
-        with pytest.raises(TypeError):
-            launch_ros.actions.LifecycleNode(
-                name="a", namespace="", package="b", executable="c", respwan=True
-            )
-
-
-@pytest.mark.skipif(
-    not HAVE_LAUNCH, reason="ROS 2's launch is not installed (no apt ROS 2); see the tests above"
-)
-def test_the_real_launch_brings_the_node_up(tiny_bundle: Path, tmp_path: Path) -> None:
-    log = tmp_path / "log.txt"
-    code = (
-        "import sys, launch, launch.launch_description_sources as s, launch.actions as a\n"
-        "service = launch.LaunchService()\n"
-        "source = s.PythonLaunchDescriptionSource(sys.argv[1])\n"
-        "arguments = {'bundle': sys.argv[2], 'cameras': '/cam/image_raw'}.items()\n"
-        "include = a.IncludeLaunchDescription(source, launch_arguments=arguments)\n"
-        "stop = a.TimerAction(period=15.0, actions=[a.Shutdown()])\n"
-        "service.include_launch_description(launch.LaunchDescription([include, stop]))\n"
-        "sys.exit(service.run())\n"
-    )
-    with log.open("w") as output:
-        subprocess.run(
-            [sys.executable, "-c", code, str(ROOT / "launch" / "perception.launch.py"), str(tiny_bundle)],
-            stdout=output, stderr=subprocess.STDOUT, env=environment(random_domain()), timeout=60, check=True,
-        )  # fmt: skip
-    assert "active: /cam/image_raw" in log.read_text()

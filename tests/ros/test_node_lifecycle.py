@@ -92,7 +92,10 @@ def test_a_misspelt_parameter_fails_configuring_and_a_foreign_one_is_logged(
 ) -> None:
     file = tmp_path / "params.yaml"
     file.write_text("/**:\n  ros__parameters:\n    camera: [/cam/image_raw]\n    wheel_base: 2.7\n")
-    parameters = {"bundle": str(tiny_bundle), "score_treshold": 0.99, "use_sim_time": False}
+    parameters = {
+        "bundle": str(tiny_bundle), "score_treshold": 0.99, "use_sim_time": False,
+        "qos_overrides./cam/image_raw.subscription.depth": 1, "qos_overrides./clock.subscription.depth": 1,
+    }  # fmt: skip
     node = NodeProcess(domain, tmp_path / "log", parameters, "--ros-args", "--params-file", str(file))
     assert node.wait() == 1
     errors = [line for line in node.log.splitlines() if "ERROR" in line]
@@ -100,6 +103,8 @@ def test_a_misspelt_parameter_fails_configuring_and_a_foreign_one_is_logged(
     assert "'score_treshold' is not known: did you mean 'score_threshold'?" in errors[0]
     assert "'camera' is not known: did you mean 'cameras'?" in errors[0]
     assert "'wheel_base' is not known and not used" in node.log
+    assert "'qos_overrides./cam/image_raw.subscription.depth' is not used: qos_reliability and" in node.log
+    assert "/clock" not in node.log
     assert "use_sim_time" not in node.log
 
 

@@ -60,5 +60,19 @@ def test_a_second_signal_ends_a_node_whose_engine_hangs(
     camera.send(image_message(np.zeros((96, 128, 3), np.uint8)))
     time.sleep(1.0)
     node.send_signal(signal.SIGINT)
-    node.wait_for_log("a second signal ends the node at once")
+    node.wait_for_log("another signal, 2 s later, ends the node at once")
+    time.sleep(2.1)
     assert node.stop(signal.SIGINT) == -signal.SIGINT
+
+
+def test_signals_that_come_together_are_one_wish_to_stop(
+    domain: int, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """A service manager signals a whole group, and `ros2 launch` in it then signals the node once more."""
+    node = NodeProcess(domain, tmp_path / "log", {"bundle": str(tiny_bundle), "cameras": [RAW]})
+    node.wait_for_log("active:")
+    node.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    assert node.stop(signal.SIGINT) == 0
+    assert "shutting down" in node.log
+    assert "final counters of /cam/image_raw" in node.log

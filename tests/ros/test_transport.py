@@ -1,6 +1,5 @@
 """The middleware's environment, and who is heard by whom."""
 
-import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -14,6 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from distill_perception.replay.private_transport import private_environment
 from distill_perception.ros.transport import VARIABLE, use_large_messages
 from distill_perception.share import share_path
+from tests.support.environ import with_checkout
 from tests.support.ros_process import ROOT, Client, random_domain, wait_until
 
 SHIPPED = str(share_path("config", "fastdds.xml"))
@@ -62,8 +62,8 @@ def test_a_replays_profile_is_the_shipped_one_kept_on_this_machine(monkeypatch: 
 
 def plain_environment(domain: int, **more: str) -> dict[str, str]:
     """A terminal in which nobody has thought of transports."""
-    own = {"ROS_DOMAIN_ID": str(domain), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-    return {name: value for name, value in os.environ.items() if name not in CHOICES} | own | more
+    own = {"ROS_DOMAIN_ID": str(domain), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+    return {name: value for name, value in with_checkout().items() if name not in CHOICES} | own | more
 
 
 @contextmanager

@@ -49,6 +49,8 @@ def _modules() -> dict[str, types.ModuleType]:
     names = {
         "launch": {
             "LaunchContext": LaunchContext,
+            "Event": object,
+            "EventHandler": _kind("EventHandler", lambda *, matcher, entities=None: None),
             "LaunchDescription": _kind("LaunchDescription", lambda initial_entities=(): None),
         },
         "launch.actions": {
@@ -62,12 +64,16 @@ def _modules() -> dict[str, types.ModuleType]:
                 "ExecuteProcess",
                 lambda *, cmd, output="log", on_exit=None, sigterm_timeout="5", sigkill_timeout="5": None,
             ),
+            "LogInfo": _kind("LogInfo", lambda *, msg: None),
             "Shutdown": _kind("Shutdown", lambda *, reason="": None),
         },
         "launch.event_handlers": {
             "OnProcessStart": _kind("OnProcessStart", lambda *, target_action=None, on_start: None),
         },
         "launch.events": {"matches_action": lambda action: ("matches", action)},
+        "launch.events.process": {
+            "ShutdownProcess": _kind("ShutdownProcess", lambda *, process_matcher: None),
+        },
         "launch.substitutions": {"LaunchConfiguration": LaunchConfiguration},
         "launch_ros": {},
         "launch_ros.actions": {
@@ -86,6 +92,10 @@ def _modules() -> dict[str, types.ModuleType]:
         "launch_ros.events": {},
         "launch_ros.events.lifecycle": {
             "ChangeState": _kind("ChangeState", lambda *, lifecycle_node_matcher, transition_id: None),
+            "StateTransition": _kind("StateTransition", lambda *, action, start_state, goal_state: None),
+        },
+        "launch_ros.parameter_descriptions": {
+            "ParameterValue": _kind("ParameterValue", lambda value, *, value_type=None: None),
         },
     }  # fmt: skip
     modules = {name: types.ModuleType(name) for name in names}

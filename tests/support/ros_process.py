@@ -1,7 +1,6 @@
 """The node under test in its own process, and a client that talks to it over real DDS; waits are bounded."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -23,10 +22,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
 from distill_perception.ros.transport import use_large_messages
+from tests.support.environ import ROOT, with_checkout
 
 use_large_messages()  # before the first participant of this process
 
-ROOT = Path(__file__).resolve().parents[2]
 BEST_EFFORT = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(
@@ -51,8 +50,7 @@ def random_domain() -> int:
 
 def environment(domain: int) -> dict[str, str]:
     """Environment of a ROS process in a domain of its own."""
-    own = {"ROS_DOMAIN_ID": str(domain), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
-    return {**os.environ, **own}
+    return with_checkout(ROS_DOMAIN_ID=str(domain), PYTHONUNBUFFERED="1")
 
 
 class NodeProcess:
