@@ -167,8 +167,12 @@ def test_pictures_are_rendered_for_whoever_looks(
     packed = client.collect(CompressedImage, "/front/perception/overlay/compressed", profile)
     timing = client.collect(DiagnosticArray, "/front/perception/timing", profile)
 
+    picture = np.maximum(quadrants(48, 64), 100)
+    sent = set()
+
     def all_came() -> bool:
-        front.perceive(image_message(quadrants(48, 64)))
+        mask = front.perceive(image_message(picture, frame_id="front_optical"))
+        sent.add((mask.header.stamp.sec, mask.header.stamp.nanosec))
         return bool(packed and timing and all(seen.values()))
 
     wait_until(all_came, 10.0, "mask_color, overlay, overlay/compressed, confidence and timing")
@@ -176,8 +180,17 @@ def test_pictures_are_rendered_for_whoever_looks(
     np.testing.assert_array_equal(colors, np.eye(3, dtype=np.uint8)[quadrant_mask(48, 64)] * 255)
     confidence = pixels_of(seen["confidence"][-1])
     np.testing.assert_array_equal(confidence, quadrants(48, 64).max(axis=2))
-    assert pixels_of(seen["overlay"][-1]).shape == (48, 64, 3)
+    overlay = pixels_of(seen["overlay"][-1])
+    for corner in (np.s_[:24, :32], np.s_[:24, 32:], np.s_[24:, :32]):  # each of another class
+        before, after, color = (
+            np.median(image[corner].reshape(-1, 3), axis=0) for image in (picture, overlay, colors)
+        )
+        between = (np.minimum(before, color) < after) & (after < np.maximum(before, color))
+        assert between[abs(before - color) > 50].all()
     assert "jpeg" in packed[-1].format
+    for message in (*(messages[-1] for messages in seen.values()), packed[-1], timing[-1]):
+        assert message.header.frame_id == "front_optical"
+        assert (message.header.stamp.sec, message.header.stamp.nanosec) in sent
     stages = {item.key: float(item.value) for item in timing[-1].status[0].values}
     assert list(stages) == ["queue", "preprocess", "inference", "postprocess", "publish", "total"]
     parts = sum(value for key, value in stages.items() if key != "total")
