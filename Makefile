@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format setup lock clean
-export BAG VIDEO CAMERA BUNDLE OUT PYTHON
+export BAG VIDEO CAMERA DURATION BUNDLE OUT PYTHON
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'

@@ -174,6 +174,22 @@ def bag_(
     OUT.print(f"{out}: {count} frames\nplay it: {play}", soft_wrap=True)
 
 
+@app.command("record")
+def record_(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="Image topic of a running camera.")],
+    out: Annotated[Path, typer.Argument(metavar="BAG", help="The bag's folder, to be made.")],
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long, from the first frame on.")] = 15.0,
+    storage: Annotated[str, typer.Option(help="mcap or sqlite3.")] = "mcap",
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing bag.")] = False,
+) -> None:
+    """Record a live camera into a bag, where there is no `ros2 bag record`. Ctrl-C ends it early."""
+    from .replay.record import record
+
+    count = record(topic, out, seconds, storage, force)
+    play = shlex.join(["distill-perception", "replay", str(out)])
+    OUT.print(f"{out}: {count} frames\nplay it: {play}", soft_wrap=True)
+
+
 @app.command()
 def watch(
     node: Annotated[

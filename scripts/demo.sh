@@ -10,13 +10,12 @@ rate=15
 run=scripts/run.sh
 mkdir -p "$out"
 
-if [ -n "${CAMERA:-}" ]; then
-  say "Serving $CAMERA with $bundle; Ctrl-C stops"
-  exec $run distill-perception run --bundle "$bundle" --camera "$CAMERA"
-fi
-
 if [ -n "${BAG:-}" ]; then
   bag=$BAG
+elif [ -n "${CAMERA:-}" ]; then
+  bag=$out/camera
+  say "Recording $CAMERA for ${DURATION:-15} s; Ctrl-C ends it early"
+  $run distill-perception record "$CAMERA" "$bag" --seconds "${DURATION:-15}" --force
 elif [ -n "${VIDEO:-}" ]; then
   bag=$out/video
   say "Making a bag of $VIDEO"

@@ -68,6 +68,15 @@ def replay() -> str:
     return head + "\n\n" + table(["stage", "p50 ms", "p95 ms", "p99 ms"], rows)
 
 
+def demo() -> str:
+    """How long `make demo` took, once, from the clone on."""
+    record = _record("clone_to_report.json")
+    return (
+        f"From `git clone` to the report: {record['total_s']} s, of which {record['after_installation_s']} s "
+        f"after the installation, on {record['machine']} (`{record['command']}`)."
+    )
+
+
 def cpu() -> str:
     """The recorded latency of every precision on the CPU engines, beside SegFormer-B0, on two CPUs."""
     first = _cpu_table(_record("cpu_latency.json"))
@@ -154,6 +163,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "accuracy": accuracy,
     "students": partial(recorded, "students"),
     "replay": replay,
+    "demo": demo,
     "cpu": cpu,
     "compression": compression,
     "overhead": overhead,

@@ -33,7 +33,7 @@ from .labelled_folder import LabelledFrame
 from .topics import BOXES, LABEL, LABEL_INFO, beside, is_ros_name
 
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
-_BAG_VERSION: Literal[8] = 8  # readable from ROS 2 Iron on; 9 is only for newer ones
+BAG_VERSION: Literal[8] = 8  # readable from ROS 2 Iron on; 9 is only for newer ones
 
 _FOREVER = QosTime(9223372036, 854775807)
 _LATCHED = Qos(
@@ -83,17 +83,22 @@ def write_bag(
     Raises:
         ReplayError: the folder exists, an option is out of range, or there were no frames.
     """
-    _check(path, options, overwrite)
+    check_options(path, options, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _finished_folder(path) as unfinished:
-        with Writer(unfinished, version=_BAG_VERSION, storage_plugin=STORAGES[options.storage]) as writer:
+    with finished_folder(path) as unfinished:
+        with Writer(unfinished, version=BAG_VERSION, storage_plugin=STORAGES[options.storage]) as writer:
             count = _FrameWriter(writer, options).write_all(frames, class_names or {})
         if not count:
             raise ReplayError(f"{path}: no frames to write")
     return count
 
 
-def _check(path: Path, options: BagOptions, overwrite: bool) -> None:
+def check_options(path: Path, options: BagOptions, overwrite: bool) -> None:
+    """Refuse a bag that could not be written, or not be played.
+
+    Raises:
+        ReplayError: naming the option, or the folder that is in the way.
+    """
     if options.storage not in STORAGES:
         raise ReplayError(f"storage '{options.storage}' is unknown; choose one of {', '.join(STORAGES)}")
     if not options.rate_hz > 0:
@@ -120,7 +125,7 @@ def _check_topic(options: BagOptions) -> None:
 
 
 @contextmanager
-def _finished_folder(path: Path) -> Iterator[Path]:
+def finished_folder(path: Path) -> Iterator[Path]:
     """A folder to write into, moved to `path` on success and removed on any error, Ctrl-C included."""
     parent = Path(tempfile.mkdtemp(prefix=f".{path.name}-unfinished-", dir=path.parent))
     try:

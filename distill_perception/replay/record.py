@@ -1,0 +1,90 @@
+"""A live camera topic into a bag, to be replayed and measured."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+from rosbags.rosbag2 import Writer
+
+from ..errors import ConfigError, ReplayError
+from ..ros.topics import is_compressed
+from ..ros.transport import use_large_messages
+from ..terminal import Report, progress_bars
+from . import message_types as kinds
+from .bag_writer import BAG_VERSION, STORAGES, BagOptions, check_options, finished_folder
+
+_POLL_S = 0.1
+_DEPTH = 60  # frames that may wait while the disk is busy
+
+
+def record(topic: str, out: Path, seconds: float, storage: str = "mcap", force: bool = False) -> int:
+    """Write a camera's messages as they come, from the first one on; SIGINT ends it and keeps them.
+
+    Args:
+        topic: absolute image topic; `/compressed` at its end says that CompressedImage comes.
+        out: the bag's folder.
+        seconds: how long, counted from the first frame.
+        force: replace an existing bag.
+
+    Returns:
+        The number of frames written.
+
+    Raises:
+        ReplayError: nothing came before SIGINT; the bag cannot be written.
+        ConfigError: ROS is not installed or does not start.
+    """
+    options = BagOptions(topic, storage=storage, compressed=is_compressed(topic))
+    check_options(out, options, force)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with finished_folder(out) as unfinished, progress_bars() as report:
+        with Writer(unfinished, version=BAG_VERSION, storage_plugin=STORAGES[storage]) as writer:
+            count = _listen(topic, writer, seconds, report)
+        if not count:
+            raise ReplayError(f"{topic}: no frame came; is the camera running, in this ROS_DOMAIN_ID?")
+    return count
+
+
+def _listen(topic: str, writer: Writer, seconds: float, report: Report) -> int:
+    use_large_messages()
+    try:
+        from sensor_msgs.msg import CompressedImage, Image
+
+        from ..ros.participant import Participant
+        from ..ros.qos import camera_qos
+    except ImportError as error:
+        raise ConfigError(
+            f"ROS 2 is not importable ({error}); source your ROS workspace, or install the ROS wheels with "
+            "pip install 'distill_perception[ros]'"
+        ) from error
+    message, kind = (
+        (CompressedImage, kinds.COMPRESSED_IMAGE) if is_compressed(topic) else (Image, kinds.IMAGE)
+    )
+    connection = writer.add_connection(topic, kind, typestore=kinds.typestore())
+    times: list[float] = []
+
+    def write(data: bytes) -> None:
+        times.append(time.monotonic())
+        writer.write(connection, time.time_ns(), data)
+
+    # An interrupt in the middle of a write would spoil the file, so it is only noted.
+    stopping: list[int] = []
+    before = {
+        number: signal.signal(number, lambda caught, _frame: stopping.append(caught))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    ros = Participant("record")
+    ros.node.create_subscription(message, topic, write, camera_qos("best_effort", _DEPTH), raw=True)
+    try:
+        while not stopping and (not times or time.monotonic() - times[0] < seconds):
+            ros.executor.spin_once(timeout_sec=_POLL_S)
+            done = time.monotonic() - times[0] if times else 0.0
+            report(
+                f"recording {topic}, seconds" if times else f"waiting for {topic}", int(done), int(seconds)
+            )
+    finally:
+        ros.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return len(times)

@@ -1,0 +1,83 @@
+"""A live camera into a bag, over DDS."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rosbags.highlevel import AnyReader
+from sensor_msgs.msg import CompressedImage, Image
+
+from tests.support.environ import with_checkout
+from tests.support.ros_process import (
+    BEST_EFFORT,
+    RELIABLE,
+    CameraClient,
+    Client,
+    compressed_message,
+    image_message,
+    wait_until,
+)
+
+
+def start(domain: int, topic: str, bag: Path, *more: str) -> "subprocess.Popen[str]":
+    line = [sys.executable, "-m", "distill_perception.cli", "record", topic, str(bag), *more]
+    environ = with_checkout(ROS_DOMAIN_ID=str(domain), COLUMNS="200")
+    return subprocess.Popen(line, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def send(camera: CameraClient, pictures: list[np.ndarray], packed: bool) -> list[tuple[int, int]]:
+    wait_until(camera._publisher.get_subscription_count, 15.0, "somebody records")
+    time.sleep(1.0)  # until the other side knows too
+    return [
+        camera.send(compressed_message(picture) if packed else image_message(picture, padding=3))
+        for picture in pictures
+    ]
+
+
+@pytest.mark.parametrize(
+    ("topic", "profile"),
+    [("/cam/image_raw", BEST_EFFORT), ("/cam/image_raw", RELIABLE), ("/cam/image_raw/compressed", RELIABLE)],
+)
+def test_what_a_camera_sends_is_in_the_bag_when_ctrl_c_ends_it(
+    domain: int, client: Client, tmp_path: Path, topic: str, profile: object
+) -> None:
+    packed = topic.endswith("compressed")
+    recorder = start(domain, topic, tmp_path / "bag", "--seconds", "60")
+    camera = CameraClient(client, topic, CompressedImage if packed else Image, profile)
+    pictures = [np.full((24, 32, 3), 40 * index, np.uint8) for index in range(5)]
+    stamps = send(camera, pictures, packed)
+    time.sleep(1.0)  # until they have come
+    recorder.send_signal(signal.SIGINT)
+    out, err = recorder.communicate(timeout=30)
+    assert (recorder.returncode, err.strip()) == (0, "")
+    assert "5 frames" in out
+    with AnyReader([tmp_path / "bag"]) as reader:
+        found = [reader.deserialize(data, kind.msgtype) for kind, _, data in reader.messages()]
+        assert {item.topic for item in reader.connections} == {topic}
+    assert [(item.header.stamp.sec, item.header.stamp.nanosec) for item in found] == stamps
+    if not packed:
+        rows = [item.data.reshape(24, item.step)[:, :96].reshape(24, 32, 3) for item in found]
+        np.testing.assert_array_equal(rows, pictures)
+    assert not list(tmp_path.glob(".*unfinished*"))
+
+
+def test_it_ends_by_itself_after_its_seconds(domain: int, client: Client, tmp_path: Path) -> None:
+    recorder = start(domain, "/cam/image_raw", tmp_path / "bag", "--seconds", "0.5")
+    send(CameraClient(client, "/cam/image_raw"), [np.zeros((8, 8, 3), np.uint8)], packed=False)
+    recorder.communicate(timeout=30)
+    assert recorder.returncode == 0
+
+
+def test_a_silent_topic_is_an_error_and_leaves_no_bag(domain: int, tmp_path: Path) -> None:
+    recorder = start(domain, "/nobody/image_raw", tmp_path / "bag")
+    with pytest.raises(subprocess.TimeoutExpired):
+        recorder.wait(4)
+    recorder.send_signal(signal.SIGINT)
+    _, err = recorder.communicate(timeout=30)
+    assert recorder.returncode == 2
+    assert "/nobody/image_raw: no frame came; is the camera running" in err
+    assert not list(tmp_path.iterdir())
