@@ -59,6 +59,9 @@ def replay_command(
     answer_timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds to wait for an answer (--as-fast-as-possible).")
     ] = 10.0,
+    labels: Annotated[
+        bool, typer.Option(help="Score answers with the bag's labels; without, as if it had none.")
+    ] = True,
     video: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
 ) -> None:
     """Play a recorded drive through the real node and measure it.
@@ -100,6 +103,7 @@ def replay_command(
         node_parameters=tuple(params or ()),
         in_process=in_process,
         play=play,
+        labels=labels,
         video=video,
     )
     with progress_bars() as report:

@@ -28,6 +28,7 @@ class EngineSettings:
         device: `cpu`, or an accelerator as the engine understands it (`gpu`, `cuda:1`); kept in lower case.
         threads: CPU threads for one inference; 0 lets the engine decide.
         max_batch: most frames in one call; engines that allocate memory ahead take it for so many.
+        warm_up: how often each batch size runs before the first frame; with 0 that one pays for lazy set-up.
         progress: told what takes long while the engine opens: name, done, of how much.
     """
 
@@ -35,6 +36,7 @@ class EngineSettings:
     device: str = "cpu"
     threads: int = 0
     max_batch: int = 1
+    warm_up: int = 1
     progress: Progress = field(default=_silent, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -43,6 +45,8 @@ class EngineSettings:
             raise EngineError(f"setting threads={self.threads} is not valid; use 0 (engine decides) or more")
         if self.max_batch < 1:
             raise EngineError(f"setting max_batch={self.max_batch} is not valid; use 1 or more")
+        if self.warm_up < 0:
+            raise EngineError(f"setting warm_up={self.warm_up} is not valid; use 0 (none) or more")
 
 
 class Engine(ABC):
@@ -62,6 +66,7 @@ class Engine(ABC):
 
     def __init__(self, bundle: Bundle, settings: EngineSettings) -> None:
         self.max_batch = settings.max_batch
+        self._warm_up_runs = settings.warm_up
         self.precision = bundle.resolve_precision(settings.precision, settings.device)
         spec = bundle.manifest.input
         self.input_size: tuple[int, int] = (spec.height, spec.width)
@@ -103,8 +108,8 @@ class Engine(ABC):
         return self._run(np.ascontiguousarray(frames))
 
     def warm_up(self, batch_sizes: Sequence[int] = (1,)) -> None:
-        """Run every batch size once, so that the first camera frame does not pay for lazy set-up."""
-        for size in batch_sizes:
+        """Run every batch size as often as the settings say: lazy set-up is not the first frame's to pay."""
+        for size in (size for size in batch_sizes for _ in range(self._warm_up_runs)):
             self.infer(np.zeros((size, *self.input_size, 3), np.uint8))
 
     def _run_in_turns(self, frames: NDArray[np.uint8], batch: int) -> Outputs:

@@ -77,17 +77,18 @@ class Bag:
         with _opened(self.path) as reader:
             images = set(zip(self.topics, self.kinds, strict=True))
             connections = [c for c in reader.connections if (c.topic, c.msgtype) in images]
-            if truth:
-                connections += [c for name in _TRUTH for c in _beside(reader, self.topics, name)]
+            wanted = {LABEL: truth and self.labelled, BOXES: truth and self.boxed}
+            connections += [c for name in _TRUTH if wanted[name] for c in _beside(reader, self.topics, name)]
             yield from _Matcher(self, truth).match(_all_messages(reader, connections))
 
 
-def open_bag(path: Path, topics: Sequence[str] = ()) -> Bag:
+def open_bag(path: Path, topics: Sequence[str] = (), truth: bool = True) -> Bag:
     """Look into a bag and choose its image topics.
 
     Args:
         path: a rosbag2 folder, or a .mcap or .db3 file.
         topics: image topics to use; by default one for each camera namespace.
+        truth: False takes the bag for one without labels and boxes.
 
     Raises:
         ReplayError: no bag, a damaged bag, no image topic that can be used, or no messages in it.
@@ -113,9 +114,9 @@ def open_bag(path: Path, topics: Sequence[str] = ()) -> Bag:
             kinds=tuple(images[topic].msgtype for topic in chosen),
             frame_count=frame_count,
             duration_s=reader.duration / 1e9,
-            labelled=any(c.msgcount for c in _beside(reader, chosen, LABEL)),
-            boxed=any(c.msgcount for c in _beside(reader, chosen, BOXES)),
-            class_names=_class_names(reader, chosen),
+            labelled=truth and any(c.msgcount for c in _beside(reader, chosen, LABEL)),
+            boxed=truth and any(c.msgcount for c in _beside(reader, chosen, BOXES)),
+            class_names=_class_names(reader, chosen) if truth else {},
         )
 
 

@@ -20,7 +20,7 @@ from .pace import Pace
 from .recording import STAGES, FrameResult, Recording
 
 PERCENTILES = (50, 95, 99)
-_CLASSES_REMEDY = "use a bundle trained on these classes, or map the labels' ids"
+_CLASSES_REMEDY = "use a bundle trained on these classes, or leave the labels out (--no-labels)"
 
 
 @dataclass(frozen=True)

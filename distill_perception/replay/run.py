@@ -47,6 +47,7 @@ class ReplayOptions:
     node_parameters: tuple[str, ...] = ()
     in_process: bool = False
     play: PlayOptions = field(default_factory=PlayOptions)
+    labels: bool = True
     video: bool = True
 
 
@@ -69,7 +70,7 @@ def replay(options: ReplayOptions, progress: Progress = lambda what, done, total
         BundleError, EngineError: the bundle cannot be loaded or run.
     """
     bundle = load_bundle(options.bundle)
-    bag = open_bag(options.bag, options.topics)
+    bag = open_bag(options.bag, options.topics, options.labels)
     check_labels(bag, bundle.manifest)
     _prepare_folder(options.out)
     with MaskSpool() as masks:

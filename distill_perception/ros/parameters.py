@@ -56,6 +56,7 @@ class Settings:
     precision: str
     device: str
     threads: int
+    warm_up: int
     cameras: tuple[str, ...]
     qos_reliability: str
     qos_depth: int
@@ -83,6 +84,9 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "device of the engine, e.g. cpu or cuda:0; auto takes a GPU where an engine can use it, else the CPU",
     ),
     ParameterSpec("threads", 0, "CPU threads of the engine; 0 lets the engine choose", limits=(0, 256)),
+    ParameterSpec(
+        "warm_up", 1, "runs of the engine before the first frame, for each number of cameras", limits=(0, 100)
+    ),
     ParameterSpec(
         "cameras",
         ("/camera/image_raw",),

@@ -33,7 +33,9 @@ def open_perceptor(settings: Settings, cameras: int, progress: Progress) -> Perc
         PerceptionError: the bundle or the engine cannot be used; says why.
     """
     bundle = load_bundle(settings.bundle)
-    engine_settings = EngineSettings(settings.precision, settings.device, settings.threads, cameras, progress)
+    engine_settings = EngineSettings(
+        settings.precision, settings.device, settings.threads, cameras, settings.warm_up, progress
+    )
     engine = open_engine(bundle, settings.engine, engine_settings)
     perceptor = Perceptor(bundle, engine)
     try:

@@ -98,6 +98,13 @@ def test_labels_of_other_classes_are_refused(
         evaluated(bag_with(tmp_path / "bag", names, drives.label(0)), tiny)
 
 
+def test_labels_of_other_classes_can_be_left_out(tiny: Path, tmp_path: Path) -> None:
+    bag = bag_with(tmp_path / "bag", dict(enumerate("abcd")), drives.label(0))
+    options = ReplayOptions(bag, str(tiny), tmp_path / "out", in_process=True, labels=False, video=False)
+    found = replay(options).evaluation
+    assert (found.answered, found.labelled, found.miou, found.map50) == (1, 0, None, None)
+
+
 def test_void_may_be_named_in_label_info(tiny: Path, tmp_path: Path) -> None:
     names = {**dict(enumerate(drives.CLASS_NAMES)), drives.VOID: "void"}
 

@@ -163,8 +163,9 @@ def test_arguments_override_the_parameter_file() -> None:
 @pytest.mark.usefixtures("stand_ins")
 def test_every_parameter_of_the_node_is_an_argument_and_gets_its_type() -> None:
     given = {
-        "precision": "fp32", "device": "cuda:0", "threads": "2", "qos_reliability": "reliable",
-        "qos_depth": "5", "max_age_ms": "0", "score_threshold": "0.5", "mask_resolution": "model",
+        "precision": "fp32", "device": "cuda:0", "threads": "2", "warm_up": "0",
+        "qos_reliability": "reliable", "qos_depth": "5", "max_age_ms": "0",
+        "score_threshold": "0.5", "mask_resolution": "model",
     }  # fmt: skip
     assert {*given, "bundle", "engine", "cameras", "autostart"} == set(BY_NAME)
     (node,) = of_kind(perception_entities(**given), "LifecycleNode")
