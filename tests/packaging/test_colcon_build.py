@@ -90,21 +90,36 @@ def test_shipped_files_are_in_the_share_folder(prefix, folder):
         assert installed.read_bytes() == (REPO / path).read_bytes()
 
 
-def test_the_installed_command_runs_and_finds_its_data(prefix):
+def environment(prefix):
+    """As `source install/setup.bash` leaves it."""
     (site_packages,) = prefix.glob("lib/python*/site-packages")
     pythonpath = [
         str(site_packages),
         str(prefix.parents[1] / "build" / PACKAGE),
         os.environ.get("PYTHONPATH"),
     ]
-    environment = os.environ | {
+    return os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, pythonpath)),
         "AMENT_PREFIX_PATH": str(prefix),
     }
+
+
+def test_the_installed_command_runs_and_finds_its_data(prefix):
     script = str(prefix / "lib" / PACKAGE / "distill-perception")
-    run([sys.executable, script, "--help"], cwd=prefix, env=environment)
+    run([sys.executable, script, "--help"], cwd=prefix, env=environment(prefix))
     probe = "from distill_perception.share import share_path; print(share_path('config', 'perception.yaml'))"
-    found = Path(run([sys.executable, "-c", probe], cwd=prefix, env=environment).strip())
+    found = Path(run([sys.executable, "-c", probe], cwd=prefix, env=environment(prefix)).strip())
     # Linked installs run from the sources, whose data are beside them.
     assert found.resolve().name == "perception.yaml"
     assert REPO not in found.resolve().parents
+
+
+def test_the_installed_node_runs_and_knows_the_installed_bundles(prefix):
+    node = str(prefix / "lib" / PACKAGE / "perception_node")
+    line = [sys.executable, node, "--ros-args", "-p", "bundle:=typo"]
+    done = subprocess.run(
+        line, cwd=prefix, env=environment(prefix), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "bundle 'typo': no such folder, and not an installed bundle; installed: camvid_lite0" in said
