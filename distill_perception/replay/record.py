@@ -68,13 +68,13 @@ def _listen(topic: str, writer: Writer, seconds: float, report: Report) -> int:
         times.append(time.monotonic())
         writer.write(connection, time.time_ns(), data)
 
+    ros = Participant("record")
     # An interrupt in the middle of a write would spoil the file, so it is only noted.
     stopping: list[int] = []
     before = {
         number: signal.signal(number, lambda caught, _frame: stopping.append(caught))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
-    ros = Participant("record")
     ros.node.create_subscription(message, topic, write, camera_qos("best_effort", _DEPTH), raw=True)
     try:
         while not stopping and (not times or time.monotonic() - times[0] < seconds):
