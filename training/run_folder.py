@@ -28,6 +28,7 @@ from training.models.multi_task import MultiTaskNet
 from training.models.shapes import Shapes, cut_to, read_shapes, write_shapes
 from training.models.spec import ModelSpec
 from training.recipe import Recipe, load_recipe
+from training.stages import STAGES
 
 RECIPE = "recipe.yaml"
 STAGED_RECIPE = "recipe_staged.yaml"  # as it was given; recipe.yaml is then its last stage's
@@ -69,7 +70,8 @@ def start_run(folder: Path, recipe: Recipe) -> None:
         + (torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"),
     }
     path = folder / PROVENANCE
-    if path.is_file() and (folder / CHECKPOINTS / LAST).is_file():
+    begun = [folder / CHECKPOINTS / LAST, *folder.glob(f"{STAGES}/*/{CHECKPOINTS}/{LAST}")]
+    if path.is_file() and any(checkpoint.is_file() for checkpoint in begun):
         first = read_json(folder, PROVENANCE)
         provenance = {**first, "resumed": [*first.get("resumed", []), now]}
     path.write_text(json.dumps(provenance, indent=2) + "\n")

@@ -86,4 +86,16 @@ def _difference(
             total += float((one["mask"] != other["mask"]).mean())
         if "scores" in one:
             total += float(np.abs(one["scores"] - other["scores"]).mean())
+        if "boxes" in one:
+            total += _moved(one["boxes"][0], other["boxes"][0], one["scores"][0])
     return total / len(full)
+
+
+def _moved(boxes: NDArray[np.float64], others: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
+    """1 - IoU of each box [K,4] with the best of the others, mean by score [K]."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = (high - low).clip(0).prod(2)
+    areas, other_areas = (np.prod(item[:, 2:] - item[:, :2], 1) for item in (boxes, others))
+    best = (shared / np.maximum(areas[:, None] + other_areas - shared, 1e-9)).max(1)
+    return float(((1 - best) * scores).sum() / max(float(scores.sum()), 1e-9))

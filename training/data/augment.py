@@ -67,7 +67,8 @@ class Augmenter:
         state = random.Random(int(rng.integers(2**63)))
         # One shared state: seeding each transform alike would tie their random choices together.
         self._changes.set_random_state(rng, state)
-        boxes, more = sample.boxes, {"keypoints": sample.ignored.reshape(-1, 2)}
+        regions = np.vstack([sample.ignored, sample.boxes])
+        boxes, more = sample.boxes, {"keypoints": regions.reshape(-1, 2)}
         if sample.trace is not None:
             boxes = np.vstack([boxes, sample.trace.boxes])
             more[CAME_FROM] = sample.trace.came_from
@@ -84,7 +85,10 @@ class Augmenter:
         mask, inside = out["mask"], None
         if not sample.has_mask:
             mask, inside = np.full_like(mask, self.void_id), mask != self.void_id
-        ignored, left = self._regions(out["keypoints"])
+        regions, left = self._regions(out["keypoints"])
+        # What is left of a box of which too little is left to find is no background either.
+        labels = np.concatenate([sample.ignored_labels, sample.labels])[left]
+        ignored = ~np.isin(left - len(sample.ignored), kept[own])
         sample = dataclasses.replace(
             sample,
             image=out["image"],
@@ -92,8 +96,8 @@ class Augmenter:
             inside=inside,
             boxes=boxes[own],
             labels=sample.labels[kept[own]],
-            ignored=ignored,
-            ignored_labels=sample.ignored_labels[left],
+            ignored=regions[ignored],
+            ignored_labels=labels[ignored],
         )
         return sample if self._holes is None else self._cut_out(sample, rng, state)
 
@@ -131,6 +135,8 @@ class Augmenter:
             inside=inside,
             boxes=sample.boxes[kept],
             labels=sample.labels[kept],
+            ignored=np.vstack([sample.ignored, sample.boxes[~kept]]),
+            ignored_labels=np.concatenate([sample.ignored_labels, sample.labels[~kept]]),
             trace=trace,
         )
 

@@ -72,6 +72,7 @@ class CopyPaste:
     def _paste(self, sample: Sample, chosen: list[Piece], min_visible: float) -> Sample:
         image, mask = sample.image.copy(), sample.mask.copy()
         boxes, labels, trace = sample.boxes, sample.labels, sample.trace
+        ignored, ignored_labels = sample.ignored, sample.ignored_labels
         for piece in chosen:
             if piece.shape.sum() < self.spec.min_pixels:  # moved out of the picture
                 continue
@@ -86,15 +87,31 @@ class CopyPaste:
             trace = None if trace is None else trace.without(covered, min_visible)
             if sample.has_boxes:
                 kept = visible_share(boxes, covered) >= min_visible
+                ignored, ignored_labels = (
+                    np.vstack([ignored, boxes[~kept]]),
+                    np.concatenate([ignored_labels, labels[~kept]]),
+                )
                 boxes, labels = boxes[kept], labels[kept]
                 if piece.class_id in self.things:
                     boxes = np.vstack([boxes, _box(piece)])
                     labels = np.append(labels, np.int64(piece.class_id))
-        return dataclasses.replace(sample, image=image, mask=mask, boxes=boxes, labels=labels, trace=trace)
+        return dataclasses.replace(
+            sample,
+            image=image,
+            mask=mask,
+            boxes=boxes,
+            labels=labels,
+            ignored=ignored,
+            ignored_labels=ignored_labels,
+            trace=trace,
+        )
 
 
 def pieces(donor: Sample, class_ids: list[int], min_pixels: int) -> list[Piece]:
-    """What of the classes a frame holds: a piece for each box of one, else for each connected part."""
+    """What of the classes a frame holds: a piece for each box of one, else for each connected part.
+
+    None of a class that is ignored somewhere: a crowd's part would be pasted as one object.
+    """
     if not donor.has_mask:
         return []
     found = []
@@ -104,7 +121,7 @@ def pieces(donor: Sample, class_ids: list[int], min_pixels: int) -> list[Piece]:
             boxes = donor.boxes[donor.labels == class_id]
             corners = np.concatenate([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])], axis=1).astype(int)
             found += [_piece(donor, class_id, of_class, *corner) for corner in corners.tolist()]
-        elif of_class.any():
+        elif of_class.any() and class_id not in donor.ignored_labels:
             count, parts, stats, _ = cv2.connectedComponentsWithStats(of_class.astype(np.uint8))
             for part in range(1, count):
                 x, y, width, height, _ = stats[part].tolist()

@@ -87,8 +87,8 @@ class SampleDataModule(L.LightningDataModule):
         source = prepare_source(spec, self.spec, self.class_set)
         if source.without_boxes and source[0].has_boxes:
             warnings.warn(
-                f"source '{spec.name}' has boxes, but none of {', '.join(source.without_boxes)}: such "
-                "objects in it count as background; 'use_boxes: false' would leave its boxes out",
+                f"source '{spec.name}' has boxes, but none of {', '.join(source.without_boxes)}: of these it "
+                "teaches nothing, neither that there are some nor that there are none",
                 stacklevel=2,
             )
         cached = MemoryCache(source, self._memory_left)

@@ -16,6 +16,7 @@ from training.teachers.class_names import plain, spellings
 from training.teachers.log_probs import LOG_ZERO
 
 Table = Mapping[str, Sequence[str]]
+_UNUSED = {"n a", ""}  # plain names of channels that mean nothing
 
 
 @dataclass(frozen=True)
@@ -101,19 +102,36 @@ def _by_synonyms(teacher: Sequence[str], student: Sequence[str]) -> dict[str, tu
 def _by_class_sets(
     teacher: Sequence[str], class_set: ClassSet, student: Sequence[str], things: bool
 ) -> dict[str, tuple[int, ...]] | None:
-    """By the tables between class sets; None if the teacher's classes are not a known set's in its order."""
-    names = tuple(map(plain, teacher))
+    """By the tables between class sets; None if the teacher's classes are not those of a known set."""
     for source in CLASS_SETS.values():
-        if names == tuple(map(plain, source.names)):
+        if (places := _places(source, teacher)) is not None:
             try:
                 lut = label_mapping(source, class_set) if things else mapping(source, class_set)
             except TrainingError:  # nothing in common by the tables; names may tell more
                 return None
             ids = {name: class_set.id_of(name) for name in student}
             return {
-                name: tuple(c for c in range(len(names)) if lut[c] == target) for name, target in ids.items()
+                name: tuple(sorted(c for c, item in places if lut[item] == target))
+                for name, target in ids.items()
             }
     return None
+
+
+def _places(source: ClassSet, teacher: Sequence[str]) -> list[tuple[int, int]] | None:
+    """Channel and class id of each of the set's classes; None unless the teacher has each once and no others.
+
+    In any order and spelling: of COCO's 80 there are lists with `motorbike` and `sofa`, and DETR's of 91 with
+    `N/A` at the ids that COCO does not use.
+    """
+    known = {channel: spellings(name) for channel, name in enumerate(teacher) if plain(name) not in _UNUSED}
+    places = [
+        (channel, item.id)
+        for item in source.classes
+        for channel, names in known.items()
+        if names & spellings(item.name)
+    ]
+    once = len(places) == len(source.names) == len(known) == len({channel for channel, _ in places})
+    return places if once else None
 
 
 def _near(name: str, names: Sequence[str]) -> str:

@@ -24,7 +24,9 @@ _SYNONYMS: tuple[frozenset[str], ...] = tuple(
         "building; edifice",
         "airplane; aeroplane; plane",
         "sofa; couch",
-        "tv; television; tvmonitor",
+        "tv; television; tvmonitor; tv monitor",
+        "dining table; diningtable",
+        "potted plant; pottedplant",
     )
 )
 _SUFFIXES = re.compile(r" (other merged|merged|other|stuff)$")

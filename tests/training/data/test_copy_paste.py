@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from training.data.class_sets import class_set
 from training.data.copy_paste import CopyPaste, pieces
-from training.data.sample import Sample
+from training.data.sample import Sample, no_boxes, no_labels
 from training.data.spec import CopyPasteSpec
 from training.data.visible import visible_share
 
@@ -57,6 +57,10 @@ def test_boxed_things_are_pieces_and_connected_parts_where_there_are_no_boxes() 
     connected = pieces(donor(has_boxes=False), ids, 40)
     assert [(p.class_id, int(p.shape.sum())) for p in connected] == [(POLE, 195), (PEDESTRIAN, 400)]
     assert pieces(dataclasses.replace(donor(), has_mask=False), ids, 40) == []
+    crowd = dataclasses.replace(
+        donor(), boxes=no_boxes(), labels=no_labels(), ignored=donor().boxes, ignored_labels=donor().labels
+    )
+    assert {piece.class_id for piece in pieces(crowd, ids, 40)} == {POLE}
 
 
 def test_pixels_mask_and_box_of_a_piece_arrive_together() -> None:
@@ -88,6 +92,7 @@ def test_a_box_that_is_covered_goes_and_one_that_peeps_out_stays() -> None:
         out = paste(small, seed, ("pedestrian",))
         covered = np.isin(out.mask[42:52, 40:50], [PEDESTRIAN]).mean()
         assert (CAR in out.labels) == (1 - covered >= 0.2)
+        assert (CAR in out.ignored_labels) == (CAR not in out.labels)
         outcomes.add(CAR in out.labels)
     assert outcomes == {True, False}
 

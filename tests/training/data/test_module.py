@@ -191,7 +191,7 @@ def test_a_later_stage_may_augment_otherwise(folder: Path) -> None:
 
 
 def test_things_that_a_source_never_boxes_are_warned_of(folder: Path) -> None:
-    with pytest.warns(UserWarning, match=r"'f' has boxes, but none of .*traffic light.*use_boxes"):
+    with pytest.warns(UserWarning, match=r"'f' has boxes, but none of .*traffic light.*teaches nothing"):
         module(folder, class_set="bdd100k", augment={}).setup()
 
 

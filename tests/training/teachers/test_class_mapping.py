@@ -44,6 +44,40 @@ def test_a_known_class_set_goes_through_the_tables_between_class_sets() -> None:
     assert set().union(*found.values()) == set(cityscapes)
 
 
+def test_every_usual_spelling_of_cocos_classes_goes_through_its_table() -> None:
+    names = CLASS_SETS["coco"].names
+    other = {
+        "motorcycle": "motorbike", "airplane": "aeroplane", "couch": "sofa", "tv": "tvmonitor",
+        "dining table": "diningtable", "potted plant": "pottedplant",
+    }  # fmt: skip
+    assert set(other) < set(names)
+    rest = iter(names)
+    unused = {
+        0,
+        12,
+        26,
+        29,
+        30,
+        45,
+        66,
+        68,
+        69,
+        71,
+        83,
+    }  # of 0 to 90, as in DETR's checkpoints
+    lists = [
+        names,
+        tuple(other.get(name, name) for name in names),
+        tuple("N/A" if number in unused else next(rest) for number in range(91)),
+    ]
+    assert next(rest, None) is None
+    for teacher in lists:
+        mapped = map_classes(teacher, CAMVID, {"bicyclist": []}, "m", things=True)
+        assert [{teacher[channel] for channel in group} for group in mapped.channels] == [
+            {"car", "bus", "train", "truck"}, {"person"}, set()
+        ]  # fmt: skip
+
+
 def test_the_same_classes_in_another_order_are_reordered() -> None:
     shuffled = tuple(reversed(CAMVID.names))
     assert map_classes(shuffled, CAMVID, {}, "m").channels == tuple((10 - index,) for index in range(11))

@@ -97,8 +97,10 @@ class Selected:
 class Mapped:
     """A source in another class set; boxes without a counterpart there are dropped.
 
+    Nobody knows where things are that no box of this source can be of: for them the whole frame is ignored.
+
     Attributes:
-        without_boxes: things of the target that no box of this source can be of.
+        without_boxes: the names of these things.
     """
 
     def __init__(self, source: Source, target: ClassSet, overrides: Overrides) -> None:
@@ -106,7 +108,9 @@ class Mapped:
         self.class_set = target
         self._masks = mapping(source.class_set, target, overrides)
         self._labels = label_mapping(source.class_set, target, overrides)
-        self.without_boxes = tuple(item.name for item in target.things if item.id not in self._labels)
+        unknown = [item for item in target.things if item.id not in self._labels]
+        self.without_boxes = tuple(item.name for item in unknown)
+        self._unknown = np.array([item.id for item in unknown], np.int64)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -115,6 +119,10 @@ class Mapped:
         sample = self.source[index]
         boxes, labels = self._mapped(sample.boxes, sample.labels)
         ignored, ignored_labels = self._mapped(sample.ignored, sample.ignored_labels)
+        if sample.has_boxes and len(self._unknown):
+            whole = np.array([0, 0, *sample.size[::-1]], np.float32)
+            ignored = np.vstack([ignored, np.tile(whole, (len(self._unknown), 1))])
+            ignored_labels = np.concatenate([ignored_labels, self._unknown])
         return dataclasses.replace(
             sample,
             mask=self._masks[sample.mask],

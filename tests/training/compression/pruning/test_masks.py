@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from training.compression.pruning.masks import keep_zeros, prune_2_4, prune_by_layer, prune_global, zero_share
 
@@ -25,6 +26,20 @@ def test_one_threshold_takes_the_smallest_of_the_whole_network() -> None:
     gone[np.argsort(np.abs(before))[: round(0.25 * len(before))]] = True
     assert np.array_equal(after == 0, gone)
     assert np.array_equal(after[~gone], before[~gone])
+
+
+def test_both_ways_agree_with_torchs_own() -> None:
+    for ours, theirs in (
+        (prune_global, lambda net: prune.global_unstructured(
+            [(layer, "weight") for layer in net], pruning_method=prune.L1Unstructured, amount=0.3
+        )),
+        (prune_by_layer, lambda net: [prune.l1_unstructured(layer, "weight", amount=0.3) for layer in net]),
+    ):  # fmt: skip
+        mine, reference = two_layers(), two_layers()
+        ours(mine, 0.3)
+        theirs(reference)
+        for layer, other in zip(mine, reference, strict=True):
+            assert torch.equal(layer.weight, other.weight)
 
 
 def test_a_threshold_a_layer_takes_the_same_share_of_each() -> None:

@@ -45,7 +45,13 @@ def test_boxes_without_a_counterpart_are_dropped(tmp_path: Path) -> None:
     assert sample.boxes[:, 0].tolist() == [1, 2]
     assert sample.has_boxes
     assert mapped.without_boxes == ()
-    assert "bus" in Mapped(mapped.source, class_set("coco"), {}).without_boxes
+    wider = Mapped(mapped.source, class_set("coco"), {})
+    assert "bus" in wider.without_boxes
+    names = [class_set("coco").names[label] for label in wider[0].ignored_labels]
+    assert set(wider.without_boxes) == set(names)  # where there are any, nobody said
+    height, width = wider[0].size
+    assert (wider[0].ignored == [0, 0, width, height]).all()
+    assert len(mapped[0].ignored) == 0
 
 
 def test_unlabelled_pictures_fit_any_class_set(city: Path) -> None:
