@@ -1,5 +1,6 @@
 """What can be read back from a run folder, and what is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,18 @@ def test_a_damaged_result_is_named_with_the_remedy(unfinished: Path, recipe: Rec
     (unfinished / "result.json").write_text('{"epochs": 2, "metr')
     with pytest.raises(TrainingError, match=r"result\.json is damaged .*: delete it"):
         train(recipe, unfinished, resume=True)
+
+
+def test_a_staged_run_that_goes_on_keeps_the_provenance_of_its_first_start(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["training", "first"])
+    start_run(tmp_path, recipe)
+    checkpoint = tmp_path / "stages" / "coarse" / "checkpoints" / "last.ckpt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    monkeypatch.setattr("sys.argv", ["training", "first", "--resume"])
+    start_run(tmp_path, recipe)
+    provenance = json.loads((tmp_path / "provenance.json").read_text())
+    assert provenance["command"].endswith("first")
+    assert [item["command"].split()[-1] for item in provenance["resumed"]] == ["--resume"]
