@@ -123,8 +123,8 @@ def build_engine(
     monitor = _make_monitor(library, progress)
     config.progress_monitor = monitor
     built = builder.build_serialized_network(network, config)
-    if monitor.stopped:
-        raise KeyboardInterrupt
+    if monitor.error is not None:
+        raise monitor.error
     if built is None:
         raise EngineError(f"{library} cannot build {file}: {_reason(logger.errors)}")
     progress(WORK, 100, 100)
@@ -252,7 +252,7 @@ def _make_monitor(library: Library, progress: Progress) -> Any:
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
-            self.stopped = False
+            self.error: BaseException | None = None
             self._state = BuildProgress()
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
@@ -262,9 +262,9 @@ def _make_monitor(library: Library, progress: Progress) -> Any:
             try:
                 self._state.step(phase_name, step)
                 progress(WORK, self._state.percent, 100)
-            except BaseException:  # Ctrl-C above all
-                self.stopped = True
-            return not self.stopped
+            except BaseException as error:  # Ctrl-C above all
+                self.error = error
+            return self.error is None
 
         def phase_finish(self, phase_name: str) -> None:
             self._state.finish(phase_name)

@@ -165,14 +165,15 @@ def test_progress_rises_to_the_end(bundle: Bundle, library: Library, store: Engi
     assert seen[-1] == 100
 
 
-def test_ctrl_c_in_the_middle_of_a_build_ends_it(
-    bundle: Bundle, library: Library, store: EngineStore
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_ctrl_c_or_a_fault_in_the_middle_of_a_build_ends_it_as_what_it_is(
+    bundle: Bundle, library: Library, store: EngineStore, error: type[BaseException]
 ) -> None:
     def interrupted(what: str, done: int, total: int) -> None:
-        raise KeyboardInterrupt
+        raise error
 
     request = BuildRequest(bundle, "fp32", target="ampere+")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error):
         build_engine(request, request.key(library, None), library, store, interrupted)
     assert list(store.entries()) == []
 
