@@ -23,3 +23,11 @@ class ReplayError(PerceptionError):
 
 class ConfigError(PerceptionError):
     """A setting, parameter or installed file is missing or not valid."""
+
+
+def ros_is_missing(error: ImportError) -> ConfigError:
+    """What to tell a user whose Python does not find ROS 2."""
+    return ConfigError(
+        f"ROS 2 is not importable ({error}); source your ROS workspace, or install the ROS wheels with "
+        "pip install 'distill_perception[ros]'"
+    )

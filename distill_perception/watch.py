@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from .errors import ConfigError
+from .errors import ConfigError, ros_is_missing
 from .replay.status import CameraStatus, Status, read_status
 from .terminal import OUT
 
@@ -62,10 +62,7 @@ def _statuses(node_name: str) -> Iterator[Iterator[Status | None]]:
 
         from .ros.participant import Participant
     except ImportError as error:
-        raise ConfigError(
-            f"ROS 2 is not importable ({error}); source your ROS workspace, or install the ROS wheels with "
-            "pip install 'distill_perception[ros]'"
-        ) from error
+        raise ros_is_missing(error) from error
     ros = Participant("watch")
     news: list[Status] = []
 

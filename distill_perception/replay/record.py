@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rosbags.rosbag2 import Writer
 
-from ..errors import ConfigError, ReplayError
+from ..errors import ReplayError, ros_is_missing
 from ..ros.topics import is_compressed
 from ..ros.transport import use_large_messages
 from ..terminal import Report, progress_bars
@@ -54,10 +54,7 @@ def _listen(topic: str, writer: Writer, seconds: float, report: Report) -> int:
         from ..ros.participant import Participant
         from ..ros.qos import camera_qos
     except ImportError as error:
-        raise ConfigError(
-            f"ROS 2 is not importable ({error}); source your ROS workspace, or install the ROS wheels with "
-            "pip install 'distill_perception[ros]'"
-        ) from error
+        raise ros_is_missing(error) from error
     message, kind = (
         (CompressedImage, kinds.COMPRESSED_IMAGE) if is_compressed(topic) else (Image, kinds.IMAGE)
     )
