@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from distill_perception.machine import describe_machine
+from distill_perception.replay.run_info import git_hash
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "clone_to_report.json"
@@ -32,19 +33,19 @@ def main(
     keep: Annotated[Path | None, typer.Option(help="Keep the demo's folder here.")] = None,
 ) -> None:
     """Clone, set up, run the demo; write the record that the README shows."""
-    commit = _output("git", "rev-parse", "HEAD")
     with tempfile.TemporaryDirectory() as scratch:
         clone, home, out = Path(scratch) / "clone", Path(scratch) / "home", keep or Path(scratch) / "demo"
         home.mkdir()
         environ = {key: value for key, value in os.environ.items() if key.startswith(KEPT)}
         environ |= {"HOME": str(home), "PATH": "/usr/local/bin:" + os.defpath, "LANG": "C.UTF-8"}
         begin = time.perf_counter()
-        _output("git", "clone", "--quiet", str(ROOT), str(clone))
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         installed = _demo(clone, environ | {"OUT": str(out.resolve())})
         end = time.perf_counter()
         missing = [name for name in WRITTEN if not (out / name).is_file()]
         if missing:
-            raise typer.BadParameter(f"the demo did not write {', '.join(missing)}")
+            typer.echo(f"error: the demo did not write {', '.join(missing)}", err=True)
+            raise typer.Exit(1)
         metrics: dict[str, Any] = json.loads((out / "report/metrics.json").read_text())
     record = {
         "total_s": round(end - begin),
@@ -53,7 +54,7 @@ def main(
         "dropped": metrics["dropped"],
         "miou": metrics["miou"],
         "machine": describe_machine(),
-        "git_hash": commit,
+        "git_hash": git_hash(),
         "command": "python benchmarks/clone_to_report.py",
     }
     RESULT.write_text(json.dumps(record, indent=2) + "\n")
@@ -73,10 +74,6 @@ def _demo(clone: Path, environ: dict[str, str]) -> float:
     if process.returncode:
         raise typer.Exit(process.returncode)
     return installed
-
-
-def _output(*line: str) -> str:
-    return subprocess.run(line, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":

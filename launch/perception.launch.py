@@ -75,9 +75,7 @@ def _parameter(spec: ParameterSpec, text: str) -> object:
     """The text as a value of the parameter's type, where it is one; the node says what it takes otherwise."""
     if isinstance(spec.default, tuple):
         return _topics(text)
-    if isinstance(
-        spec.default, str
-    ):  # plain text would be read as YAML: a bundle of the name 20261127 as int
+    if isinstance(spec.default, str):  # as it is: plain text is read as YAML, a bundle 20261127 as int
         return launch_ros.parameter_descriptions.ParameterValue(text, value_type=str)
     value = yaml.safe_load(text)
     return float(value) if isinstance(spec.default, float) and type(value) is int else value

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from faster_coco_eval import mask
 from numpy.typing import NDArray
 from rich.progress import track
 
@@ -93,9 +94,8 @@ def _difference(
 
 def _moved(boxes: NDArray[np.float64], others: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
     """1 - IoU of each box [K,4] with the best of the others, mean by score [K]."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = (high - low).clip(0).prod(2)
-    areas, other_areas = (np.prod(item[:, 2:] - item[:, :2], 1) for item in (boxes, others))
-    best = (shared / np.maximum(areas[:, None] + other_areas - shared, 1e-9)).max(1)
+    corner_and_size = (
+        np.hstack([item[:, :2], item[:, 2:] - item[:, :2]]).astype(np.float64) for item in (boxes, others)
+    )
+    best = mask.iou(*corner_and_size, np.zeros(len(others), np.uint8)).max(1)
     return float(((1 - best) * scores).sum() / max(float(scores.sum()), 1e-9))

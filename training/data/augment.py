@@ -126,19 +126,9 @@ class Augmenter:
         covered = out["mask"] > 0
         mask = np.where(covered, np.uint8(self.void_id), sample.mask)
         inside = None if sample.inside is None else sample.inside & ~covered
-        kept = visible_share(sample.boxes, covered) >= self.spec.min_visible
         trace = None if sample.trace is None else sample.trace.without(covered, self.spec.min_visible)
-        return dataclasses.replace(
-            sample,
-            image=out["image"],
-            mask=mask,
-            inside=inside,
-            boxes=sample.boxes[kept],
-            labels=sample.labels[kept],
-            ignored=np.vstack([sample.ignored, sample.boxes[~kept]]),
-            ignored_labels=np.concatenate([sample.ignored_labels, sample.labels[~kept]]),
-            trace=trace,
-        )
+        sample = sample.with_boxes_hidden(visible_share(sample.boxes, covered) < self.spec.min_visible)
+        return dataclasses.replace(sample, image=out["image"], mask=mask, inside=inside, trace=trace)
 
 
 def _transforms(spec: AugmentSpec, void_id: int) -> list[A.BasicTransform | A.BaseCompose]:

@@ -71,8 +71,6 @@ class CopyPaste:
 
     def _paste(self, sample: Sample, chosen: list[Piece], min_visible: float) -> Sample:
         image, mask = sample.image.copy(), sample.mask.copy()
-        boxes, labels, trace = sample.boxes, sample.labels, sample.trace
-        ignored, ignored_labels = sample.ignored, sample.ignored_labels
         for piece in chosen:
             if piece.shape.sum() < self.spec.min_pixels:  # moved out of the picture
                 continue
@@ -80,31 +78,19 @@ class CopyPaste:
             window = np.s_[piece.top : piece.top + height, piece.left : piece.left + width]
             image[window][piece.shape] = piece.pixels[piece.shape]
             mask[window][piece.shape] = piece.class_id
-            if not sample.has_boxes and trace is None:
+            if not sample.has_boxes and sample.trace is None:
                 continue
             covered = np.zeros(mask.shape, np.bool_)
             covered[window] = piece.shape
-            trace = None if trace is None else trace.without(covered, min_visible)
+            if sample.trace is not None:
+                sample = dataclasses.replace(sample, trace=sample.trace.without(covered, min_visible))
             if sample.has_boxes:
-                kept = visible_share(boxes, covered) >= min_visible
-                ignored, ignored_labels = (
-                    np.vstack([ignored, boxes[~kept]]),
-                    np.concatenate([ignored_labels, labels[~kept]]),
-                )
-                boxes, labels = boxes[kept], labels[kept]
+                sample = sample.with_boxes_hidden(visible_share(sample.boxes, covered) < min_visible)
                 if piece.class_id in self.things:
-                    boxes = np.vstack([boxes, _box(piece)])
-                    labels = np.append(labels, np.int64(piece.class_id))
-        return dataclasses.replace(
-            sample,
-            image=image,
-            mask=mask,
-            boxes=boxes,
-            labels=labels,
-            ignored=ignored,
-            ignored_labels=ignored_labels,
-            trace=trace,
-        )
+                    boxes = np.vstack([sample.boxes, _box(piece)])
+                    labels = np.append(sample.labels, np.int64(piece.class_id))
+                    sample = dataclasses.replace(sample, boxes=boxes, labels=labels)
+        return dataclasses.replace(sample, image=image, mask=mask)
 
 
 def pieces(donor: Sample, class_ids: list[int], min_pixels: int) -> list[Piece]:

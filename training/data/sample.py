@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -58,6 +58,16 @@ class Sample:
         """Height and width in pixels."""
         height, width = self.image.shape[:2]
         return height, width
+
+    def with_boxes_hidden(self, hidden: NDArray[np.bool_]) -> Sample:
+        """The boxes `hidden`, bool [K], become regions to ignore: too little of them is seen to be found."""
+        return replace(
+            self,
+            boxes=self.boxes[~hidden],
+            labels=self.labels[~hidden],
+            ignored=np.vstack([self.ignored, self.boxes[hidden]]),
+            ignored_labels=np.concatenate([self.ignored_labels, self.labels[hidden]]),
+        )
 
 
 @dataclass

@@ -52,19 +52,8 @@ def test_every_usual_spelling_of_cocos_classes_goes_through_its_table() -> None:
     }  # fmt: skip
     assert set(other) < set(names)
     rest = iter(names)
-    unused = {
-        0,
-        12,
-        26,
-        29,
-        30,
-        45,
-        66,
-        68,
-        69,
-        71,
-        83,
-    }  # of 0 to 90, as in DETR's checkpoints
+    # Of 0 to 90, as in DETR's checkpoints
+    unused = {0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
     lists = [
         names,
         tuple(other.get(name, name) for name in names),
