@@ -53,7 +53,6 @@ def _measure(bundle: Bundle, engine: str, settings: EngineSettings, calls: int) 
     for _ in range(2):
         started = time.perf_counter()
         opened = open_engine(bundle, engine, settings)
-        opened.warm_up((settings.max_batch,))
         opening.append(time.perf_counter() - started)
         if len(opening) == 1:
             opened.close()

@@ -57,13 +57,11 @@ class Model:
 
 def open_bare(model: Model) -> Engine:
     """The engine alone, warm."""
-    engine = open_engine(
+    return open_engine(
         load_bundle(model.bundle),
         model.engine,
         EngineSettings(precision=model.precision, threads=model.threads),
     )
-    engine.warm_up()
-    return engine
 
 
 def times_ms(engine: Engine, seconds: float) -> np.ndarray:

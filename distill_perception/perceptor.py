@@ -130,11 +130,6 @@ class Perceptor:
         timings = Timings((inferring - start) * 1e3, (inferred - inferring) * 1e3, (end - inferred) * 1e3)
         return [Perception(mask, confidence, detections, timings) for mask, confidence, detections in seen]
 
-    def warm_up(self, batch_sizes: Sequence[int] = (1,)) -> None:
-        """Let the engine finish its lazy set-up for these batch sizes before the first camera frame."""
-        with self._lock:
-            self.engine.warm_up(batch_sizes)
-
     def close(self) -> None:
         """Free the engine; calling it twice is harmless."""
         with self._lock:

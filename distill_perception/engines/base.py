@@ -1,7 +1,7 @@
 """What every engine is, and the checks they share: inputs and graphs are checked here, once."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,10 +107,17 @@ class Engine(ABC):
             return self._run_in_turns(frames, self.fixed_batch)
         return self._run(np.ascontiguousarray(frames))
 
-    def warm_up(self, batch_sizes: Sequence[int] = (1,)) -> None:
-        """Run every batch size as often as the settings say: lazy set-up is not the first frame's to pay."""
-        for size in (size for size in batch_sizes for _ in range(self._warm_up_runs)):
-            self.infer(np.zeros((size, *self.input_size, 3), np.uint8))
+    def warm_up(self) -> None:
+        """Run every batch size as often as the settings say: lazy set-up is not the first frame's to pay.
+
+        `open_engine` does it.
+
+        Raises:
+            EngineError: the engine failed, as where memory is short.
+        """
+        for size in range(1, self.max_batch + 1):
+            for _ in range(self._warm_up_runs):
+                self.infer(np.zeros((size, *self.input_size, 3), np.uint8))
 
     def _run_in_turns(self, frames: NDArray[np.uint8], batch: int) -> Outputs:
         """As many runs of `batch` frames as are needed; the last is filled up with black ones."""

@@ -59,6 +59,8 @@ class OnnxRuntimeEngine(Engine):
         options.log_severity_level = _LOG_ERRORS
         # Spinning threads would take the cores from the node's own threads between two frames.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if settings.device != "cpu" and hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()  # CUDA and cuDNN of pip's nvidia-* packages, which the loader does not find
         try:
             self._session: ort.InferenceSession | None = ort.InferenceSession(
                 str(file), options, providers=_providers(settings.device)

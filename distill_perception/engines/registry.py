@@ -48,15 +48,15 @@ def engines_by_precision(bundle: Bundle) -> list[tuple[str, str]]:
 
 
 def open_engine(bundle: Bundle, name: str = "auto", settings: EngineSettings | None = None) -> Engine:
-    """Load a bundle's model into an engine.
+    """Load a bundle's model into an engine and warm it up.
 
     Args:
         bundle: the bundle.
-        name: one of `ENGINES`, or `auto` for the first that is available and can load the model.
+        name: one of `ENGINES`, or `auto` for the first that is available and can run the model.
         settings: precision, device (`auto`: a GPU where an engine can use it, else the CPU), threads, ...
 
     Raises:
-        EngineError: unknown or unavailable engine (with the remedy), or it cannot load the model.
+        EngineError: unknown or unavailable engine (with the remedy), or it cannot run the model.
         BundleError: the bundle has no such precision, or its graph does not keep the contract.
     """
     settings = settings or EngineSettings()
@@ -65,7 +65,7 @@ def open_engine(bundle: Bundle, name: str = "auto", settings: EngineSettings | N
     choices = _choices(name, settings.device)
     for number, (engine_name, device) in enumerate(choices, start=1):
         try:
-            engine = _module(engine_name).open_model(bundle, replace(settings, device=device))
+            engine = _warm(_module(engine_name).open_model(bundle, replace(settings, device=device)))
         except EngineError as error:
             if number == len(choices):
                 raise
@@ -74,6 +74,15 @@ def open_engine(bundle: Bundle, name: str = "auto", settings: EngineSettings | N
         _log.info("bundle '%s' runs on %s", bundle.manifest.name, engine.description)
         return engine
     raise AssertionError("unreachable: there is always a choice")
+
+
+def _warm(engine: Engine) -> Engine:
+    try:
+        engine.warm_up()
+    except BaseException:  # the GPU's memory may be what was short: give it back
+        engine.close()
+        raise
+    return engine
 
 
 def _choices(name: str, device: str) -> list[tuple[str, str]]:

@@ -33,7 +33,6 @@ def perceive_bag(
     opened = open_engine(bundle, engine, settings)
     perceptor = Perceptor(bundle, opened, LOWEST_SCORE)
     try:
-        perceptor.warm_up()
         begin = time.monotonic()
         try:
             for frame in bag.frames(truth=False):

@@ -22,7 +22,7 @@ from .worker import Arrival, Camera, Worker
 
 
 def open_perceptor(settings: Settings, cameras: int, progress: Progress) -> Perceptor:
-    """Load bundle and engine as the settings say, and warm up every batch size that the cameras can make.
+    """Load bundle and engine as the settings say, warm for every batch size that the cameras can make.
 
     Args:
         settings: the node's parameters.
@@ -40,8 +40,7 @@ def open_perceptor(settings: Settings, cameras: int, progress: Progress) -> Perc
     perceptor = Perceptor(bundle, engine)
     try:
         apply_settings(perceptor, settings)
-        perceptor.warm_up(range(1, cameras + 1))
-    except BaseException:  # the GPU's memory may be what was short: give it back
+    except BaseException:
         perceptor.close()
         raise
     return perceptor

@@ -39,7 +39,6 @@ def test_every_batch_size_starts_without_the_engines_of_the_others(
         stored.append((settings.max_batch, [file.name for file in cache.iterdir()]))
         (cache / f"batch{settings.max_batch}.engine").touch()
         return SimpleNamespace(
-            warm_up=lambda sizes: None,
             close=lambda: None,
             infer=lambda frames: None,
             input_size=(4, 4),

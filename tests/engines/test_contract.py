@@ -102,19 +102,23 @@ def test_it_says_what_it_is(engine: Engine, engine_name: str) -> None:
 
 
 def test_warming_up_leaves_it_usable(engine: Engine) -> None:
-    engine.warm_up((1, 2))
+    engine.warm_up()
     assert engine.infer(random_frames(1))["mask"].shape == (1, HEIGHT, WIDTH)
 
 
 @pytest.mark.parametrize(("runs", "expected"), [(0, []), (1, [1, 2]), (3, [1, 1, 1, 2, 2, 2])])
-def test_each_batch_size_is_warmed_up_as_often_as_the_settings_say(
+def test_opening_warms_each_batch_size_up_as_often_as_the_settings_say(
     engine_name: str, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, runs: int, expected: list[int]
 ) -> None:
-    opened = open_engine(bundle, engine_name, settings_for(engine_name, max_batch=2, warm_up=runs))
     sizes: list[int] = []
-    infer = opened.infer
-    monkeypatch.setattr(opened, "infer", lambda frames: sizes.append(len(frames)) or infer(frames))
-    opened.warm_up((1, 2))
+    infer = Engine.infer
+
+    def noting(self: Engine, frames: np.ndarray) -> object:
+        sizes.append(len(frames))
+        return infer(self, frames)
+
+    monkeypatch.setattr(Engine, "infer", noting)
+    open_engine(bundle, engine_name, settings_for(engine_name, max_batch=2, warm_up=runs))
     assert sizes == expected
 
 

@@ -102,6 +102,41 @@ def test_device_auto_is_the_gpu_where_an_engine_can_use_it(
         open_engine(bundle, "tensorrt", EngineSettings(device="cuda"))
 
 
+def test_auto_goes_on_with_the_next_where_the_first_loads_and_then_cannot_run(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    closed: list[Engine] = []
+
+    def run(self: Engine, frames: object) -> None:
+        raise EngineError("out of memory")
+
+    monkeypatch.setattr(openvino_module.OpenVinoEngine, "_run", run)
+    monkeypatch.setattr(openvino_module.OpenVinoEngine, "close", lambda engine: closed.append(engine))
+    assert open_engine(bundle, "auto").name == "onnxruntime"
+    assert "'openvino' cannot serve it, trying the next: out of memory" in caplog.text
+    assert len(closed) == 1  # its memory is the next one's to have
+    with pytest.raises(EngineError, match="out of memory"):
+        open_engine(bundle, "openvino")
+
+
+def test_a_gpu_build_of_onnxruntime_is_given_the_libraries_that_pip_installed(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = []
+
+    class Session:
+        def __init__(self, *_: object, providers: list[object]) -> None:
+            steps.append("session")
+            raise RuntimeError("no GPU here")
+
+    monkeypatch.setattr(onnxruntime_module.ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime_module.ort, "preload_dlls", lambda: steps.append("libraries"))
+    monkeypatch.setattr(onnxruntime_module.ort, "InferenceSession", Session)
+    with pytest.raises(EngineError, match="no GPU here"):
+        open_engine(bundle, "onnxruntime", EngineSettings(device="cuda"))
+    assert steps == ["libraries", "session"]
+
+
 def test_device_auto_is_the_cpu_where_there_is_no_gpu(bundle: Bundle) -> None:
     if available_engines("cuda"):
         pytest.skip("this machine has a GPU")
@@ -120,7 +155,7 @@ def test_opening_engines_leaves_no_telemetry_in_the_home_folder(tmp_path: Path) 
     code = (
         "import sys; from distill_perception.bundle import load_bundle; "
         "from distill_perception.engines import available_engines, open_engine; "
-        "[open_engine(load_bundle(sys.argv[1]), name).warm_up() for name in available_engines()]"
+        "[open_engine(load_bundle(sys.argv[1]), name) for name in available_engines()]"
     )
     environ = {key: value for key, value in os.environ.items() if key not in ("CI", "ORT_DISABLE_TELEMETRY")}
     words = [sys.executable, "-c", code, str(bundle)]
@@ -138,7 +173,6 @@ signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
 for name in available_engines():
     first, second = (open_engine(load_bundle(sys.argv[1]), name) for _ in range(2))
     for engine in (first, second):
-        engine.warm_up()
         engine.close()
     del engine, first
     del second

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from distill_perception.bundle import load_bundle
-from distill_perception.engines import EngineSettings
+from distill_perception.engines import Engine, EngineSettings
 from distill_perception.errors import ReplayError
-from distill_perception.perceptor import Perceptor
 from distill_perception.replay.bag_reader import open_bag
 from distill_perception.replay.bag_writer import BagOptions, write_bag
 from distill_perception.replay.evaluation import Evaluation, check_labels, evaluate
@@ -170,10 +169,10 @@ def test_masks_survive_the_spool() -> None:
 def test_ctrl_c_while_the_engine_warms_up_is_ctrl_c(
     labelled_bag: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(self: Perceptor) -> None:
+    def interrupted(self: Engine) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Perceptor, "warm_up", interrupted)
+    monkeypatch.setattr(Engine, "warm_up", interrupted)
     with pytest.raises(KeyboardInterrupt):
         evaluated(labelled_bag, tiny)
 

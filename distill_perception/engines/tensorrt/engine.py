@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +68,7 @@ class TensorRtEngine(Engine):
         gpu = find_gpu(settings.device)
         self._resources = ExitStack()
         self._engine: Any = None
+        self._runtime_config: Any = None
         try:
             self._open(bundle, settings, gpu)
         except BaseException:
@@ -137,9 +138,12 @@ class TensorRtEngine(Engine):
             raise self._failed(f"take {count} frames at once")
         return context
 
-    def warm_up(self, batch_sizes: Sequence[int] = (1,)) -> None:
+    def warm_up(self) -> None:
         """As every engine's; afterwards RTX's newly compiled kernels are kept for the next start."""
-        super().warm_up(batch_sizes)
+        super().warm_up()
+        self._keep_kernels()
+
+    def _keep_kernels(self) -> None:
         if self._runtime_config is not None:
             kernels = bytes(self._kernels.serialize())
             if kernels != self._kernels_before:
@@ -190,6 +194,7 @@ class TensorRtEngine(Engine):
     def close(self) -> None:
         if self._engine is not None:
             self._stream.use_device()
+            self._keep_kernels()  # where nothing was warmed up
         self._resources.close()  # the other way round: graphs, engine, memory, stream
 
     def _drop_engine(self) -> None:

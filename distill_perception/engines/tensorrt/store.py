@@ -136,7 +136,7 @@ class EngineStore:
         """Store an engine; a description appears only when the engine is whole.
 
         Raises:
-            OSError: the folder cannot be written.
+            OSError: the folder cannot be written, or by others too, so that nothing in it would be used.
         """
         path = self.folder / f"{key.id}.engine"
         sha256 = hashlib.sha256(content).hexdigest()
@@ -171,6 +171,11 @@ class EngineStore:
 
     def _replace(self, path: Path, content: bytes) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if _others_write(self.folder):
+            raise PermissionError(
+                f"{self.folder}: others than this user can write it, so engines there would not be used; "
+                f"chmod go-w {self.folder}, or set {VARIABLE} to another folder"
+            )
         descriptor, name = tempfile.mkstemp(dir=self.folder, prefix=".new-")  # readable by this user only
         try:
             with os.fdopen(descriptor, "wb") as stream:
@@ -198,8 +203,12 @@ def _read_trusted(path: Path) -> bytes | None:
 def _trusted(path: Path) -> bool:
     """Whether only this user or root can write the file and its folder."""
     for place in (path, path.parent):
-        info = place.stat()
-        if info.st_uid not in (os.geteuid(), 0) or info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        if _others_write(place):
             _log.warning("%s: others than this user can write it; engines there are ignored", place)
             return False
     return True
+
+
+def _others_write(place: Path) -> bool:
+    info = place.stat()
+    return info.st_uid not in (os.geteuid(), 0) or bool(info.st_mode & (stat.S_IWGRP | stat.S_IWOTH))

@@ -65,7 +65,8 @@ def test_memory_is_allocated_when_it_opens_and_never_after(engine: Engine, cuda:
 
 
 def test_closing_frees_everything_graphs_first_and_stream_last(engine: Engine, cuda: FakeCuda) -> None:
-    engine.warm_up((1, 2))
+    for count in (1, 2):
+        engine.infer(frames(count, 0))
     cuda.calls.clear()
     engine.close()
     assert cuda.live == {}
