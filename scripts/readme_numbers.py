@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from distill_perception.bundle import Manifest, read_manifest
+from distill_perception.compare.ablation import ablation_table, compare_losses
+from distill_perception.compare.comparison import compare
+from distill_perception.compare.show import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -44,9 +47,16 @@ def accuracy() -> str:
     return table(["network and data", "mIoU", "mAP50"], rows) + "\n\n" + by_class
 
 
-def recorded(name: str) -> str:
-    """A table that `distill-perception compare` has written."""
-    return (RECORDS / f"{name}.md").read_text().rstrip()
+def compared(*runs: str, baseline: str, metrics: Sequence[str]) -> str:
+    """What `distill-perception compare` says of recorded run folders."""
+    folders = [RECORDS / run for run in runs]
+    return markdown(compare(folders, str(RECORDS / baseline), metrics)).rstrip()
+
+
+def ablated(*runs: str, metrics: Sequence[str]) -> str:
+    """What `distill-perception compare --ablation` says of recorded run folders."""
+    comparison = compare_losses([RECORDS / run for run in runs], None, metrics)
+    return ablation_table(comparison, comparison.metrics)
 
 
 def _class_row(manifest: Manifest, names: list[str]) -> list[str]:
@@ -157,11 +167,25 @@ def parameters() -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
-    "ablation": partial(recorded, "ablation"),
-    "gain": partial(recorded, "gain"),
-    "unlabelled": partial(recorded, "unlabelled"),
+    "ablation": partial(ablated, "ablation", metrics=["miou/camvid", "map50/camvid"]),
+    "gain": partial(
+        compared,
+        *("gain", "gain_live", "camvid_gain_teacher"),
+        baseline="gain/labels_s1",
+        metrics=["miou/camvid", "map50/camvid", "boundary_f/camvid"],
+    ),
+    "unlabelled": partial(
+        ablated,
+        *("unlabelled/labels_s1", "unlabelled/pseudo_labels_s1", "unlabelled/kl_s1"),
+        metrics=["miou/camvid"],
+    ),
     "accuracy": accuracy,
-    "students": partial(recorded, "students"),
+    "students": partial(
+        compared,
+        *("trainings/labels_s1", "trainings/camvid_teachers", "trainings/distilled_s1"),
+        baseline="trainings/labels_s1",
+        metrics=["miou/camvid", "map50/camvid", "miou/synthetic", "map50/synthetic"],
+    ),
     "replay": replay,
     "demo": demo,
     "cpu": cpu,
