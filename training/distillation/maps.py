@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from training.distillation.inputs import DistillInputs
+from training.distillation.processes import process_weight
 from training.errors import TrainingError
 from training.models.outputs import DetectionMaps, reach, resample, upsample, whole_stride
 from training.teachers.log_probs import missing_mass, with_missing
@@ -81,10 +82,14 @@ def without_unknown(x: Tensor, known: Tensor | None, value: float = 0.0) -> Tens
 
 
 def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean of `values` (same shape as `weight`, or broadcast to it); 0 where nothing weighs."""
+    """Weighted mean of `values` (same shape as `weight`, or broadcast to it); 0 where nothing weighs.
+
+    Of several processes each gets its share: their average is the mean over the values of all.
+    """
     weight = weight.to(values.dtype).expand_as(values)
     total = weight.sum()
-    return (values * weight).sum() / torch.where(total > 0, total, torch.ones_like(total))
+    mean = (values * weight).sum() / torch.where(total > 0, total, torch.ones_like(total))
+    return mean * process_weight(total, torch.finfo(torch.float32).tiny)
 
 
 def segmentation_logits(inputs: DistillInputs) -> tuple[Tensor, Tensor, Tensor]:

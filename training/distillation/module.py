@@ -20,7 +20,7 @@ from training.distillation.inputs import DistillInputs
 from training.distillation.label_losses import label_losses, label_weights
 from training.distillation.losses import enet_class_weights
 from training.distillation.maps import mostly_foreign, nearest
-from training.distillation.processes import process_weight, shard_teacher
+from training.distillation.processes import shard_teacher
 from training.errors import TrainingError
 from training.evaluation.evaluator import Evaluator
 from training.evaluation.score_batch import score_batch
@@ -56,8 +56,7 @@ def start_model(recipe: Recipe, class_set: ClassSet) -> MultiTaskNet:
     start = {name: value for name, value in earlier.state_dict().items() if name in model.state_dict()}
     fresh = model.state_dict().items()
     start |= {name: value for name, value in fresh if name.startswith(tuple(new))}
-    if earlier_recipe.model.qat is None:
-        start |= {name: value for name, value in fresh if name.endswith(f".{RANGE}")}
+    start |= {name: value for name, value in fresh if name.endswith(f".{RANGE}") and name not in start}
     try:
         model.load_state_dict(start)
     except RuntimeError as error:
@@ -82,8 +81,8 @@ class DistillationModule(L.LightningModule):
     """Losses on labels plus, with a teacher, the recipe's distillation losses.
 
     What a step draws at random depends on seed, epoch, batch and process alone, so a resumed run goes on as
-    one that was never stopped. In several processes distillation losses are weighed by valid pixels, which is
-    exact for means over pixels; losses that relate pixels or frames see those of their process only.
+    one that was never stopped. In several processes each loss is weighed by what its mean is over, pixels,
+    frames or objects; losses that relate pixels or frames see those of their process only.
 
     Args:
         model: what is trained, see `start_model`.
@@ -162,9 +161,8 @@ class DistillationModule(L.LightningModule):
         if self.distillation is not None:
             inputs = self._inputs(images, out, batch)
             distilled, more = self.distillation(inputs)
-            weight = process_weight(inputs.valid.sum(), 1)
-            loss = loss + weight * distilled
-            terms |= {f"distill_{name}": weight * value for name, value in more.items()}
+            loss = loss + distilled
+            terms |= {f"distill_{name}": value for name, value in more.items()}
         return loss, terms
 
     def loss_weights(self, progress: float) -> dict[str, float]:

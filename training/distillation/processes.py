@@ -21,12 +21,23 @@ def process_weight(norm: Tensor, least: float) -> Tensor:
         norm: scalar n_r, what this process's sum is divided by: pixels, class weights, objects.
         least: lower bound that the loss puts on it.
     """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+    if _alone():
         return torch.ones((), device=norm.device)
-    total = norm.detach().float().clone()
-    own = total.clamp(min=least)
+    own = norm.detach().float()
+    return own.clamp(min=least) * dist.get_world_size() / over_processes(own).clamp(min=least)
+
+
+def over_processes(count: Tensor) -> Tensor:
+    """The sum of all processes' `count`; itself where there is one. All must call this at the same place."""
+    if _alone():
+        return count
+    total = count.clone()
     dist.all_reduce(total)
-    return own * dist.get_world_size() / total.clamp(min=least)
+    return total
+
+
+def _alone() -> bool:
+    return not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1
 
 
 def shard_teacher(teacher: nn.Module, device: torch.device, least: int = 1_000_000) -> None:

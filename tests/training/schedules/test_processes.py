@@ -39,6 +39,10 @@ def distilled(folders: tuple[Path, Path], trained: tuple[Path, Path]) -> Recipe:
         loss={"class_balance": 1.1},
         distillation=[
             {"name": "kl", "temperature": {"start": 4, "end": 1}},
+            {"name": "kl", "confidence": True, "balance": 0.5},
+            {"name": "pseudo_labels", "threshold": 0.2},
+            {"name": "heatmap"},
+            {"name": "localization", "threshold": 0},
             {"name": "hint", "weight": 0.1, "student": "decoder", "teacher": "model.decoder"},
         ],
     )

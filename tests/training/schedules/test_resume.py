@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.training.schedules.runs import assert_same_run, command, curve, save, small
+from tests.training.schedules.runs import assert_same_run, command, curve, save, small, weights
 from training.recipe import Recipe
 from training.train import train
 
@@ -64,6 +65,37 @@ def test_a_killed_run_resumes_to_the_same_weights_and_curve(
     train(recipe, tmp_path / "whole")
     assert curve(tmp_path / "whole")[-1]["step"] == 4  # 2 batches an epoch, accumulated: one step each
     assert_same_run(tmp_path / "killed", tmp_path / "whole", atol=1e-5)
+
+
+def test_stages_go_on_where_a_kill_stopped_them(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """An assistant, then its student, coarse and fine; killed in the second of the three."""
+    taught = {"teacher": "assistant"}
+    recipe = small(
+        folders,
+        epochs=1,
+        distillation=[{"name": "kl"}],
+        stages=[
+            {"name": "assistant", "epochs": 1, "model": {"decoder_width": 24}, "teacher": "none"},
+            {"name": "coarse", "epochs": 3, "model": {}, **taught, "augment": {"crop": [32, 32]}},
+            {"name": "fine", "epochs": 1, **taught, "distillation": [{"name": "mse"}]},
+        ],
+    )
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    kill_after(save(recipe, tmp_path / "r.yaml"), killed, killed / "stages/coarse/checkpoints/last.ckpt")
+    assert not (killed / "stages" / "fine").exists()
+    assistant = weights(killed / "stages" / "assistant")
+    train(recipe, killed, resume=True)
+    train(recipe, whole)
+    for name in ("assistant", "coarse", "fine"):
+        assert_same_run(killed / "stages" / name, whole / "stages" / name, atol=1e-5)
+    assert_same_run(killed, whole, atol=1e-5)
+    torch.testing.assert_close(weights(killed / "stages" / "assistant"), assistant, atol=0, rtol=0)
+    rows = [{key for key in row if key.startswith("loss/distill")} for row in curve(killed)]
+    seen = [next(iter(keys)) for keys in rows if keys]
+    assert (seen[0], seen[-1]) == ("loss/distill_kl", "loss/distill_mse")
+    result = json.loads((killed / "result.json").read_text())
+    assert (result["epochs"], [stage["epochs"] for stage in result["stages"]]) == (5, [1, 3, 1])
+    assert weights(killed).keys() == weights(whole / "stages" / "fine").keys()
 
 
 def test_a_run_killed_before_its_result_was_written_is_scored_on_resume(

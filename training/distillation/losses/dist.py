@@ -10,6 +10,7 @@ from torch import Tensor
 from training.distillation.inputs import DistillInputs
 from training.distillation.losses.base import Term, TermSpec
 from training.distillation.maps import segmentation_logits
+from training.distillation.processes import process_weight
 from training.distillation.schedule import Schedule, Temperature
 
 
@@ -44,10 +45,11 @@ class Dist(Term):
 
     def forward(self, inputs: DistillInputs) -> Tensor:
         student, teacher, valid = segmentation_logits(inputs)
+        share = process_weight(valid.sum(), 1)
         if not valid.any():
             return student.sum() * 0.0
         temperature = self.spec.temperature.at(inputs.progress)
         q, p = ((z.movedim(1, -1)[valid] / temperature).softmax(1) for z in (student, teacher))
         inter = 1 - pearson(q, p, dim=1).mean()
         intra = 1 - pearson(q, p, dim=0).mean()
-        return (self.spec.inter * inter + self.spec.intra * intra) * temperature**2
+        return (self.spec.inter * inter + self.spec.intra * intra) * temperature**2 * share

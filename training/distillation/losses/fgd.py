@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from training.distillation.inputs import DistillInputs
 from training.distillation.losses.base import FeatureSpec, FeatureTerm, Site
 from training.distillation.losses.box_masks import box_masks
+from training.distillation.processes import process_weight
 
 
 class FgdSpec(FeatureSpec):
@@ -57,8 +58,9 @@ class Fgd(FeatureTerm):
         attention = (spatial_s - spatial_t).abs().sum() + (channel_s - channel_t).abs().sum()
         contexts = self.student_context(student, valid) - self.teacher_context(teacher, valid)
         relation = _sum_over((difference + contexts).square(), valid).sum()
-        frames = valid.flatten(1).any(1).sum().clamp(min=1)
-        return (focal + spec.attention * attention + spec.relation * relation) / frames
+        frames = valid.flatten(1).any(1).sum()
+        total = focal + spec.attention * attention + spec.relation * relation
+        return total / frames.clamp(min=1) * process_weight(frames, 1)
 
 
 def _sum_over(x: Tensor, weight: Tensor) -> Tensor:

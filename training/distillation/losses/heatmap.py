@@ -12,6 +12,7 @@ from training.distillation.inputs import DistillInputs
 from training.distillation.losses.base import Term, TermSpec
 from training.distillation.losses.kl import kl_map
 from training.distillation.maps import detection_maps
+from training.distillation.processes import process_weight
 from training.distillation.schedule import Schedule, Temperature
 
 
@@ -74,7 +75,7 @@ class Heatmap(Term):
             if self.spec.focus > 0:
                 each = each * (teacher.sigmoid() - student.sigmoid()).abs().pow(self.spec.focus)
             per_cell = each.sum(1)
-        return (per_cell * maps.valid).sum() / objects.clamp(min=1.0)
+        return (per_cell * maps.valid).sum() / objects.clamp(min=1.0) * process_weight(objects, 1)
 
 
 def bernoulli_kl(student: Tensor, teacher: Tensor) -> Tensor:

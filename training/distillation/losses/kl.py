@@ -19,6 +19,7 @@ from training.distillation.maps import (
     segmentation_logits,
     teacher_probabilities,
 )
+from training.distillation.processes import over_processes
 from training.distillation.schedule import Schedule, Temperature
 from training.errors import TrainingError
 
@@ -98,6 +99,6 @@ class Kl(Term):
         if self.class_weights is not None:
             weights = weights * self.class_weights.to(teacher.dtype)[known]
         if self.spec.balance > 0:
-            counts = known[classes != UNKNOWN].bincount(minlength=teacher.shape[1]).clamp(min=1)
-            weights = weights * counts.to(teacher.dtype).pow(-self.spec.balance)[known]
+            counts = over_processes(known[classes != UNKNOWN].bincount(minlength=teacher.shape[1]))
+            weights = weights * counts.clamp(min=1).to(teacher.dtype).pow(-self.spec.balance)[known]
         return weights
