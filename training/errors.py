@@ -7,3 +7,7 @@ from distill_perception.errors import PerceptionError
 
 class TrainingError(PerceptionError):
     """A recipe, data set or checkpoint cannot be used as given."""
+
+
+class GateError(TrainingError):
+    """What was to be shipped does not answer as the network does, or loses more than its budget."""

@@ -134,7 +134,7 @@ def build_model(spec: ModelSpec, classes: ClassSet, shapes: Shapes | None = None
     if shapes is not None:
         cut_to(model, shapes)
     if spec.qat is not None:
-        add_fake_quant(model, symmetric=spec.qat == "symmetric")
+        add_fake_quant(model, spec.qat == "symmetric", spec.qat_float_layers)
     return model
 
 

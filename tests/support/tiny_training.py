@@ -64,17 +64,30 @@ def own_classes(path: Path) -> Path:
     return path
 
 
-def untrained_run(folder: Path, net: MultiTaskNet | None = None, qat: str | None = None) -> Path:
+def untrained_run(
+    folder: Path,
+    net: MultiTaskNet | None = None,
+    qat: str | None = None,
+    float_layers: tuple[str, ...] = (),
+) -> Path:
     """A finished run of a tiny network of both tasks, by default with random weights; 2 frames to look at.
 
     Args:
-        net: its network, as `tiny_net` makes it. qat: form of INT8 that it simulates.
+        net: its network, as `tiny_net` makes it. qat: form of INT8 that it simulates. float_layers: layers
+            without.
     """
     frames = write_color_blocks(folder / "val", frames=2, boxes=True)
-    spec = ModelSpec(pretrained=False, tasks=BOTH, width_multiplier=0.25, decoder_width=16, qat=qat)
+    spec = ModelSpec(
+        pretrained=False,
+        tasks=BOTH,
+        width_multiplier=0.25,
+        decoder_width=16,
+        qat=qat,
+        qat_float_layers=float_layers,
+    )
     net = net or tiny_net()
     if qat is not None:
-        add_fake_quant(net, symmetric=qat == "symmetric")
+        add_fake_quant(net, qat == "symmetric", float_layers)
     write_untrained(folder / "run", tiny_recipe(frames, frames, model=spec), net, None)
     return folder / "run"
 

@@ -7,22 +7,24 @@ from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
+from torch import nn
 
 from distill_perception.bundle import Bundle, load_bundle
 from distill_perception.engines import available_engines
 from distill_perception.machine import cpus, describe_machine
 from distill_perception.strict import describe_validation_error
 from training.compression.latency import Candidate, latencies_ms
+from training.compression.layer_names import matching
 from training.compression.points import Measured, Point, choose, read_point, write_point
 from training.compression.pruning.masks import zero_share
 from training.compression.report import table, write_report
 from training.compression.resume import start
-from training.compression.spec import CompressRecipe, SparsityStep, TrainingStep
+from training.compression.spec import CompressRecipe, QatStep, QuantizeStep, SparsityStep, TrainingStep
 from training.compression.steps import STEPS, Outcome, base_recipe, do, outcome, step_folder, training_recipe
 from training.data.class_sets import class_set
 from training.data.sources import open_source
 from training.data.sources.base import Mapped
-from training.errors import TrainingError
+from training.errors import GateError, TrainingError
 from training.export.draft import draft_bundle
 from training.export.evaluate import evaluate_bundle
 from training.export.gate import MAIN_SCORES, SCORE_OF, Budget
@@ -50,8 +52,8 @@ def compress(
         command: recorded in the bundle's manifest. say: gets the table after every step.
 
     Raises:
-        TrainingError: `folder` is taken, an engine is missing, a step cannot be done, no point keeps the
-            limits (the report is written), or the gate (parity with torch, INT8 in budget) stops the bundle.
+        TrainingError: `folder` is taken, an engine is missing, a step cannot be done, or no point keeps the
+            limits and passes the gate (parity with torch, INT8 in budget); the report is written.
     """
     recipe = _checked(spec)
     start(spec, folder, resume)
@@ -71,7 +73,7 @@ def compress(
         if fresh or number == len(spec.steps):
             measured = _measure(spec, folder, points)
             say(table(measured) + "\n")
-    return _finish(spec, folder, recipe, measured, outcomes, command, budget)
+    return _finish(spec, folder, recipe, measured, outcomes, command, budget, say)
 
 
 def _budget(spec: CompressRecipe, begin: Point, recipe: Recipe) -> Budget:
@@ -96,7 +98,11 @@ def _checked(spec: CompressRecipe) -> Recipe:
         known = ", ".join(available_engines())
         raise TrainingError(f"engine: '{spec.engine}' is not available here; available: {known}")
     recipe = base_recipe(spec)
+    _, model = load_model(spec.run)
+    layers = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)]
     for step in spec.steps:
+        if isinstance(step, QuantizeStep | QatStep):
+            matching(layers, (step if isinstance(step, QuantizeStep) else step.quantize).float_layers)
         if isinstance(step, TrainingStep):
             try:
                 training_recipe(step, spec.run, recipe, False)
@@ -166,8 +172,13 @@ def _finish(
     outcomes: Mapping[str, Outcome],
     command: str,
     budget: Budget,
+    say: Callable[[str], None],
 ) -> Bundle:
-    """Report, choice, gate."""
+    """Report, choice, gate; where that refuses the best point, the next one.
+
+    Raises:
+        TrainingError: no point keeps the limits and passes the gate.
+    """
     about = [
         f"Start: `{spec.run}`. Scores on {recipe.data.val[0].name} with {spec.engine}, latencies: "
         f"median of {spec.rounds} single frames, all points in turns, "
@@ -175,22 +186,28 @@ def _finish(
         f"Budget: {spec.max_miou_drop:g} points of mIoU and of mAP50.",
         f"Commit {git_hash()}, `{command}`.",
     ]
-    try:
-        chosen = choose(measured, spec.engine, budget.max_drop, spec.latency_ms).point
-    except TrainingError as error:
-        write_report(folder, spec.name, about, measured, spec.engine, str(error))
-        raise
-    write_report(folder, spec.name, about, measured, spec.engine, chosen.name)
-    made = outcomes[chosen.name]
-    request = ExportRequest(
-        made.run,
-        folder / BUNDLE / spec.name,
-        "1.0.0",
-        "Apache-2.0",
-        (),
-        command,
-        made.int8,
-        budget,
-        data=recipe.data,
-    )
-    return write_bundle(request)[0]
+    refused: dict[str, str] = {}
+    while True:
+        try:
+            chosen = choose(measured, spec.engine, budget.max_drop, spec.latency_ms, refused).point
+        except TrainingError as error:
+            write_report(folder, spec.name, about, measured, spec.engine, str(error), refused)
+            raise
+        write_report(folder, spec.name, about, measured, spec.engine, chosen.name, refused)
+        made = outcomes[chosen.name]
+        request = ExportRequest(
+            made.run,
+            folder / BUNDLE / spec.name,
+            "1.0.0",
+            "Apache-2.0",
+            (),
+            command,
+            made.int8,
+            budget,
+            data=recipe.data,
+        )
+        try:
+            return write_bundle(request)[0]
+        except GateError as error:
+            refused[chosen.name] = str(error)
+            say(f"{chosen.name} is refused: {error}\n")

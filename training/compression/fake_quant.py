@@ -12,12 +12,13 @@ shift out again: `settle_norms`, before training begins.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from training.compression.layer_names import matching
 from training.compression.uniform import Range, simulate, simulate_weight
 
 RANGE = "input_range"
@@ -49,10 +50,19 @@ class QatConv2d(nn.Conv2d):
         self.input_range.copy_(torch.where(fresh, batch, self.input_range.lerp(batch, MOMENTUM)))
 
 
-def add_fake_quant(model: nn.Module, symmetric: bool) -> None:
-    """Let every convolution of `model` simulate INT8, in place."""
-    for layer in model.modules():
-        if type(layer) is nn.Conv2d:
+def add_fake_quant(model: nn.Module, symmetric: bool, float_layers: Sequence[str] = ()) -> None:
+    """Let every convolution of `model` simulate INT8, in place.
+
+    Args:
+        float_layers: but for these, by name or pattern.
+
+    Raises:
+        TrainingError: one of them names none.
+    """
+    layers = {name: layer for name, layer in model.named_modules() if type(layer) is nn.Conv2d}
+    kept = matching(list(layers), float_layers)
+    for name, layer in layers.items():
+        if name not in kept:
             layer.__class__ = QatConv2d
             layer.symmetric = symmetric
             layer.register_buffer(RANGE, torch.zeros(2))

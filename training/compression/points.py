@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from training.errors import TrainingError
 from training.export.gate import MAIN_SCORES
@@ -58,18 +59,32 @@ def drop_of(full: Mapping[str, float], found: Mapping[str, float]) -> float:
     return max((full[name] - found[name] for name in MAIN_SCORES if name in full), default=0.0)
 
 
-def choose(measured: Sequence[Measured], engine: str, max_drop: float, latency_ms: float | None) -> Measured:
+def choose(
+    measured: Sequence[Measured],
+    engine: str,
+    max_drop: float,
+    latency_ms: float | None,
+    refused: Mapping[str, str] = MappingProxyType({}),
+) -> Measured:
     """The best point within both limits: of least loss where a latency is wanted, else the fastest.
 
     Args:
         measured: the first one is the start, against which scores are lost.
         max_drop: of mIoU and of mAP50, 0..1.
+        refused: points that the gate let not pass, by name, and why.
 
     Raises:
-        TrainingError: no point keeps both limits; says which come nearest.
+        TrainingError: no point keeps both limits; says which come nearest, and what was refused.
     """
     full = measured[0].point.scores
-    rows = [(drop_of(full, item.point.scores), item.latency_ms[engine], item) for item in measured]
+    others = "".join(f"; {name} was refused: {why}" for name, why in refused.items())
+    rows = [
+        (drop_of(full, item.point.scores), item.latency_ms[engine], item)
+        for item in measured
+        if item.point.name not in refused
+    ]
+    if not rows:
+        raise TrainingError(f"the gate refused every step{others}")
     within = [row for row in rows if row[0] <= max_drop and (latency_ms is None or row[1] <= latency_ms)]
     if within:
         if latency_ms is None:
@@ -79,7 +94,7 @@ def choose(measured: Sequence[Measured], engine: str, max_drop: float, latency_m
     raise TrainingError(
         f"no step loses at most {max_drop * 100:g} points"
         + ("" if latency_ms is None else f" and takes at most {latency_ms:g} ms on {engine}")
-        + f"; nearest is {most[2].point.name}: {most[0] * 100:.2f} points, {most[1]:.1f} ms. "
+        + f"; nearest is {most[2].point.name}: {most[0] * 100:.2f} points, {most[1]:.1f} ms{others}. "
         "Raise --max-miou-drop or --latency-ms, or add steps (finetune longer, prune less, qat)"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -40,18 +40,27 @@ def table(measured: Sequence[Measured]) -> str:
 
 
 def write_report(
-    folder: Path, title: str, about: Sequence[str], measured: Sequence[Measured], engine: str, chosen: str
+    folder: Path,
+    title: str,
+    about: Sequence[str],
+    measured: Sequence[Measured],
+    engine: str,
+    chosen: str,
+    refused: Mapping[str, str],
 ) -> Path:
     """Write report.md, report.json and pareto.png into `folder`; returns the first.
 
     Args:
         about: sentences under the title: machine, engines, data.
         chosen: name of the point that was taken, or why none was.
+        refused: what the gate had let not pass before, by the point's name.
     """
     front = ", ".join(item.point.name for item in pareto(measured, engine))
     full = measured[0].point.scores
     near = [item for item in measured if drop_of(full, item.point.scores) <= MOST_LOST]
     lines = [f"# {title}", "", *about, "", table(measured), "", f"Pareto front on {engine}: {front}.", ""]
+    for name, why in refused.items():
+        lines += [f"Refused: {name}: {why}", ""]
     lines += [f"Taken: {chosen}", "", "![mIoU over latency](pareto.png)", ""]
     if far := [item.point.name for item in measured if item not in near]:
         lines += [
@@ -61,7 +70,7 @@ def write_report(
     path = folder / "report.md"
     path.write_text("\n".join(lines))
     rows = [{**asdict(item), "drop": drop_of(full, item.point.scores)} for item in measured]
-    report = {"about": list(about), "chosen": chosen, "points": rows}
+    report = {"about": list(about), "chosen": chosen, "refused": dict(refused), "points": rows}
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     score = next((name for name in MAIN_SCORES if name in full), None)
     if score is not None:

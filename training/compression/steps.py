@@ -67,7 +67,8 @@ def outcome(step: Step, run: Path, folder: Path) -> Outcome:
 def base_recipe(spec: CompressRecipe) -> Recipe:
     """The start's recipe with what the compress recipe changes, as if it had been trained from scratch."""
     recipe = load_recipe(spec.run / RECIPE)
-    plain = recipe.model.model_copy(update={"init": None, "keep_zeros": False, "qat": None})
+    trained_like = {"init": None, "keep_zeros": False, "qat": None, "qat_float_layers": ()}
+    plain = recipe.model.model_copy(update=trained_like)
     changes: dict[str, Any] = {"name": spec.name, "model": plain}
     for key in ("teacher", "distillation", "data"):
         if getattr(spec, key) is not None:
@@ -114,7 +115,7 @@ def training_recipe(step: TrainingStep, run: Path, recipe: Recipe, sparse: bool)
     model: dict[str, Any] = {"init": run, "keep_zeros": sparse}
     optimizer = step.optimizer
     if isinstance(step, QatStep):
-        model["qat"] = step.quantize.activations
+        model |= {"qat": step.quantize.activations, "qat_float_layers": step.quantize.float_layers}
         optimizer = {"precision": "32", **optimizer}  # bf16 has no more digits than INT8
     start = recipe.model_copy(update={"model": recipe.model.model_copy(update=model)})
     stage = StageSpec(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +21,13 @@ from distill_perception.bundle import (
 from training.compression.fake_quant import take_fake_quant
 from training.compression.float8 import write_float8
 from training.compression.half import write_half
+from training.compression.layer_names import matching
 from training.compression.quantize import Quantizer
 from training.compression.sensitive_layers import fewest_float_layers
 from training.compression.spec import QuantizeSpec
-from training.data.class_set import nearest
 from training.data.class_sets import class_set
 from training.data.module import prepare_source
 from training.data.source_spec import SourceSpec
-from training.errors import TrainingError
 from training.export.gate import Budget, judges, reduced_forms, score_form
 from training.export.graph import DeployedNet, write_onnx
 from training.export.layers import conv_nodes
@@ -74,7 +72,7 @@ def draft_bundle(
         files["fp16"] = _file(folder / FP16_NAME)
     if fp8 is not None:
         layers = tuple(conv_nodes(onnx.load(str(folder / ONNX_NAME)).graph))
-        kept = _matching(layers, fp8.float_layers)
+        kept = matching(layers, fp8.float_layers)
         write_float8(folder / ONNX_NAME, folder / FP8_NAME, _calibration_frames(recipe, fp8), kept)
         files["fp8"] = _file(folder / FP8_NAME)
     height, width = recipe.data.size
@@ -94,7 +92,7 @@ def draft_bundle(
         if recipe.model.qat is not None:  # the form that training has seen
             int8 = int8.model_copy(update={"activations": recipe.model.qat})
         quantizer = Quantizer(folder / ONNX_NAME, frames, int8, trained)
-        kept = _matching(quantizer.layers, int8.float_layers)
+        kept = matching(quantizer.layers, (*int8.float_layers, *recipe.model.qat_float_layers))
         _write_int8(folder, manifest, quantizer, kept)
         if int8.max_float_layers:
             _leave_layers_in_float(folder, manifest, quantizer, recipe, frames, int8, kept, budget)
@@ -141,18 +139,6 @@ def _leave_layers_in_float(
 
     chosen = fewest_float_layers(quantizer, folder / ONNX_NAME, frames, fits, int8.max_float_layers, kept)
     _write_int8(folder, manifest, quantizer, {*kept, *chosen})
-
-
-def _matching(layers: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """Layers that a pattern names.
-
-    Raises:
-        TrainingError: a pattern names none.
-    """
-    for pattern in patterns:
-        if not any(fnmatchcase(layer, pattern) for layer in layers):
-            raise TrainingError(f"float_layers: no layer is '{pattern}' ({nearest(pattern, layers)})")
-    return [layer for layer in layers if any(fnmatchcase(layer, pattern) for pattern in patterns)]
 
 
 def _write_int8(

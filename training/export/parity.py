@@ -18,7 +18,7 @@ from distill_perception.engines import (
     open_engine,
 )
 from distill_perception.vision.boxes import iou_matrix
-from training.errors import TrainingError
+from training.errors import GateError, TrainingError
 from training.export.graph import DeployedNet
 from training.export.parting import logit_differences
 
@@ -144,11 +144,12 @@ def require_parity(results: list[Parity], where: Callable[[str], str] = lambda e
         where: given an engine's name, says at which layer it parts from torch.
 
     Raises:
-        TrainingError: names the engine, by how much it parts from torch, and where.
+        GateError: names the engine, by how much it parts from torch, and where.
+        TrainingError: there is no engine.
     """
     if not results:
         raise TrainingError("parity: no engine is installed to compare with; pip install onnxruntime")
     for result in results:
         if result.problem is not None:
             text = f"parity: {result.engine} {result.problem}; nothing was written"
-            raise TrainingError("; ".join(filter(None, (text, where(result.engine)))))
+            raise GateError("; ".join(filter(None, (text, where(result.engine)))))

@@ -77,7 +77,8 @@ def _recipe_of(bundle: Bundle, data: DataSpec | None) -> Recipe:
             "an older one must be exported again"
         )
     recipe = load_recipe(path)
-    model, served = recipe.model.model_copy(update={"qat": None}), bundle.manifest.input
+    model = recipe.model.model_copy(update={"qat": None, "qat_float_layers": ()})
+    served = bundle.manifest.input
     as_served: dict[str, Any] = {"size": (served.height, served.width), "resize": served.resize}
     if data is None and is_elsewhere(recipe.data.class_set):  # the manifest has the classes too
         as_served["class_set"] = str(bundle.path.resolve() / MANIFEST_NAME)

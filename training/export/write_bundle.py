@@ -24,7 +24,7 @@ from training.compression.spec import QuantizeSpec
 from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
 from training.data.spec import DataSpec
-from training.errors import TrainingError
+from training.errors import GateError, TrainingError
 from training.export.draft import draft_bundle, frames_of
 from training.export.gate import MAIN_SCORES, Budget, form_name, judges, reduced_forms, score_form
 from training.export.graph import DeployedNet
@@ -74,8 +74,8 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     """Export, check and score a run.
 
     Raises:
-        TrainingError: something else is at `out`, the run is not finished, the engines do not agree with
-            torch, or a reduced precision loses too much.
+        TrainingError: something else is at `out`, or the run is not finished.
+        GateError: the engines do not agree with torch, or a reduced precision loses too much.
     """
     check_place(request.out)
     trained, model = load_model(request.run)
@@ -112,7 +112,7 @@ def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe) -> list[Metr
     """Main scores by source, engine and precision; scores by class for fp32.
 
     Raises:
-        TrainingError: a reduced precision loses more than its budget (see `judges`).
+        GateError: a reduced precision loses more than its budget (see `judges`).
     """
     metrics: list[Metric] = []
 
@@ -130,7 +130,7 @@ def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe) -> list[Metr
                 note(name, found[name], f"{judge.about}, {what}")
             complaint = judge.complaint(what, found)
             if complaint:
-                raise TrainingError(
+                raise GateError(
                     f"{complaint} (--max-drop, of compress --max-miou-drop); no bundle was written"
                 )
     return metrics

@@ -91,6 +91,9 @@ class ModelSpec(StrictModel):
     qat: Literal["asymmetric", "symmetric"] | None = Field(
         None, description="train with INT8 simulated: activations with a zero point, or without"
     )
+    qat_float_layers: tuple[str, ...] = Field(
+        (), description="of qat: layers without, as they stay in FP32, by name or pattern: detection_head.*"
+    )
     decoder: DecoderSpec | None = Field(
         None, description="decoder by name with its options; fpn of the three decoder_* keys if left out"
     )
@@ -117,7 +120,7 @@ class ModelSpec(StrictModel):
 
     def other_network(self, other: ModelSpec) -> list[str]:
         """Keys in which the network itself differs, not only how it is trained."""
-        training = {"pretrained", "init", "keep_zeros", "qat", "dropout", "freeze_norm"}
+        training = {"pretrained", "init", "keep_zeros", "qat", "qat_float_layers", "dropout", "freeze_norm"}
         keys = [key for key in type(self).model_fields if key not in training]
         return [key for key in keys if getattr(self, key) != getattr(other, key)]
 

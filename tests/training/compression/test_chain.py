@@ -13,14 +13,17 @@ from distill_perception.bundle import Bundle, load_bundle
 from tests.support.tiny_nets import BOTH
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
 from training.compression import chain
+from training.compression.fake_quant import QatConv2d
 from training.compression.latency import Candidate
 from training.compression.pruning import run as pruning
 from training.compression.spec import ChannelStep, CompressRecipe, FinetuneStep
 from training.compression.steps import base_recipe, do
-from training.errors import TrainingError
+from training.errors import GateError, TrainingError
 from training.export.draft import draft_bundle
 from training.export.evaluate import Score
 from training.export.gate import Budget
+from training.export.parity import Parity
+from training.export.write_bundle import ExportRequest
 from training.models.multi_task import MultiTaskNet, count_parameters
 from training.models.spec import ModelSpec
 from training.models.table import count_macs
@@ -33,7 +36,11 @@ pytestmark = pytest.mark.slow
 STEPS = [
     {"do": "channels", "latency": 0.6, "importance": "taylor", "frames": 4},
     {"do": "finetune", "epochs": 1, "lr": 1.0e-2, "share": 0.25},
-    {"do": "qat", "epochs": 1, "quantize": {"calibrator": "mse", "frames": 4}},
+    {
+        "do": "qat",
+        "epochs": 1,
+        "quantize": {"calibrator": "mse", "frames": 4, "float_layers": ["detection_head.*"]},
+    },
     {"do": "cluster", "bits": 4},
 ]
 NAMES = ["00_start", "01_channels", "02_finetune", "03_qat", "04_cluster"]
@@ -95,6 +102,15 @@ def test_training_after_pruning_has_the_teacher_in_the_loop(
 ) -> None:
     log = next((compressed[0] / "steps" / "03_qat" / "run" / "log").glob("*.csv")).read_text()
     assert "loss/distill_kl" in log
+
+
+def test_qat_trains_what_is_shipped_layers_left_in_float_too(
+    compressed: tuple[Path, Bundle, list[str]],
+) -> None:
+    model = load_model(compressed[0] / "steps" / "03_qat" / "run")[1]
+    simulated = {name.split(".")[0] for name, layer in model.named_modules() if isinstance(layer, QatConv2d)}
+    assert "encoder" in simulated
+    assert "detection_head" not in simulated
 
 
 def test_finetuning_with_a_share_goes_so_far_from_the_network_before(
@@ -172,6 +188,36 @@ def test_resuming_does_no_step_again(
         chain.compress(recipe(student, threads=2), out, resume=True)
 
 
+def test_where_the_gate_refuses_the_best_point_the_next_is_taken(
+    compressed: tuple[Path, Bundle, list[str]], student: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, asked, said = compressed[0], [], []
+    passes = False
+
+    def gate(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
+        asked.append(request.run)
+        if len(asked) == 1 or not passes:
+            raise GateError("mask on openvino agrees on 0.9")
+        return load_bundle(compressed[1].path), []
+
+    monkeypatch.setattr(chain, "write_bundle", gate)
+    kept = {name: (out / name).read_bytes() for name in ("report.md", "report.json", "pareto.png")}
+    with pytest.raises(TrainingError, match="the gate refused every step"):
+        chain.compress(recipe(student), out, resume=True, say=said.append)
+    assert len(asked) == len(set(asked)) == len(NAMES)
+    assert (out / "report.md").read_text().count("Refused: ") == len(NAMES)
+    assert sum("is refused: mask on openvino" in line for line in said) == len(NAMES)
+    passes = True
+    asked.clear()
+    chain.compress(recipe(student), out, resume=True, say=lambda _: None)
+    report = json.loads((out / "report.json").read_text())
+    (first,) = report["refused"]
+    assert first != report["chosen"]
+    assert len(asked) == 2
+    for name, content in kept.items():
+        (out / name).write_bytes(content)
+
+
 def test_the_bundle_is_calibrated_and_scored_on_the_compress_recipes_data(
     student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +262,9 @@ def test_what_may_be_lost_counts_from_the_start_in_search_and_gate(
 def test_mistakes_in_later_steps_stop_before_the_first(student: Path, tmp_path: Path) -> None:
     steps = [*STEPS, {"do": "finetune", "epochs": 1, "optimizer": {"epoch": 3}}]
     with pytest.raises(TrainingError, match="did you mean 'epochs'"):
+        chain.compress(recipe(student, steps=steps), tmp_path / "out")
+    steps = [*STEPS, {"do": "qat", "epochs": 1, "quantize": {"float_layers": ["detection_haed.*"]}}]
+    with pytest.raises(TrainingError, match=r"no layer is 'detection_haed\.\*'"):
         chain.compress(recipe(student, steps=steps), tmp_path / "out")
     with pytest.raises(TrainingError, match="'tensorflow' is not available"):
         chain.compress(recipe(student, engine="tensorflow"), tmp_path / "out")

@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from distill_perception.bundle import Bundle
 from tests.support.tiny_nets import tiny_net
 from tests.support.tiny_training import untrained_run
 from training.compression.spec import QuantizeSpec
+from training.errors import TrainingError
 from training.export import draft
 from training.export.draft import draft_bundle
 from training.export.gate import TENSORRT, Budget, Judge
 from training.run_folder import load_model
+
+FLOAT, INT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT8
 
 
 @pytest.mark.parametrize("rule", ["letterbox", "stretch"])
@@ -51,3 +55,21 @@ def test_layers_stay_in_float_for_whatever_the_gate_would_refuse(
     searched = QuantizeSpec(frames=2, max_float_layers=1)
     draft_bundle(tiny_net(), recipe, tmp_path / "bundle", searched, Budget(0.01, baseline))
     assert answers == [fits]
+
+
+def test_layers_that_were_trained_in_float_stay_so_in_the_int8_file(tmp_path: Path) -> None:
+    recipe, model = load_model(untrained_run(tmp_path, qat="asymmetric", float_layers=("detection_head.*",)))
+    bundle = draft_bundle(model, recipe, tmp_path / "bundle", QuantizeSpec(frames=2))
+    graph = onnx.load(str(bundle.model_path("int8"))).graph
+    kernels = {item.name: item.data_type for item in graph.initializer if len(item.dims) == 4}
+    in_float = [name for name, kind in kernels.items() if kind == FLOAT and name.endswith(".weight")]
+    in_int8 = [name for name, kind in kernels.items() if kind == INT8]
+    assert in_float
+    assert in_int8
+    assert all("detection_head" in name for name in in_float)
+    assert not any("detection_head" in name for name in in_int8)
+
+
+def test_a_layer_that_training_is_to_leave_in_float_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"no layer is 'detectionhead\.\*'"):
+        untrained_run(tmp_path, qat="asymmetric", float_layers=("detectionhead.*",))

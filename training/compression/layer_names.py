@@ -1,0 +1,21 @@
+"""Layers by name or pattern, as recipes name those that stay in a wider format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from training.data.class_set import nearest
+from training.errors import TrainingError
+
+
+def matching(layers: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Layers that a pattern names.
+
+    Raises:
+        TrainingError: a pattern names none.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(layer, pattern) for layer in layers):
+            raise TrainingError(f"float_layers: no layer is '{pattern}' ({nearest(pattern, layers)})")
+    return [layer for layer in layers if any(fnmatchcase(layer, pattern) for pattern in patterns)]
