@@ -27,7 +27,9 @@ def fewest_float_layers(
     most: int,
     kept: Collection[str] = (),
 ) -> list[str]:
-    """Layers to leave in FP32: none if that fits, else the most sensitive ones, as few as fit.
+    """Layers to leave in FP32: none if that fits, else so few of the most sensitive that none can be spared.
+
+    The shortest beginning of their order that fits, less whatever it can do without, tried one by one.
 
     Args:
         source: the float graph. frames: uint8 [H,W,3] each.
@@ -51,7 +53,12 @@ def fewest_float_layers(
     while low < high:  # more layers in FP32 are taken to be no worse
         middle = (low + high) // 2
         low, high = (low, middle) if fits(order[:middle]) else (middle + 1, high)
-    return order[:low]
+    found = order[:low]
+    for layer in reversed(order[: low - 1]):  # the last one is needed; those before it may not be, beside it
+        others = [other for other in found if other != layer]
+        if fits(others):
+            found = others
+    return found
 
 
 def layer_errors(quantizer: Quantizer, source: Path, frames: Sequence[NDArray[np.uint8]]) -> dict[str, float]:

@@ -6,12 +6,15 @@ import re
 import pytest
 import torch
 import torch.distributed as dist
+import transformers
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from tests.training.distillation.networks import Toy, frames
+from tests.training.teachers.tiny_checkpoints import CITYSCAPES, segformer
 from training.distillation.features import FeatureCapture
+from training.distillation.tokens import fold_tokens
 from training.errors import TrainingError
 
 
@@ -137,3 +140,42 @@ def test_paths_are_the_networks_own_under_ddp(tmp_path) -> None:
         assert model.stem.first.weight.grad.abs().sum() > 0
     finally:
         dist.destroy_process_group()
+
+
+def test_tokens_of_a_transformer_are_the_maps_that_it_makes_of_them_itself(tmp_path) -> None:
+    model = transformers.SegformerForSemanticSegmentation.from_pretrained(segformer(tmp_path, CITYSCAPES))
+    images = torch.rand(2, 3, 72, 104)  # 4.5 x 6.5 cells of stride 16
+    paths = [f"segformer.stages.{index}.layer_norm" for index in range(4)]
+    with FeatureCapture(model.eval(), paths, "teacher") as capture, torch.no_grad():
+        own = model(images, output_hidden_states=True).hidden_states
+        maps = capture.take()
+    assert [tuple(maps[path].shape[2:]) for path in paths] == [(18, 26), (9, 13), (5, 7), (3, 4)]
+    for path, wanted in zip(paths, own, strict=True):
+        torch.testing.assert_close(maps[path], wanted)
+
+
+def test_tokens_of_a_class_and_registers_are_left_out() -> None:
+    cells = torch.arange(2 * 6 * 8 * 3.0).view(2, 48, 3)
+    for extra in (0, 1, 2, 5):
+        tokens = torch.cat((torch.full((2, extra, 3), -1.0), cells), 1)
+        found = fold_tokens(tokens, (96, 128))
+        assert found is not None
+        assert found.shape == (2, 3, 6, 8)
+        assert torch.equal(found[1, :, 2, 5], cells[1, 2 * 8 + 5])
+    assert fold_tokens(cells[:, :47], (96, 128)) is None
+
+
+def test_tokens_that_are_no_cells_of_the_frame_are_named() -> None:
+    class Queries(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches = nn.Conv2d(3, 4, 16, 16)
+            self.queries = nn.Identity()
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.queries(self.patches(images).flatten(2).transpose(1, 2)[:, :23])
+
+    model = Queries()
+    FeatureCapture(model, ["queries"], "teacher")
+    with pytest.raises(TrainingError, match=re.escape("queries gives [1, 23, 4], not a map [N,C,h,w]")):
+        model(torch.zeros(1, 3, 96, 128))
