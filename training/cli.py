@@ -245,10 +245,13 @@ def export_command(
         float,
         typer.Option(
             min=0,
-            help="What INT8, FP16 and FP8 may lose in mIoU and mAP50 before export stops; 0.01 is a point. "
+            help="What INT8, FP16 and FP8 may lose in mIoU before export stops; 0.01 is a point. "
             "Where no validation frame has labels, they are judged by FP32's own answers.",
         ),
     ] = 0.01,
+    max_map50_drop: Annotated[
+        float | None, typer.Option(min=0, help="The same in mAP50. [default: as much as in mIoU]")
+    ] = None,
 ) -> None:
     """Write a run as a bundle: ONNX with pre- and post-processing, parity gate, scores, manifest."""
     from training.compression.spec import QuantizeSpec
@@ -271,7 +274,7 @@ def export_command(
         tuple(compare or ()),
         command,
         int8=form if int8 else None,
-        budget=Budget(max_drop),
+        budget=Budget(max_drop, max_map50_drop=max_map50_drop),
         fp16=fp16,
         fp8=form if fp8 else None,
     )

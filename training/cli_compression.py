@@ -22,7 +22,13 @@ def compress_command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last step that ended.")] = False,
     max_miou_drop: Annotated[
         float | None,
-        typer.Option(min=0, help="Points of mIoU (and of mAP50) that may be lost. [default: the recipe's]"),
+        typer.Option(min=0, help="Points of mIoU that may be lost. [default: the recipe's]"),
+    ] = None,
+    max_map50_drop: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Points of mAP50 that may be lost. [default: the recipe's, else as of mIoU]"
+        ),
     ] = None,
     latency_ms: Annotated[
         float | None,
@@ -37,7 +43,11 @@ def compress_command(
 
     set_threads(threads)
     spec = load_compress_recipe(recipe)
-    limits = {"max_miou_drop": max_miou_drop, "latency_ms": latency_ms}
+    limits = {
+        "max_miou_drop": max_miou_drop,
+        "max_map50_drop": max_map50_drop,
+        "latency_ms": latency_ms,
+    }
     spec = spec.model_copy(update={key: value for key, value in limits.items() if value is not None})
     folder = out or Path("runs") / "compress" / spec.name
     command = "python -m training " + shlex.join(sys.argv[1:])

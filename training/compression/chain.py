@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from torch import nn
 
 from distill_perception.bundle import Bundle, load_bundle
-from distill_perception.engines import available_engines
+from distill_perception.engines import available_engines, engine_problems
 from distill_perception.machine import cpus, describe_machine
 from distill_perception.strict import describe_validation_error
 from training.compression.latency import Candidate, latencies_ms
 from training.compression.layer_names import matching
-from training.compression.points import Measured, Point, choose, read_point, write_point
+from training.compression.points import Measured, Point, choose, most_lost, read_point, write_point
 from training.compression.pruning.masks import zero_share
 from training.compression.report import table, write_report
 from training.compression.resume import start
@@ -89,14 +89,18 @@ def _budget(spec: CompressRecipe, begin: Point, recipe: Recipe) -> Budget:
             "say what a step loses: name a labelled source first in data.val, or give the compress recipe a "
             "data section with one"
         )
-    return Budget(spec.max_miou_drop / 100, begin.scores)
+    own = None if spec.max_map50_drop is None else spec.max_map50_drop / 100
+    return Budget(spec.max_miou_drop / 100, begin.scores, own)
 
 
 def _checked(spec: CompressRecipe) -> Recipe:
     """The recipe to train on with; mistakes in later steps are found before the first one is done."""
-    if spec.engine not in available_engines():
-        known = ", ".join(available_engines())
-        raise TrainingError(f"engine: '{spec.engine}' is not available here; available: {known}")
+    problems = engine_problems(spec.device)
+    if problem := problems.get(spec.engine, "there is no such engine"):
+        known = ", ".join(name for name, why in problems.items() if why is None) or "none"
+        raise TrainingError(
+            f"engine: '{spec.engine}' is not available on {spec.device} ({problem}); available: {known}"
+        )
     recipe = base_recipe(spec)
     _, model = load_model(spec.run)
     layers = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)]
@@ -137,7 +141,7 @@ def _point(
     row = model_row(name, own.model, *counts, own.data.size, read_shapes(made.run))
     first = own.data.val[0]
     source = Mapped(open_source(first), classes, first.classes)
-    values = evaluate_bundle(bundle, source, first.name, spec.engine, precision).values
+    values = evaluate_bundle(bundle, source, first.name, spec.engine, precision, spec.device).values
     point = Point(
         name=name,
         precision=precision,
@@ -158,6 +162,8 @@ def _measure(spec: CompressRecipe, folder: Path, points: Sequence[Point]) -> lis
     found = {
         engine: latencies_ms(candidates, engine, spec.rounds, spec.threads) for engine in available_engines()
     }
+    if spec.target not in found:
+        found[spec.target] = latencies_ms(candidates, spec.engine, spec.rounds, spec.threads, spec.device)
     return [
         Measured(point, {engine: times[index] for engine, times in found.items()})
         for index, point in enumerate(points)
@@ -180,20 +186,20 @@ def _finish(
         TrainingError: no point keeps the limits and passes the gate.
     """
     about = [
-        f"Start: `{spec.run}`. Scores on {recipe.data.val[0].name} with {spec.engine}, latencies: "
+        f"Start: `{spec.run}`. Scores on {recipe.data.val[0].name} with {spec.target}, latencies: "
         f"median of {spec.rounds} single frames, all points in turns, "
         f"{describe_machine()}, {spec.threads or cpus()} threads. "
-        f"Budget: {spec.max_miou_drop:g} points of mIoU and of mAP50.",
+        f"Budget: {most_lost(budget)}.",
         f"Commit {git_hash()}, `{command}`.",
     ]
     refused: dict[str, str] = {}
     while True:
         try:
-            chosen = choose(measured, spec.engine, budget.max_drop, spec.latency_ms, refused).point
+            chosen = choose(measured, spec.target, budget, spec.latency_ms, refused).point
         except TrainingError as error:
-            write_report(folder, spec.name, about, measured, spec.engine, str(error), refused)
+            write_report(folder, spec.name, about, measured, spec.target, str(error), refused)
             raise
-        write_report(folder, spec.name, about, measured, spec.engine, chosen.name, refused)
+        write_report(folder, spec.name, about, measured, spec.target, chosen.name, refused)
         made = outcomes[chosen.name]
         request = ExportRequest(
             made.run,

@@ -27,18 +27,18 @@ class Candidate:
 
 
 def latencies_ms(
-    candidates: Sequence[Candidate], engine: str, rounds: int = 20, threads: int = 0
+    candidates: Sequence[Candidate], engine: str, rounds: int = 20, threads: int = 0, device: str = "cpu"
 ) -> list[float]:
     """Median time of one frame through each candidate, in milliseconds.
 
     Args:
-        rounds: frames each; threads: 0 leaves the engine's choice.
+        rounds: frames each; threads: 0 leaves the engine's choice. device: as the engine understands it.
 
     Raises:
         EngineError: the engine is not there or cannot load a candidate.
     """
     engines = [
-        open_engine(item.bundle, engine, EngineSettings(precision=item.precision, threads=threads))
+        open_engine(item.bundle, engine, EngineSettings(item.precision, device, threads))
         for item in candidates
     ]
     rng = np.random.default_rng(0)

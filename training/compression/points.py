@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from training.errors import TrainingError
-from training.export.gate import MAIN_SCORES
+from training.export.gate import MAIN_SCORES, Budget
 
 POINT = "point.json"
 
@@ -62,15 +62,14 @@ def drop_of(full: Mapping[str, float], found: Mapping[str, float]) -> float:
 def choose(
     measured: Sequence[Measured],
     engine: str,
-    max_drop: float,
+    budget: Budget,
     latency_ms: float | None,
     refused: Mapping[str, str] = MappingProxyType({}),
 ) -> Measured:
     """The best point within both limits: of least loss where a latency is wanted, else the fastest.
 
     Args:
-        measured: the first one is the start, against which scores are lost.
-        max_drop: of mIoU and of mAP50, 0..1.
+        measured: the first one is the start, against which scores are lost. engine: whose latency decides.
         refused: points that the gate let not pass, by name, and why.
 
     Raises:
@@ -85,17 +84,35 @@ def choose(
     ]
     if not rows:
         raise TrainingError(f"the gate refused every step{others}")
-    within = [row for row in rows if row[0] <= max_drop and (latency_ms is None or row[1] <= latency_ms)]
+    within = [
+        row
+        for row in rows
+        if (latency_ms is None or row[1] <= latency_ms)
+        and all(
+            full[name] - row[2].point.scores[name] <= budget.of(name) for name in MAIN_SCORES if name in full
+        )
+    ]
     if within:
         if latency_ms is None:
             return min(within, key=lambda row: row[1])[2]
         return min(within, key=lambda row: row[:2])[2]
     most = min(rows, key=lambda row: row[:2] if latency_ms is None or row[1] <= latency_ms else (1e9, row[1]))
     raise TrainingError(
-        f"no step loses at most {max_drop * 100:g} points"
+        f"no step loses at most {most_lost(budget)}"
         + ("" if latency_ms is None else f" and takes at most {latency_ms:g} ms on {engine}")
         + f"; nearest is {most[2].point.name}: {most[0] * 100:.2f} points, {most[1]:.1f} ms{others}. "
-        "Raise --max-miou-drop or --latency-ms, or add steps (finetune longer, prune less, qat)"
+        "Raise --max-miou-drop, --max-map50-drop or --latency-ms, or add steps (finetune longer, prune less, "
+        "qat)"
+    )
+
+
+def most_lost(budget: Budget) -> str:
+    """A budget in words."""
+    miou, map50 = (f"{budget.of(name) * 100:g}" for name in MAIN_SCORES)
+    return (
+        f"{miou} points of mIoU and of mAP50"
+        if miou == map50
+        else f"{miou} points of mIoU and {map50} of mAP50"
     )
 
 

@@ -57,12 +57,12 @@ def start(spec: CompressRecipe, folder: Path, resume: bool) -> None:
 
 def _settings(spec: CompressRecipe, folder: Path) -> Iterator[str]:
     """Keys that have an effect on the steps that ended in `folder`."""
-    yield from ("run", "engine", "teacher", "distillation", "data")
+    yield from ("run", "engine", "device", "teacher", "distillation", "data")
     done = _done(spec, folder)
     if any(isinstance(step, ChannelStep) for step in done):
         yield "threads"
     if any(_max_float_layers(step) for step in done):
-        yield "max_miou_drop"
+        yield from ("max_miou_drop", "max_map50_drop")
 
 
 def _done(spec: CompressRecipe, folder: Path) -> list[Step]:

@@ -137,7 +137,10 @@ class CompressRecipe(StrictModel):
 
     name: str
     run: Path = Field(description="folder of the finished run to start from")
-    engine: str = Field("openvino", description="whose latency decides: openvino or onnxruntime")
+    engine: str = Field("openvino", description="whose latency decides: openvino, onnxruntime or tensorrt")
+    device: str = Field(
+        "cpu", description="where it runs; cuda or cuda:1 for tensorrt, on this machine's GPU"
+    )
     threads: int = Field(0, ge=0, description="CPU threads of the engines; 0 leaves their choice")
     rounds: int = Field(30, ge=1, description="frames that each latency in the table is the median of")
     teacher: TeacherSpec | None = Field(
@@ -145,11 +148,19 @@ class CompressRecipe(StrictModel):
     )
     distillation: LossEntries | None = Field(None, description="the run's if left out")
     data: DataSpec | None = Field(None, description="the run's if left out")
-    max_miou_drop: float = Field(1.0, ge=0, description="points of mIoU, and of mAP50, that may be lost")
+    max_miou_drop: float = Field(1.0, ge=0, description="points of mIoU that may be lost")
+    max_map50_drop: float | None = Field(
+        None, ge=0, description="points of mAP50 that may be lost; as many as of mIoU if left out"
+    )
     latency_ms: float | None = Field(
         None, gt=0, description="wanted on the engine; the fastest in budget else"
     )
     steps: list[Step] = Field(min_length=1)
+
+    @property
+    def target(self) -> str:
+        """What decides, in words, and its column in the table."""
+        return self.engine if self.device == "cpu" else f"{self.engine} on {self.device}"
 
 
 def load_compress_recipe(path: Path) -> CompressRecipe:

@@ -30,7 +30,12 @@ class Score:
 
 
 def evaluate_bundle(
-    bundle: Bundle, source: Source, name: str = "", engine: str = "onnxruntime", precision: str = "auto"
+    bundle: Bundle,
+    source: Source,
+    name: str = "",
+    engine: str = "onnxruntime",
+    precision: str = "auto",
+    device: str = "cpu",
 ) -> Score:
     """Run every frame of a source through the bundle, at its own resolution, without augmentation.
 
@@ -41,7 +46,7 @@ def evaluate_bundle(
         TrainingError: frame or label unreadable. EngineError, BundleError: as for serving.
     """
     manifest = bundle.manifest
-    opened = open_engine(bundle, engine, EngineSettings(precision=precision))
+    opened = open_engine(bundle, engine, EngineSettings(precision, device))
     perceptor = Perceptor(bundle, opened, score_threshold=LOWEST_SCORE)
     confusion = ConfusionMatrix(len(manifest.classes))
     boxes = AveragePrecision([item.id for item in manifest.classes if item.kind == "thing"])

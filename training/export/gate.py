@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from distill_perception.bundle import Bundle
 from distill_perception.engines import EngineSettings, open_engine
@@ -20,7 +22,8 @@ from training.data.sources import open_source
 from training.data.sources.base import Mapped, Source
 from training.errors import TrainingError
 from training.export.evaluate import evaluate_bundle
-from training.export.parity import checkable
+from training.export.parity import checkable, compare_answers, engine_answers
+from training.export.parting import widening_layer
 from training.recipe import Recipe
 
 SCORE_OF = {"segmentation": "miou", "detection": "map50"}
@@ -37,12 +40,19 @@ class Budget:
     """What each main score may lose, 0..1.
 
     Attributes:
+        max_drop: of mIoU, and of mAP50 unless that has a budget of its own.
         baseline: scores on the first validation source that losses are counted from; the bundle's own in
             fp32 where it names none.
     """
 
     max_drop: float = 0.01
     baseline: Mapping[str, float] = field(default_factory=dict)
+    max_map50_drop: float | None = None
+
+    def of(self, score: str) -> float:
+        """Of one main score."""
+        own = self.max_map50_drop if score == "map50" else None
+        return self.max_drop if own is None else own
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class Judge:
         about: the source in words, for metrics.
         full: the bundle's fp32 scores on its labels.
         counted_from: main scores that are judged here, and the value that losses are counted from.
-        max_drop: what each of them may lose.
+        max_drop: what they may lose, by name.
     """
 
     source: Source
@@ -61,15 +71,15 @@ class Judge:
     about: str
     full: Mapping[str, float]
     counted_from: Mapping[str, float]
-    max_drop: float
+    max_drop: Mapping[str, float]
 
     def complaint(self, what: str, found: Mapping[str, float]) -> str:
         """What a form named `what` loses too much of; empty if it keeps within the budget."""
         for name, full in self.counted_from.items():
-            if full - found[name] > self.max_drop:
+            if full - found[name] > self.max_drop[name]:
                 return (
                     f"{what} loses {full - found[name]:.4f} {name} on {self.about} (of {full:.4f}), more "
-                    f"than {self.max_drop:g}"
+                    f"than {self.max_drop[name]:g}"
                 )
         return ""
 
@@ -96,14 +106,15 @@ def judges(bundle: Bundle, recipe: Recipe, budget: Budget) -> list[Judge]:
         judged |= own.keys()
         about = f"{spec.name} val, {score.frames} frames"
         counted_from = {name: baseline.get(name, value) for name, value in own.items()}
-        found.append(Judge(source, spec.name, about, full, counted_from, budget.max_drop))
+        most = {name: budget.of(name) for name in own}
+        found.append(Judge(source, spec.name, about, full, counted_from, most))
     missing = [task for task in bundle.manifest.tasks if SCORE_OF[task] not in judged]
     if missing and len(bundle.manifest.precisions) > 1:
         first = found[0]
         answered = Answered(bundle, first.source, missing)
         about = f"{first.about}, fp32's answers as labels"
         whole = {SCORE_OF[task]: 1.0 for task in missing}
-        most = max(budget.max_drop, MAX_DROP_FROM_ANSWERS)
+        most = {name: max(budget.of(name), MAX_DROP_FROM_ANSWERS) for name in whole}
         found.append(Judge(answered, first.name, about, {}, whole, most))
     return found
 
@@ -125,13 +136,38 @@ def form_name(engine: str, precision: str) -> str:
 
 def score_form(bundle: Bundle, judge: Judge, engine: str, precision: str) -> dict[str, float]:
     """Scores of one form of a bundle on a judge's frames."""
+    with _as_run(bundle, engine, precision) as (served, runner):
+        return evaluate_bundle(served, judge.source, judge.name, runner, precision).values
+
+
+def form_agreement(
+    bundle: Bundle, engine: str, precision: str, frames: NDArray[np.uint8]
+) -> tuple[float | None, str]:
+    """How one form of a bundle answers beside fp32, and where it parts from it.
+
+    Args:
+        frames: uint8 [N,H,W,3] in the bundle's size and channel order.
+
+    Returns:
+        Share of equal mask pixels, None without masks, and a sentence that names the layer.
+    """
+    full = engine_answers(bundle, "onnxruntime", "fp32", frames)
+    with _as_run(bundle, engine, precision) as (served, runner):
+        found = engine_answers(served, runner, precision, frames)
+        where = widening_layer(bundle.model_path("fp32"), served.model_path(precision), frames[0], runner)
+    return compare_answers(engine, full, found).mask_agreement, where
+
+
+@contextmanager
+def _as_run(bundle: Bundle, engine: str, precision: str) -> Iterator[tuple[Bundle, str]]:
+    """The bundle whose file is run for a form, and the engine that runs it."""
     if engine != TENSORRT:
-        return evaluate_bundle(bundle, judge.source, judge.name, engine, precision).values
+        yield bundle, engine
+        return
     file = bundle.model_path(precision)
     with tempfile.TemporaryDirectory() as folder:
         onnx.save(to_tensorrt(onnx.load(str(file))), str(Path(folder) / file.name))
-        translated = Bundle(Path(folder), bundle.manifest)
-        return evaluate_bundle(translated, judge.source, judge.name, "onnxruntime", precision).values
+        yield Bundle(Path(folder), bundle.manifest), "onnxruntime"
 
 
 class Answered:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,16 +101,22 @@ def measure_parity(net: DeployedNet, bundle: Bundle, frames: NDArray[np.uint8]) 
     expected = [dict(zip(names, (part.numpy() for part in answer), strict=True)) for answer in answers]
     results = []
     for name in available_engines():
-        engine = open_engine(bundle, name, EngineSettings("fp32"))
-        found = [{k: v.copy() for k, v in engine.infer(frame[None]).items()} for frame in frames]
-        engine.close()
+        found = engine_answers(bundle, name, "fp32", frames)
         most, mean = logit_differences(net, bundle.model_path("fp32"), frames, name) or (None, None)
         answers_agree = compare_answers(name, expected, found)
         results.append(replace(answers_agree, max_logit_difference=most, mean_logit_difference=mean))
     return results
 
 
-def compare_answers(engine: str, expected: list[Answer], found: list[Answer]) -> Parity:
+def engine_answers(bundle: Bundle, engine: str, precision: str, frames: NDArray[np.uint8]) -> list[Answer]:
+    """What an engine answers to each of the frames, uint8 [N,H,W,3] in the bundle's size."""
+    opened = open_engine(bundle, engine, EngineSettings(precision))
+    found = [{k: v.copy() for k, v in opened.infer(frame[None]).items()} for frame in frames]
+    opened.close()
+    return found
+
+
+def compare_answers(engine: str, expected: Sequence[Answer], found: Sequence[Answer]) -> Parity:
     """Compare answers frame by frame; by name of the output, each with a batch of one."""
     pairs = list(zip(expected, found, strict=True))
     masks: float | None = None

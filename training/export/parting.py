@@ -44,6 +44,38 @@ def parting_layer(net: DeployedNet, path: Path, frame: NDArray[np.uint8], engine
     return "all convolutions agree: the difference comes after the last one"
 
 
+def widening_layer(full: Path, reduced: Path, frame: NDArray[np.uint8], engine: str) -> str:
+    """One sentence that names the layer at which a reduced form's error grows most; empty if none shows.
+
+    The error of a layer's output is |reduced - full| / |full|, Euclidean norms over all of it; what it grows
+    by is counted from the layer before it in the graph's order.
+
+    Args:
+        full: the exported float graph. reduced: INT8, FP16 or FP8 made from it, which `engine` runs.
+        frame: uint8 [H,W,3] of the graphs' size.
+    """
+    made = {name for node in onnx.load(reduced).graph.node for name in node.output}
+    nodes = conv_nodes(onnx.load(full).graph)
+    outputs = {layer: node.output[0] for layer, node in nodes.items() if node.output[0] in made}
+    if not outputs or engine not in RUNNERS:
+        return ""
+    names = list(outputs.values())
+    expected, found = (
+        RUNNERS["onnxruntime"](full, names, frame[None]),
+        RUNNERS[engine](reduced, names, frame[None]),
+    )
+    errors = [
+        float(np.linalg.norm(value.astype(np.float64) - wanted) / max(float(np.linalg.norm(wanted)), 1e-12))
+        for wanted, value in zip(expected, found, strict=True)
+    ]
+    steps = np.diff(errors, prepend=0.0)
+    worst = int(steps.argmax())
+    return (
+        f"its error grows most at layer {list(outputs)[worst]}, by {steps[worst]:.3g} to {errors[worst]:.3g} "
+        "of the layer's output"
+    )
+
+
 def logit_differences(
     net: DeployedNet, path: Path, frames: NDArray[np.uint8], engine: str
 ) -> tuple[float, float] | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from distill_perception.bundle import (
     Bundle,
@@ -26,7 +27,15 @@ from training.data.class_sets import class_set
 from training.data.spec import DataSpec
 from training.errors import GateError, TrainingError
 from training.export.draft import draft_bundle, frames_of
-from training.export.gate import MAIN_SCORES, Budget, form_name, judges, reduced_forms, score_form
+from training.export.gate import (
+    MAIN_SCORES,
+    Budget,
+    form_agreement,
+    form_name,
+    judges,
+    reduced_forms,
+    score_form,
+)
 from training.export.graph import DeployedNet
 from training.export.parity import Parity, measure_parity, require_parity
 from training.export.parting import parting_layer
@@ -90,7 +99,7 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
         parity = measure_parity(net, draft, frames)
         require_parity(parity, partial(parting_layer, net, draft.model_path("fp32"), frames[0]))
         metrics = (
-            *_scores(request, draft, recipe),
+            *_scores(request, draft, recipe, frames),
             *compared_scores(request),
             *_parity_metrics(request, parity),
         )
@@ -108,8 +117,10 @@ def _write_origin(request: ExportRequest, folder: Path) -> None:
             shutil.copyfile(request.run / name, folder / name)
 
 
-def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe) -> list[Metric]:
-    """Main scores by source, engine and precision; scores by class for fp32.
+def _scores(
+    request: ExportRequest, bundle: Bundle, recipe: Recipe, frames: NDArray[np.uint8]
+) -> list[Metric]:
+    """Main scores by source, engine and precision; scores by class for fp32; agreement with its masks.
 
     Raises:
         GateError: a reduced precision loses more than its budget (see `judges`).
@@ -120,6 +131,11 @@ def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe) -> list[Metr
         metrics.append(Metric(name=name, value=round(value, 4), data=data, command=request.command))
 
     forms = reduced_forms(bundle)
+    where = {}
+    for form in forms:
+        agreement, where[form] = form_agreement(bundle, *form, frames)
+        if agreement is not None:
+            note("mask_agreement_with_fp32", agreement, f"{len(frames)} val frames, {form_name(*form)}")
     for judge in judges(bundle, recipe, request.budget):
         for name, value in judge.full.items():
             note(name, value, f"{judge.about}, fp32 on onnxruntime")
@@ -130,8 +146,9 @@ def _scores(request: ExportRequest, bundle: Bundle, recipe: Recipe) -> list[Metr
                 note(name, found[name], f"{judge.about}, {what}")
             complaint = judge.complaint(what, found)
             if complaint:
+                reasons = "; ".join(filter(None, (complaint, where[engine, precision])))
                 raise GateError(
-                    f"{complaint} (--max-drop, of compress --max-miou-drop); no bundle was written"
+                    f"{reasons}. No bundle was written; the budget is --max-drop, of compress --max-miou-drop"
                 )
     return metrics
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from distill_perception.bundle import Bundle, load_bundle
+from distill_perception.engines import engine_problems
 from tests.support.tiny_nets import BOTH
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
 from training.compression import chain
@@ -74,8 +76,8 @@ def recipe(student: Path, **changes: object) -> CompressRecipe:
 def compressed(student: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Bundle, list[str]]:
     out, said = tmp_path_factory.mktemp("out"), []
 
-    def latencies(items: list[Candidate], engine: str, rounds: int, threads: int) -> list[float]:
-        assert (engine, rounds, threads) == ("onnxruntime", 1, 1)  # as the table's
+    def latencies(items: list[Candidate], *settings: object) -> list[float]:
+        assert settings == ("onnxruntime", 1, 1, "cpu")  # as the table's
         return [float(item.bundle) for item in items]
 
     with pytest.MonkeyPatch.context() as patch:  # parameters stand for milliseconds
@@ -259,6 +261,34 @@ def test_what_may_be_lost_counts_from_the_start_in_search_and_gate(
     assert budgets[1:] == [Budget(0.02, {"miou": 0.75, "map50": 0.5})] * 2
 
 
+def test_an_engine_on_a_gpu_decides_where_the_recipe_says_so(
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for TensorRT, which finds fast what the CPU's engines find slow."""
+
+    def latencies(
+        items: list[Candidate], engine: str, rounds: int, threads: int, *device: str
+    ) -> list[float]:
+        assert ("cuda" in device) == (engine == "tensorrt")
+        slowest_first = [float(len(items) - index) for index in range(len(items))]
+        return slowest_first if engine == "tensorrt" else slowest_first[::-1]
+
+    def evaluated(*given: Any) -> Score:
+        assert (given[3], given[5]) == ("tensorrt", "cuda")
+        return Score({"miou": 0.75, "map50": 0.5}, 4)
+
+    monkeypatch.setattr(chain, "engine_problems", lambda device: {"tensorrt": None})
+    monkeypatch.setattr(chain, "latencies_ms", latencies)
+    monkeypatch.setattr(chain, "evaluate_bundle", evaluated)
+    monkeypatch.setattr(chain, "write_bundle", lambda request: (request.run, []))
+    spec = recipe(student, engine="tensorrt", device="cuda", steps=[{"do": "sparsify"}])
+    taken = chain.compress(spec, tmp_path / "out", say=lambda _: None)
+    assert taken == tmp_path / "out" / "steps" / "01_sparsify" / "run"
+    head = next(line for line in (tmp_path / "out" / "report.md").read_text().splitlines() if "step" in line)
+    assert "| openvino ms |" in head
+    assert "| tensorrt on cuda ms |" in head
+
+
 def test_mistakes_in_later_steps_stop_before_the_first(student: Path, tmp_path: Path) -> None:
     steps = [*STEPS, {"do": "finetune", "epochs": 1, "optimizer": {"epoch": 3}}]
     with pytest.raises(TrainingError, match="did you mean 'epochs'"):
@@ -268,6 +298,9 @@ def test_mistakes_in_later_steps_stop_before_the_first(student: Path, tmp_path: 
         chain.compress(recipe(student, steps=steps), tmp_path / "out")
     with pytest.raises(TrainingError, match="'tensorflow' is not available"):
         chain.compress(recipe(student, engine="tensorflow"), tmp_path / "out")
+    if engine_problems("cuda")["tensorrt"] is not None:
+        with pytest.raises(TrainingError, match=r"'tensorrt' is not available on cuda .*; available: none"):
+            chain.compress(recipe(student, engine="tensorrt", device="cuda"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

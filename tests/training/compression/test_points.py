@@ -5,6 +5,7 @@ import pytest
 from training.compression.points import Measured, Point, choose, pareto
 from training.compression.report import table
 from training.errors import TrainingError
+from training.export.gate import Budget
 
 
 def point(name: str, miou: float, map50: float, ms: float) -> Measured:
@@ -32,12 +33,25 @@ POINTS = [
     ],
 )
 def test_both_limits_hold(drop: float, ms: float | None, name: str) -> None:
-    assert choose(POINTS, "openvino", drop / 100, ms).point.name == name
+    assert choose(POINTS, "openvino", Budget(drop / 100), ms).point.name == name
+
+
+def test_boxes_may_lose_more_or_less_than_masks() -> None:
+    assert choose(POINTS, "openvino", Budget(0.01, max_map50_drop=0.04), None).point.name == "int8"
+    assert choose(POINTS, "openvino", Budget(0.01, max_map50_drop=0.0), None).point.name == "start"
+
+
+def test_what_the_gate_refused_is_passed_over_and_said() -> None:
+    budget = Budget(0.01)
+    assert choose(POINTS, "openvino", budget, None, {"qat": "masks differ"}).point.name == "finetuned"
+    everything = {item.point.name: "masks differ" for item in POINTS}
+    with pytest.raises(TrainingError, match=r"refused every step.*qat was refused: masks differ"):
+        choose(POINTS, "openvino", budget, None, everything)
 
 
 def test_no_point_within_the_limits_says_what_comes_nearest() -> None:
     with pytest.raises(TrainingError, match=r"nearest is finetuned: 0\.60 points, 12\.5 ms"):
-        choose(POINTS[:3], "openvino", 0.005, 15.0)
+        choose(POINTS[:3], "openvino", Budget(0.005), 15.0)
 
 
 def test_pareto_front_leaves_out_what_another_beats_in_both() -> None:

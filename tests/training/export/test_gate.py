@@ -4,7 +4,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from distill_perception.bundle import Bundle
 from tests.support.tiny_nets import tiny_net
@@ -13,7 +15,16 @@ from training.compression.spec import QuantizeSpec
 from training.data.source_spec import FolderSpec
 from training.errors import TrainingError
 from training.export.draft import draft_bundle
-from training.export.gate import TENSORRT, Budget, Judge, judges, reduced_forms, score_form
+from training.export.gate import (
+    TENSORRT,
+    Budget,
+    Judge,
+    form_agreement,
+    judges,
+    reduced_forms,
+    score_form,
+)
+from training.export.parity import engine_answers
 from training.recipe import Recipe
 from training.run_folder import load_model
 
@@ -79,6 +90,44 @@ def test_losses_count_from_the_baseline_where_it_names_the_score(
     assert "int8 loses 0.0300 miou on a val, 3 frames (of 0.9000)" in judge.complaint(
         "int8", {"miou": 0.87, "map50": judge.full["map50"]}
     )
+
+
+def test_boxes_may_have_a_budget_of_their_own(drafted: tuple[Bundle, Recipe], blocks: Path) -> None:
+    bundle, recipe = drafted
+    begin = {"miou": 0.9, "map50": 0.5}
+    budget = Budget(0.02, begin, max_map50_drop=0.1)
+    (judge,) = judges(bundle, validated_on(recipe, source(blocks, "a")), budget)
+    assert not judge.complaint("int8", {"miou": 0.881, "map50": 0.41})
+    assert "0.0300 miou" in judge.complaint("int8", {"miou": 0.87, "map50": 0.41})
+    assert "0.1500 map50" in judge.complaint("int8", {"miou": 0.9, "map50": 0.35})
+
+
+def test_forms_agree_with_fp32_as_far_as_their_files_do(
+    drafted: tuple[Bundle, Recipe], tmp_path: Path
+) -> None:
+    """The layer whose weights another network's files have otherwise is named."""
+    _, recipe = drafted
+    frames = np.random.default_rng(0).integers(0, 256, (2, *recipe.data.size, 3), np.uint8)
+    full, changed = tiny_net(), tiny_net()
+    with torch.no_grad():
+        changed.head[-1].bias[3] += 100  # everything is of that class
+    whole, other = (
+        draft_bundle(net, recipe, tmp_path / name, QuantizeSpec(frames=2), fp16=True)
+        for net, name in ((full, "whole"), (changed, "other"))
+    )
+    broken = Bundle(tmp_path / "broken", whole.manifest)
+    shutil.copytree(whole.path, broken.path)
+    for precision in ("fp16", "int8"):
+        shutil.copyfile(other.model_path(precision), broken.model_path(precision))
+    masks = [engine_answers(item, "onnxruntime", "fp32", frames) for item in (whole, other)]
+    share = np.mean([(one["mask"] == two["mask"]).mean() for one, two in zip(*masks, strict=True)])
+    for engine, precision in reduced_forms(broken):
+        close = 0.01 if precision == "fp16" else 0.1
+        assert form_agreement(whole, engine, precision, frames)[0] == pytest.approx(1, abs=close)
+        agreement, where = form_agreement(broken, engine, precision, frames)
+        assert agreement == pytest.approx(share, abs=close)
+        assert f"at layer head.{len(full.head) - 1}, " in where
+    assert share < 0.5
 
 
 @pytest.fixture

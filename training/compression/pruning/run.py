@@ -60,7 +60,7 @@ def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe
 
         def latency_share_of(smaller: MultiTaskNet) -> float:
             after = Candidate(draft_bundle(smaller, recipe, Path(scratch) / "after"))
-            full, pruned = latencies_ms([before, after], spec.engine, spec.rounds, spec.threads)
+            full, pruned = latencies_ms([before, after], spec.engine, spec.rounds, spec.threads, spec.device)
             return pruned / full
 
         if step.layers == "uniform":
