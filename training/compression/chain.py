@@ -13,7 +13,7 @@ from distill_perception.bundle import Bundle, load_bundle
 from distill_perception.engines import available_engines, engine_problems
 from distill_perception.machine import cpus, describe_machine
 from distill_perception.strict import describe_validation_error
-from training.compression.latency import Candidate, latencies_ms
+from training.compression.latency import Candidate, described, latencies_ms
 from training.compression.layer_names import matching
 from training.compression.points import Measured, Point, choose, most_lost, read_point, write_point
 from training.compression.pruning.masks import zero_share
@@ -192,6 +192,9 @@ def _finish(
         f"Budget: {most_lost(budget)}.",
         f"Commit {git_hash()}, `{command}`.",
     ]
+    if spec.device != "cpu":
+        first = Candidate(load_bundle(folder / STEPS / START / BUNDLE))
+        about.append(f"`{spec.target}`: {described(first, spec.engine, spec.device)}.")
     refused: dict[str, str] = {}
     while True:
         try:

@@ -60,7 +60,7 @@ def add_fake_quant(model: nn.Module, symmetric: bool, float_layers: Sequence[str
         TrainingError: one of them names none.
     """
     layers = {name: layer for name, layer in model.named_modules() if type(layer) is nn.Conv2d}
-    kept = matching(list(layers), float_layers)
+    kept = matching(list(layers), float_layers, "qat_float_layers")
     for name, layer in layers.items():
         if name not in kept:
             layer.__class__ = QatConv2d

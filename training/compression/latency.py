@@ -6,14 +6,18 @@ ratios hold even where the milliseconds do not.
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from distill_perception.bundle import Bundle
 from distill_perception.engines import EngineSettings, open_engine
+from distill_perception.engines.tensorrt.store import VARIABLE
 
 WARM_UP = 3
 
@@ -24,6 +28,27 @@ class Candidate:
 
     bundle: Bundle
     precision: str = "fp32"
+
+
+@contextmanager
+def engines_kept_in(folder: Path) -> Iterator[None]:
+    """TensorRT's engines go there meanwhile: nobody loads those of networks that were only tried."""
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
+
+
+def described(candidate: Candidate, engine: str, device: str) -> str:
+    """Engine, its version and the device's name."""
+    opened = open_engine(candidate.bundle, engine, EngineSettings(candidate.precision, device))
+    opened.close()
+    return opened.description
 
 
 def latencies_ms(

@@ -9,13 +9,13 @@ from training.data.class_set import nearest
 from training.errors import TrainingError
 
 
-def matching(layers: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """Layers that a pattern names.
+def matching(layers: Sequence[str], patterns: Sequence[str], key: str = "float_layers") -> list[str]:
+    """Layers that a pattern names; `key` is where the patterns stand.
 
     Raises:
         TrainingError: a pattern names none.
     """
     for pattern in patterns:
         if not any(fnmatchcase(layer, pattern) for layer in layers):
-            raise TrainingError(f"float_layers: no layer is '{pattern}' ({nearest(pattern, layers)})")
+            raise TrainingError(f"{key}: no layer is '{pattern}' ({nearest(pattern, layers)})")
     return [layer for layer in layers if any(fnmatchcase(layer, pattern) for pattern in patterns)]

@@ -18,7 +18,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from distill_perception.strict import StrictModel
 from training.data.source_spec import AnySource
@@ -156,6 +156,11 @@ class CompressRecipe(StrictModel):
         None, gt=0, description="wanted on the engine; the fastest in budget else"
     )
     steps: list[Step] = Field(min_length=1)
+
+    @field_validator("device")
+    @classmethod
+    def _lower(cls, device: str) -> str:
+        return device.lower()  # people write `CPU`, as OpenVINO does
 
     @property
     def target(self) -> str:

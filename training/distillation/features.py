@@ -17,6 +17,9 @@ from training.distillation.tokens import fold_tokens
 from training.errors import TrainingError
 
 IMAGE_CHANNELS = 3
+OBJECTS = ("decoder", "quer")  # in the paths of modules whose tokens are objects, not places
+
+Cells = tuple[tuple[int, int], int]  # the frame (H, W) that the first convolution sees, and its stride
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -36,7 +39,7 @@ class FeatureCapture:
     A path is dotted, as `named_modules()` gives it. Where a module gives several maps, one more number picks
     one: `encoder.2` is the third map of `encoder`. A module whose output the next one changes in place (batch
     norm before an in-place ReLU) shows the changed values. Tokens of a transformer [N,L,C] are folded into a
-    map by the size that the network's first convolution sees the frame in.
+    map by what the network's first convolution sees of the frame; a decoder's, which are objects, are not.
 
     Only the network given is watched: a copy made of it later (EMA) runs without touching what was captured,
     and a copied capture is the same capture.
@@ -51,7 +54,7 @@ class FeatureCapture:
         self._whose = whose
         self._maps: dict[str, Tensor] = {}
         self._repeated: set[str] = set()
-        self._frame: tuple[int, int] | None = None
+        self._cells: Cells | None = None
         found = {path: _locate(unwrap(model), path, whose) for path in dict.fromkeys(paths)}
         self._handles = [
             module.register_forward_hook(self._hook(path, module, index))
@@ -59,21 +62,24 @@ class FeatureCapture:
         ]
         for module in unwrap(model).modules():
             if isinstance(module, nn.Conv2d) and module.in_channels == IMAGE_CHANNELS:
-                self._handles.append(module.register_forward_pre_hook(self._size_hook(module)))
+                self._handles.append(module.register_forward_pre_hook(self._cells_hook(module)))
 
-    def _size_hook(self, owner: nn.Module) -> Callable[..., None]:
+    def _cells_hook(self, owner: nn.Conv2d) -> Callable[..., None]:
         def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             if module is owner:
-                self._frame = inputs[0].shape[-2], inputs[0].shape[-1]
+                self._cells = (inputs[0].shape[-2], inputs[0].shape[-1]), owner.stride[0]
 
         return note
 
     def _hook(self, path: str, owner: nn.Module, index: int | None) -> Callable[..., None]:
+        of_objects = any(word in path for word in OBJECTS)
+
         def keep(module: nn.Module, _: Any, output: Any) -> None:
             if module is owner:  # a deep copy of the network carries this hook along
                 if path in self._maps:
                     self._repeated.add(path)
-                self._maps[path] = _one_map(output, index, f"{self._whose}: {path}", self._frame)
+                cells = None if of_objects else self._cells
+                self._maps[path] = _one_map(output, index, f"{self._whose}: {path}", cells)
 
         return keep
 
@@ -126,7 +132,7 @@ def _top(model: nn.Module) -> list[str]:
     return [name for name, _ in model.named_children()]
 
 
-def _one_map(output: Any, index: int | None, where: str, frame: tuple[int, int] | None) -> Tensor:
+def _one_map(output: Any, index: int | None, where: str, cells: Cells | None) -> Tensor:
     if index is not None:
         try:
             output = None if isinstance(output, Tensor) else output[index]
@@ -134,8 +140,8 @@ def _one_map(output: Any, index: int | None, where: str, frame: tuple[int, int] 
             output = None
         if output is None:
             raise TrainingError(f"{where}: the module's output has no map {index}")
-    if isinstance(output, Tensor) and output.ndim == 3 and frame is not None:
-        folded = fold_tokens(output, frame)
+    if isinstance(output, Tensor) and output.ndim == 3 and cells is not None:
+        folded = fold_tokens(output, *cells)
         output = output if folded is None else folded
     if not isinstance(output, Tensor) or output.ndim != 4:
         if isinstance(output, Tensor):

@@ -36,8 +36,8 @@ from training.teachers.cache.recall import Recall
 def start_model(recipe: Recipe, class_set: ClassSet) -> MultiTaskNet:
     """The network as the recipe starts it: from ImageNet, from scratch, or from an earlier run.
 
-    A head that the earlier run lacks starts from scratch, and ranges of simulated INT8 do; everything else
-    must fit. From a pruned run it starts with the pruned shapes.
+    A head that the earlier run lacks starts from scratch, and ranges of simulated INT8 that it lacks do;
+    everything else must fit. From a pruned run it starts with the pruned shapes.
 
     Raises:
         TrainingError: the earlier run is not finished or has another shape.

@@ -68,6 +68,8 @@ def widening_layer(full: Path, reduced: Path, frame: NDArray[np.uint8], engine: 
         float(np.linalg.norm(value.astype(np.float64) - wanted) / max(float(np.linalg.norm(wanted)), 1e-12))
         for wanted, value in zip(expected, found, strict=True)
     ]
+    if not np.isfinite(errors).all():
+        return f"layer {list(outputs)[int(np.isfinite(errors).argmin())]} is the first that gives inf or nan"
     steps = np.diff(errors, prepend=0.0)
     worst = int(steps.argmax())
     return (

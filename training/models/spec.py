@@ -114,6 +114,8 @@ class ModelSpec(StrictModel):
         short = [key for key in ("decoder_width", "decoder_dense", "decoder_detail") if self._changed(key)]
         if self.decoder is not None and short:
             raise ValueError(f"both `decoder` and {', '.join(short)} are set: keep `decoder` only")
+        if self.qat_float_layers and self.qat is None:
+            raise ValueError("qat_float_layers: of training with simulated INT8, which `qat` asks for")
         if len(set(self.tasks)) < len(self.tasks):
             raise ValueError("tasks: each task may be named once")
         return self

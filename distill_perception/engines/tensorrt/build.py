@@ -94,12 +94,14 @@ def build_engine(
         library: what builds it.
         store: where the engine goes, and where measured timings of earlier builds come from.
         progress: told the percentage.
-        must_keep: raise OSError if the store cannot be written.
+        must_keep: raise OSError if the store cannot be written, or nothing in it would be used.
 
     Raises:
         EngineError: TensorRT cannot parse or build the graph; names the operators that it lacks.
         BundleError: the graph does not keep the contract.
     """
+    if must_keep:
+        store.require_folder()
     file = request.bundle.model_path(request.precision)
     started = time.monotonic()
     _log.info("building a %s engine for %s from %s ...", library, key.target, file)

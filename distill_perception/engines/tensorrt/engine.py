@@ -194,7 +194,10 @@ class TensorRtEngine(Engine):
     def close(self) -> None:
         if self._engine is not None:
             self._stream.use_device()
-            self._keep_kernels()  # where nothing was warmed up
+            try:
+                self._keep_kernels()  # where nothing was warmed up
+            except Exception as error:  # what is freed below must be, also after a failed run
+                _log.info("compiled kernels cannot be kept: %s", error)
         self._resources.close()  # the other way round: graphs, engine, memory, stream
 
     def _drop_engine(self) -> None:

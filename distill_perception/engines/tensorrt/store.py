@@ -95,6 +95,19 @@ class EngineStore:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or default_folder()
 
+    def require_folder(self) -> None:
+        """Make the folder if it is not there.
+
+        Raises:
+            OSError: it cannot be made, or others can write it, so that nothing in it would be used.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if _others_write(self.folder):
+            raise PermissionError(
+                f"{self.folder}: it is another user's or others can write it, so engines there would not be "
+                f"used; make it this user's alone (chown, chmod go-w), or set {VARIABLE} to another folder"
+            )
+
     def entries(self) -> Iterator[Entry]:
         """Every entry with a readable description; the engines themselves are not read."""
         for file in sorted(self.folder.glob("*.json")):
@@ -170,12 +183,7 @@ class EngineStore:
         return len(files)
 
     def _replace(self, path: Path, content: bytes) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if _others_write(self.folder):
-            raise PermissionError(
-                f"{self.folder}: others than this user can write it, so engines there would not be used; "
-                f"chmod go-w {self.folder}, or set {VARIABLE} to another folder"
-            )
+        self.require_folder()
         descriptor, name = tempfile.mkstemp(dir=self.folder, prefix=".new-")  # readable by this user only
         try:
             with os.fdopen(descriptor, "wb") as stream:

@@ -62,6 +62,19 @@ def with_model(bundle: Bundle, model: onnx.ModelProto) -> Bundle:
     return bundle
 
 
+def test_a_cache_that_others_write_is_refused_before_anything_is_built(
+    bundle: Bundle, store: EngineStore, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("built for nothing")
+
+    monkeypatch.setattr(building, "make_logger", never)
+    store.folder.mkdir()
+    store.folder.chmod(0o775)
+    with pytest.raises(OSError, match="others can write it"):
+        build(BuildRequest(bundle, "fp32", 1), library, store)
+
+
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 @pytest.mark.parametrize("manifest", MODELS, ids=lambda path: path.parent.name)
 def test_every_shipped_bundle_builds(

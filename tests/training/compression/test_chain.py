@@ -279,12 +279,15 @@ def test_an_engine_on_a_gpu_decides_where_the_recipe_says_so(
 
     monkeypatch.setattr(chain, "engine_problems", lambda device: {"tensorrt": None})
     monkeypatch.setattr(chain, "latencies_ms", latencies)
+    monkeypatch.setattr(chain, "described", lambda *_: "tensorrt 10.3, NVIDIA X")
     monkeypatch.setattr(chain, "evaluate_bundle", evaluated)
     monkeypatch.setattr(chain, "write_bundle", lambda request: (request.run, []))
     spec = recipe(student, engine="tensorrt", device="cuda", steps=[{"do": "sparsify"}])
     taken = chain.compress(spec, tmp_path / "out", say=lambda _: None)
     assert taken == tmp_path / "out" / "steps" / "01_sparsify" / "run"
-    head = next(line for line in (tmp_path / "out" / "report.md").read_text().splitlines() if "step" in line)
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "`tensorrt on cuda`: tensorrt 10.3, NVIDIA X." in report
+    head = next(line for line in report.splitlines() if line.startswith("| step"))
     assert "| openvino ms |" in head
     assert "| tensorrt on cuda ms |" in head
 
@@ -299,7 +302,7 @@ def test_mistakes_in_later_steps_stop_before_the_first(student: Path, tmp_path: 
     with pytest.raises(TrainingError, match="'tensorflow' is not available"):
         chain.compress(recipe(student, engine="tensorflow"), tmp_path / "out")
     if engine_problems("cuda")["tensorrt"] is not None:
-        with pytest.raises(TrainingError, match=r"'tensorrt' is not available on cuda .*; available: none"):
+        with pytest.raises(TrainingError, match=r"'tensorrt' is not available on cuda "):
             chain.compress(recipe(student, engine="tensorrt", device="cuda"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

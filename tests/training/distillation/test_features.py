@@ -158,24 +158,48 @@ def test_tokens_of_a_class_and_registers_are_left_out() -> None:
     cells = torch.arange(2 * 6 * 8 * 3.0).view(2, 48, 3)
     for extra in (0, 1, 2, 5):
         tokens = torch.cat((torch.full((2, extra, 3), -1.0), cells), 1)
-        found = fold_tokens(tokens, (96, 128))
+        found = fold_tokens(tokens, (96, 128), 16)
         assert found is not None
         assert found.shape == (2, 3, 6, 8)
         assert torch.equal(found[1, :, 2, 5], cells[1, 2 * 8 + 5])
-    assert fold_tokens(cells[:, :47], (96, 128)) is None
+    assert fold_tokens(cells[:, :47], (96, 128), 16) is None
 
 
-def test_tokens_that_are_no_cells_of_the_frame_are_named() -> None:
-    class Queries(nn.Module):
+@pytest.mark.parametrize(
+    ("queries", "frame", "stride"),
+    [(100, (800, 1066), 2), (100, (640, 640), 16), (900, (640, 640), 2), (300, (360, 480), 2)],
+)
+def test_queries_of_detectors_are_no_places(queries: int, frame: tuple[int, int], stride: int) -> None:
+    assert fold_tokens(torch.zeros(1, queries, 4), frame, stride) is None
+
+
+def test_a_decoders_tokens_are_no_places_however_many() -> None:
+    class Detector(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.patches = nn.Conv2d(3, 4, 16, 16)
-            self.queries = nn.Identity()
+            self.decoder = nn.Identity()
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return self.queries(self.patches(images).flatten(2).transpose(1, 2)[:, :23])
+            return self.decoder(self.patches(images).flatten(2).transpose(1, 2))
 
-    model = Queries()
-    FeatureCapture(model, ["queries"], "teacher")
-    with pytest.raises(TrainingError, match=re.escape("queries gives [1, 23, 4], not a map [N,C,h,w]")):
+    model = Detector()
+    FeatureCapture(model, ["decoder"], "teacher")
+    with pytest.raises(TrainingError, match=re.escape("decoder gives [1, 48, 4], not a map [N,C,h,w]")):
+        model(torch.zeros(1, 3, 96, 128))
+
+
+def test_tokens_that_are_no_cells_of_the_frame_are_named() -> None:
+    class Some(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches = nn.Conv2d(3, 4, 16, 16)
+            self.neck = nn.Identity()
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.neck(self.patches(images).flatten(2).transpose(1, 2)[:, :23])
+
+    model = Some()
+    FeatureCapture(model, ["neck"], "teacher")
+    with pytest.raises(TrainingError, match=re.escape("neck gives [1, 23, 4], not a map [N,C,h,w]")):
         model(torch.zeros(1, 3, 96, 128))

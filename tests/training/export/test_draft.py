@@ -71,5 +71,5 @@ def test_layers_that_were_trained_in_float_stay_so_in_the_int8_file(tmp_path: Pa
 
 
 def test_a_layer_that_training_is_to_leave_in_float_must_exist(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"no layer is 'detectionhead\.\*'"):
+    with pytest.raises(TrainingError, match=r"qat_float_layers: no layer is 'detectionhead\.\*'"):
         untrained_run(tmp_path, qat="asymmetric", float_layers=("detectionhead.*",))

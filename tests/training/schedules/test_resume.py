@@ -19,7 +19,7 @@ def kill_after(recipe: Path, out: Path, wanted: Path) -> None:
     """Start a training and kill it (SIGKILL) as soon as the file `wanted` is there."""
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command("train", recipe, "--out", out), stdout=quiet, stderr=quiet)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not wanted.exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.01)
     ended = process.poll()
@@ -76,7 +76,7 @@ def test_stages_go_on_where_a_kill_stopped_them(folders: tuple[Path, Path], tmp_
         distillation=[{"name": "kl"}],
         stages=[
             {"name": "assistant", "epochs": 1, "model": {"decoder_width": 24}, "teacher": "none"},
-            {"name": "coarse", "epochs": 3, "model": {}, **taught, "augment": {"crop": [32, 32]}},
+            {"name": "coarse", "epochs": 6, "model": {}, **taught, "augment": {"crop": [32, 32]}},
             {"name": "fine", "epochs": 1, **taught, "distillation": [{"name": "mse"}]},
         ],
     )
@@ -94,7 +94,7 @@ def test_stages_go_on_where_a_kill_stopped_them(folders: tuple[Path, Path], tmp_
     seen = [next(iter(keys)) for keys in rows if keys]
     assert (seen[0], seen[-1]) == ("loss/distill_kl", "loss/distill_mse")
     result = json.loads((killed / "result.json").read_text())
-    assert (result["epochs"], [stage["epochs"] for stage in result["stages"]]) == (5, [1, 3, 1])
+    assert (result["epochs"], [stage["epochs"] for stage in result["stages"]]) == (8, [1, 6, 1])
     assert weights(killed).keys() == weights(whole / "stages" / "fine").keys()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from training.compression.fake_quant import take_fake_quant
-from training.compression.latency import Candidate, latencies_ms
+from training.compression.latency import Candidate, engines_kept_in, latencies_ms
 from training.compression.pruning.channels import Widths, prunable_widths, prune_channels
 from training.compression.pruning.importance import IMPORTANCE, add_gradients
 from training.compression.pruning.masks import PATTERNS
@@ -50,7 +50,7 @@ def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe
     if step.importance == "taylor":
         _add_gradients(model, recipe, data, step.frames)
     widths = prunable_widths(model, size)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, engines_kept_in(Path(scratch) / "engines"):
         before = Candidate(draft_bundle(model, recipe, Path(scratch) / "before"))
 
         def cut(plan: Widths) -> MultiTaskNet:
