@@ -148,8 +148,8 @@ def _scores(
             if complaint:
                 reasons = "; ".join(filter(None, (complaint, where[engine, precision])))
                 raise GateError(
-                    f"{reasons}. No bundle was written; budgets are --max-drop and --max-map50-drop (of compress "
-                    "--max-miou-drop)"
+                    f"{reasons}. No bundle was written; the budgets are --max-drop and --max-map50-drop, of "
+                    "compress --max-miou-drop and --max-map50-drop"
                 )
     return metrics
 
