@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from tests.support.exports import once_each
+
 THREADS = "OMP_NUM_THREADS"
 
 
@@ -19,3 +21,12 @@ def _one_thread() -> Iterator[None]:
         patch.setenv(THREADS, os.environ.get(THREADS, "1"))  # of the commands that tests run
         yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _each_network_exported_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[None]:
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "exports"  # xdist's workers share it
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.onnx, "export", once_each(torch.onnx.export, folder))
+        yield

@@ -120,6 +120,6 @@ def take_fake_quant(model: nn.Module) -> dict[str, Range]:
         if isinstance(layer, QatConv2d):
             low, high = layer.input_range.tolist()
             ranges[name] = (low, high)
-            del layer.input_range
+            del layer.input_range, layer.symmetric
             layer.__class__ = nn.Conv2d
     return ranges

@@ -5,9 +5,6 @@ from __future__ import annotations
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor
 
 
 def process_weight(norm: Tensor, least: float) -> Tensor:
@@ -48,6 +45,10 @@ def shard_teacher(teacher: nn.Module, device: torch.device, least: int = 1_000_0
     network as a whole; so a network pays off whose big layers are listed there, as transformers' are. Module
     paths and hooks stay as they are. Shown with gloo on CPU; on GPUs it runs the same code over NCCL.
     """
+    from torch.distributed.device_mesh import init_device_mesh  # a second of a start that does not need them
+    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.tensor import DTensor
+
     teacher.to(memory_format=torch.contiguous_format)  # fully_shard refuses channels_last
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     for holder in reversed(list(teacher.modules())):  # inner ones first, as fully_shard wants it

@@ -48,17 +48,25 @@ def distilled(folders: tuple[Path, Path], trained: tuple[Path, Path]) -> Recipe:
     )
 
 
+@pytest.fixture(scope="module")
+def one_process(
+    folders: tuple[Path, Path], trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("one") / "run"
+    train(distilled(folders, trained), folder)
+    return folder
+
+
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_two_processes_compute_what_one_does(
-    folders: tuple[Path, Path], trained: tuple[Path, Path], tmp_path: Path, strategy: str
+    folders: tuple[Path, Path], trained: tuple[Path, Path], one_process: Path, tmp_path: Path, strategy: str
 ) -> None:
     recipe = distilled(folders, trained)
-    train(recipe, tmp_path / "one")
     options = ("--devices", 2, "--strategy", strategy, "--accelerator", "cpu", "--threads", 1)
     done = run("train", save(recipe, tmp_path / "r.yaml"), "--out", tmp_path / "two", *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("run folder:") == 1  # one process speaks
-    assert_same_run(tmp_path / "one", tmp_path / "two", atol=1e-4)
+    assert_same_run(one_process, tmp_path / "two", atol=1e-4)
 
 
 def test_two_processes_fill_a_teachers_cache_and_train_from_it_as_one_does(
