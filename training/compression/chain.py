@@ -27,7 +27,7 @@ from training.data.sources.base import Mapped
 from training.errors import GateError, TrainingError
 from training.export.draft import draft_bundle
 from training.export.evaluate import evaluate_bundle
-from training.export.gate import MAIN_SCORES, SCORE_OF, Budget
+from training.export.gate import ALL_SCORES, SCORE_OF, Budget
 from training.export.write_bundle import ExportRequest, write_bundle
 from training.models.shapes import read_shapes
 from training.models.table import model_row
@@ -149,7 +149,7 @@ def _point(
         parameters=row.parameters,
         zeros=zeros,
         macs=row.macs,
-        scores={key: values[key] for key in MAIN_SCORES if key in values},
+        scores={key: values[key] for key in ALL_SCORES if key in values},
     )
     write_point(place, point)
     return point

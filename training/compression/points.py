@@ -23,7 +23,7 @@ class Point:
         size_bytes: of the file that would be shipped.
         parameters: trainable values; zeros: share of zeros among the weights of convolutions.
         macs: multiply-accumulates a frame.
-        scores: miou and map50, 0..1, on the engine that decides; what has no label is left out.
+        scores: miou, map50 and map, 0..1, on the engine that decides; what has no label is left out.
     """
 
     name: str

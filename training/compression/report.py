@@ -11,16 +11,16 @@ from distill_perception.compare.figure import draw
 from distill_perception.compare.points import Cloud
 from distill_perception.compare.points import Point as FigurePoint
 from training.compression.points import Measured, drop_of, pareto
-from training.export.gate import MAIN_SCORES
+from training.export.gate import ALL_SCORES, MAIN_SCORES
 
 MOST_LOST = 0.1  # a pruned network that was not finetuned would squeeze all others into a line
-TITLES = {"miou": "mIoU", "map50": "mAP50"}
+TITLES = {"miou": "mIoU", "map50": "mAP50", "map": "mAP"}
 
 
 def table(measured: Sequence[Measured]) -> str:
     """One row a point, GitHub Markdown."""
     engines = list(measured[0].latency_ms)
-    scores = [name for name in MAIN_SCORES if name in measured[0].point.scores]
+    scores = [name for name in ALL_SCORES if name in measured[0].point.scores]
     head = ["step", "file MB", "parameters M", "zeros", "GMACs", *(f"{engine} ms" for engine in engines)]
     rows = [head + [TITLES[name] for name in scores], ["---", *["---:"] * (len(head) + len(scores) - 1)]]
     for item in measured:
@@ -33,7 +33,7 @@ def table(measured: Sequence[Measured]) -> str:
                 f"{point.zeros:.0%}",
                 f"{point.macs / 1e9:.3f}",
                 *(f"{item.latency_ms[engine]:.2f}" for engine in engines),
-                *(f"{point.scores[name] * 100:.2f}" for name in scores),
+                *(f"{point.scores[name] * 100:.2f}" if name in point.scores else "-" for name in scores),
             ]
         )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

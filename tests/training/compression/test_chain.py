@@ -139,7 +139,8 @@ def test_report_has_costs_scores_and_a_figure(compressed: tuple[Path, Bundle, li
     sizes = {name: row["point"]["size_bytes"] for name, row in points.items()}
     assert sizes["04_cluster"] < sizes["03_qat"] < sizes["01_channels"] < sizes["00_start"]
     assert {"openvino", "onnxruntime"} <= points["00_start"]["latency_ms"].keys()
-    assert points["00_start"]["point"]["scores"].keys() == {"miou", "map50"}
+    assert points["00_start"]["point"]["scores"].keys() == {"miou", "map50", "map"}
+    assert "| mIoU | mAP50 | mAP |" in (out / "report.md").read_text()
     assert (out / "pareto.png").stat().st_size > 1000
     assert f"Taken: {report['chosen']}" in (out / "report.md").read_text()
     assert bundle.path == out / "bundle" / "tiny_small"
