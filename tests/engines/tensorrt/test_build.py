@@ -72,7 +72,7 @@ def test_a_cache_that_others_write_is_refused_before_anything_is_built(
     store.folder.mkdir()
     store.folder.chmod(0o775)
     with pytest.raises(OSError, match="others can write it"):
-        build(BuildRequest(bundle, "fp32", 1), library, store)
+        build(BuildRequest(bundle, "fp32", target="sm86"), library, store)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
