@@ -19,7 +19,7 @@ from training.compression.points import Measured, Point, choose, most_lost, read
 from training.compression.pruning.masks import zero_share
 from training.compression.report import table, write_report
 from training.compression.resume import start
-from training.compression.spec import CompressRecipe, QatStep, QuantizeStep, SparsityStep, TrainingStep
+from training.compression.spec import CompressRecipe, SparsityStep, TrainingStep
 from training.compression.steps import STEPS, Outcome, base_recipe, do, outcome, step_folder, training_recipe
 from training.data.class_sets import class_set
 from training.data.sources import open_source
@@ -105,8 +105,8 @@ def _checked(spec: CompressRecipe) -> Recipe:
     _, model = load_model(spec.run)
     layers = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)]
     for step in spec.steps:
-        if isinstance(step, QuantizeStep | QatStep):
-            matching(layers, (step if isinstance(step, QuantizeStep) else step.quantize).float_layers)
+        if (int8 := outcome(step, spec.run, spec.run).int8) is not None:
+            matching(layers, int8.float_layers)
         if isinstance(step, TrainingStep):
             try:
                 training_recipe(step, spec.run, recipe, False)

@@ -68,7 +68,6 @@ class TensorRtEngine(Engine):
         gpu = find_gpu(settings.device)
         self._resources = ExitStack()
         self._engine: Any = None
-        self._runtime_config: Any = None
         try:
             self._open(bundle, settings, gpu)
         except BaseException:
@@ -138,12 +137,8 @@ class TensorRtEngine(Engine):
             raise self._failed(f"take {count} frames at once")
         return context
 
-    def warm_up(self) -> None:
-        """As every engine's; afterwards RTX's newly compiled kernels are kept for the next start."""
-        super().warm_up()
-        self._keep_kernels()
-
     def _keep_kernels(self) -> None:
+        """Kernels that RTX has newly compiled, for the next start."""
         if self._runtime_config is not None:
             kernels = bytes(self._kernels.serialize())
             if kernels != self._kernels_before:
@@ -158,6 +153,7 @@ class TensorRtEngine(Engine):
         batch = self._batches.get(count)
         if batch is None:
             batch = self._batches[count] = self._prepare(count)
+            self._keep_kernels()
         np.copyto(batch.inputs, frames)
         if batch.graph is not None:
             self._stream.launch(batch.graph)
@@ -194,10 +190,6 @@ class TensorRtEngine(Engine):
     def close(self) -> None:
         if self._engine is not None:
             self._stream.use_device()
-            try:
-                self._keep_kernels()  # where nothing was warmed up
-            except Exception as error:  # what is freed below must be, also after a failed run
-                _log.info("compiled kernels cannot be kept: %s", error)
         self._resources.close()  # the other way round: graphs, engine, memory, stream
 
     def _drop_engine(self) -> None:

@@ -173,33 +173,22 @@ def test_queries_of_detectors_are_no_places(queries: int, frame: tuple[int, int]
     assert fold_tokens(torch.zeros(1, queries, 4), frame, stride) is None
 
 
-def test_a_decoders_tokens_are_no_places_however_many() -> None:
-    class Detector(nn.Module):
+@pytest.mark.parametrize(("path", "count"), [("neck", 23), ("decoder", 48)])
+def test_tokens_that_are_no_cells_of_the_frame_are_named(path: str, count: int) -> None:
+    """There are 48 cells; a decoder's tokens are objects, however many they are."""
+
+    class Transformer(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.patches = nn.Conv2d(3, 4, 16, 16)
-            self.decoder = nn.Identity()
+            self.add_module(path, nn.Identity())
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return self.decoder(self.patches(images).flatten(2).transpose(1, 2))
+            tokens = self.patches(images).flatten(2).transpose(1, 2)
+            return self.get_submodule(path)(tokens[:, :count])
 
-    model = Detector()
-    FeatureCapture(model, ["decoder"], "teacher")
-    with pytest.raises(TrainingError, match=re.escape("decoder gives [1, 48, 4], not a map [N,C,h,w]")):
-        model(torch.zeros(1, 3, 96, 128))
-
-
-def test_tokens_that_are_no_cells_of_the_frame_are_named() -> None:
-    class Some(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.patches = nn.Conv2d(3, 4, 16, 16)
-            self.neck = nn.Identity()
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return self.neck(self.patches(images).flatten(2).transpose(1, 2)[:, :23])
-
-    model = Some()
-    FeatureCapture(model, ["neck"], "teacher")
-    with pytest.raises(TrainingError, match=re.escape("neck gives [1, 23, 4], not a map [N,C,h,w]")):
+    model = Transformer()
+    FeatureCapture(model, [path], "teacher")
+    message = f"{path} gives [1, {count}, 4], not a map [N,C,h,w]"
+    with pytest.raises(TrainingError, match=re.escape(message)):
         model(torch.zeros(1, 3, 96, 128))
