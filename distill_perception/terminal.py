@@ -33,6 +33,11 @@ def complain(text: str) -> None:
         ERR.print(rest, soft_wrap=True)
 
 
+def warn(text: str) -> None:
+    """Write a warning to stderr; above the progress bars, if there are any."""
+    ERR.print(f"warning: {text}", style="yellow", soft_wrap=True)
+
+
 @contextmanager
 def progress_bars() -> Iterator[Report]:
     """Progress on stderr: call the result with what is done, how much, and of how much (0: unknown)."""

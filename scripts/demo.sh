@@ -19,7 +19,7 @@ elif [ -n "${CAMERA:-}" ]; then
 elif [ -n "${VIDEO:-}" ]; then
   bag=$out/video
   say "Making a bag of $VIDEO"
-  $run distill-perception bag "$VIDEO" "$bag" --force
+  $run distill-perception bag "$VIDEO" "$bag" --compressed --force
 else
   drive=$out/drive bag=$out/bag
   say "Rendering a synthetic drive with exact labels into $drive"

@@ -24,6 +24,7 @@ if [ ! -x .venv/bin/python ]; then
   python=$(choose_python)
   ros_setup=$(find_apt_ros "$python")
   require_system_packages "$python" "$ros_setup"
+  trap 'rm -rf .venv' EXIT # interrupted, half a .venv would be taken for a whole one
   if [ -n "$ros_setup" ]; then
     say "Creating .venv on $("$python" --version) with ROS 2 from $ros_setup"
     "$python" -m venv --system-site-packages .venv
@@ -32,6 +33,7 @@ if [ ! -x .venv/bin/python ]; then
     say "Creating .venv on $("$python" --version)"
     "$python" -m venv .venv
   fi
+  trap - EXIT
 fi
 
 constraints=constraints.txt

@@ -1,24 +1,32 @@
 #!/usr/bin/env bash
 # All tests, or those that pytest's arguments choose: scripts/test.sh -k latest; scripts/test.sh tests/ros
-# Most share out the cores; those that talk over DDS or time what they see run one after another.
+# Most share out the cores. Those that start nodes mostly wait: four at a time, apart from what computes. Those that
+# hold a node to a camera's rate, or look at a clock themselves, run one after another.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-shared=" $(echo \
+computing=" $(echo \
   tests/replay/test_{bag_reader,bag_writer,evaluation,labelled_folder,ledger,recorded_image,report,run}.py \
-  tests/ros/test_{diagnostics,messages,parameters}.py) " # these start no node and look at no clock
-in_turn=()
+  tests/ros/test_{diagnostics,messages,parameters}.py) "
+timed=" $(echo \
+  tests/replay/test_{camvid_val,pace,player,replay,shipped_students}.py \
+  tests/ros/test_{node_counts,transport,worker}.py) "
+waiting=() in_turn=()
 for file in tests/replay/test_*.py tests/ros/test_*.py tests/test_training_half.py; do
-  [[ $shared == *" $file "* ]] || in_turn+=("$file")
+  case "$computing" in *" $file "*) continue ;; esac
+  case "$timed" in *" $file "*) in_turn+=("$file") ;; *) waiting+=("$file") ;; esac
 done
 nothing=5 # pytest's exit status where no test was chosen
 
 for argument in "$@"; do
   if [ -e "${argument%%::*}" ]; then exec python -m pytest "$@"; fi
 done
-python -m pytest -n auto --dist loadfile tests "${in_turn[@]/#/--ignore=}" "$@"
-first=$?
-python -m pytest "${in_turn[@]}" "$@"
-second=$?
-[ $first -eq $nothing ] && exit $second
-[ $second -eq $nothing ] && exit $first
-exit $((first > second ? first : second))
+status=$nothing
+run() {
+  python -m pytest "$@"
+  local own=$?
+  if [ $status -eq $nothing ] || { [ $own -ne $nothing ] && [ $own -gt $status ]; }; then status=$own; fi
+}
+run -n auto --dist loadfile tests "${waiting[@]/#/--ignore=}" "${in_turn[@]/#/--ignore=}" "$@"
+run -n 4 --dist loadfile "${waiting[@]}" "$@"
+run "${in_turn[@]}" "$@"
+exit $status

@@ -258,5 +258,6 @@ def test_without_ros_its_commands_say_how_to_get_it(
     done = command(*(given.get(word, word) for word in words), blocked=no_ros)
 
     assert done.returncode != 0
-    assert "distill_perception[ros]" in done.stderr
+    assert "`make setup` in the checkout" in done.stderr
+    assert ("--in-process" in done.stderr) == (words[0] == "replay")
     assert "Traceback" not in done.stderr

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ReplayError
+from ..errors import ReplayError, ros_is_missing
 from ..manifest import Manifest
 from .bag_reader import Bag, BagFrame
 from .node_process import NodeOptions, NodeProcess, free_domain_id
@@ -94,10 +94,7 @@ def _connected(
     try:
         from .link import Link, use_environment
     except ImportError as error:
-        raise ReplayError(
-            f"ROS 2 is not importable ({error}); source your ROS workspace, or install the ROS wheels with "
-            "pip install 'distill_perception[ros]', or replay without ROS with --in-process"
-        ) from error
+        raise ros_is_missing(error, "; --in-process replays without ROS") from error
     with ExitStack() as stack:
         process = None
         domain_id = options.domain_id

@@ -11,11 +11,12 @@ from rosbags.rosbag2 import Writer
 from ..errors import ReplayError, ros_is_missing
 from ..ros.topics import is_compressed
 from ..ros.transport import use_large_messages
-from ..terminal import Report, progress_bars
+from ..terminal import Report, progress_bars, warn
 from . import message_types as kinds
 from .bag_writer import BAG_VERSION, STORAGES, BagOptions, check_options, finished_folder
 
 _POLL_S = 0.1
+_LOOK_S = 1.0  # between two looks at how the stream fares
 _DEPTH = 60  # frames that may wait while the disk is busy
 
 
@@ -40,24 +41,25 @@ def record(topic: str, out: Path, seconds: float, storage: str = "mcap", force: 
     out.parent.mkdir(parents=True, exist_ok=True)
     with finished_folder(out) as unfinished, progress_bars() as report:
         with Writer(unfinished, version=BAG_VERSION, storage_plugin=STORAGES[storage]) as writer:
-            count = _listen(topic, writer, seconds, report)
+            count, trouble = _listen(topic, writer, seconds, report)
         if not count:
-            raise ReplayError(f"{topic}: no frame came; is the camera running, in this ROS_DOMAIN_ID?")
+            raise ReplayError(f"{topic}: no frame came; {trouble or 'it was waited for less than 3 s'}")
+    if trouble:
+        warn(f"{topic}: {trouble}")
     return count
 
 
-def _listen(topic: str, writer: Writer, seconds: float, report: Report) -> int:
+def _listen(topic: str, writer: Writer, seconds: float, report: Report) -> tuple[int, str]:
+    """Write what comes; returns how many frames, and what is wrong with the stream if anything is."""
     use_large_messages()
     try:
-        from sensor_msgs.msg import CompressedImage, Image
-
+        from ..ros.diagnostics import OK, Health, Reminder, Tally, judge
         from ..ros.participant import Participant
         from ..ros.qos import camera_qos
+        from ..ros.stream import CameraStream
     except ImportError as error:
         raise ros_is_missing(error) from error
-    message, kind = (
-        (CompressedImage, kinds.COMPRESSED_IMAGE) if is_compressed(topic) else (Image, kinds.IMAGE)
-    )
+    kind = kinds.COMPRESSED_IMAGE if is_compressed(topic) else kinds.IMAGE
     connection = writer.add_connection(topic, kind, typestore=kinds.typestore())
     times: list[float] = []
 
@@ -72,16 +74,33 @@ def _listen(topic: str, writer: Writer, seconds: float, report: Report) -> int:
         number: signal.signal(number, lambda caught, _frame: stopping.append(caught))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
-    ros.node.create_subscription(message, topic, write, camera_qos("best_effort", _DEPTH), raw=True)
+    stream = CameraStream(ros.node, topic, camera_qos("best_effort", _DEPTH), write, raw=True)
+    begun, reminder = time.monotonic(), Reminder()
+
+    def trouble() -> str:
+        silent_s = time.monotonic() - (times[-1] if times else begun)
+        publishers, other_type = stream.publishers()
+        tally, lost = Tally(received=len(times)), stream.lost()
+        health = Health(tally, Tally(), silent_s, publishers, lost, 0.0, other_type, stream.qos_problem)
+        level, text = judge(topic, health)
+        return "" if level == OK else text
+
+    looked_s = begun
     try:
         while not stopping and (not times or time.monotonic() - times[0] < seconds):
             ros.executor.spin_once(timeout_sec=_POLL_S)
-            done = time.monotonic() - times[0] if times else 0.0
+            now_s = time.monotonic()
+            done = now_s - times[0] if times else 0.0
             report(
                 f"recording {topic}, seconds" if times else f"waiting for {topic}", int(done), int(seconds)
             )
+            if now_s - looked_s >= _LOOK_S:
+                looked_s = now_s
+                if said := reminder.say(trouble(), now_s):
+                    warn(f"{topic}: {said}")
+        return len(times), trouble()
     finally:
+        stream.destroy()
         ros.close()
         for number, handler in before.items():
             signal.signal(number, handler)
-    return len(times)

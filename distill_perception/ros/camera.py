@@ -8,15 +8,14 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSPolicyKind, QoSProfile
-from sensor_msgs.msg import CompressedImage, Image
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CompressedImage
 
 from ..errors import ImageError
 from ..latest import LatestSlot
 from .diagnostics import CameraStats, Health, judge
-from .events import LostFrames, SubscriptionEventCallbacks
 from .messages import frame_from_image, status_message, status_name
-from .topics import is_compressed
+from .stream import CameraStream
 from .worker import Arrival
 
 # The executor would now prepare its next wait in Python, keeping the interpreter from the worker for half a
@@ -48,23 +47,12 @@ class CameraInput:
         self.topic = topic
         self._node, self._slot, self._stats, self._complain = node, slot, stats, complain
         self._clock = node.get_clock()
-        self._qos_problem = ""
-        self._type = "sensor_msgs/msg/CompressedImage" if is_compressed(topic) else "sensor_msgs/msg/Image"
-        self._subscription = node.create_subscription(
-            CompressedImage if is_compressed(topic) else Image,
-            topic,
-            self._on_frame,
-            profile,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos),
-        )
-
-        self._lost = LostFrames(self._subscription)
+        self._stream = CameraStream(node, topic, profile, self._on_frame)
         self._lost_before = 0
 
     def destroy(self) -> None:
         """Stop listening."""
-        self._lost.destroy()
-        self._node.destroy_subscription(self._subscription)
+        self._stream.destroy()
 
     def _on_frame(self, message: Any) -> None:
         received_s = time.perf_counter()
@@ -83,30 +71,23 @@ class CameraInput:
             self._slot.put(Arrival(message.header, content, received_s), stamp_ns)
             time.sleep(_YIELD_S)
 
-    def _on_incompatible_qos(self, event: Any) -> None:
-        try:
-            self._qos_problem = QoSPolicyKind(event.last_policy_kind).name.lower()
-        except ValueError:
-            self._qos_problem = "unknown policy"
-
     def status(self, max_age_ms: float) -> DiagnosticStatus:
         """The camera's part of the diagnostics, over what happened since it was asked last."""
         now_s = time.perf_counter()
         tally = self._stats.tally(self._slot.counts)
         recent, seconds = self._stats.recent(tally, now_s)
-        lost, lost_before = self._lost.total(), self._lost_before
+        lost, lost_before = self._stream.lost(), self._lost_before
         self._lost_before = lost
-        endpoints = self._node.get_publishers_info_by_topic(self.topic)
-        others = [info.topic_type for info in endpoints if info.topic_type != self._type]
+        publishers, other_type = self._stream.publishers()
         health = Health(
             tally=tally,
             recent=recent,
             silent_s=self._stats.silent_s(now_s),
-            publishers=len(endpoints),
+            publishers=publishers,
             lost=lost - lost_before,
             stalled_s=self._stats.stalled_s(now_s),
-            other_type=others[0] if others and len(others) == len(endpoints) else "",
-            qos_problem=self._qos_problem,
+            other_type=other_type,
+            qos_problem=self._stream.qos_problem,
             max_age_ms=max_age_ms,
             age_ms=self._stats.age_ms,
             reason=self._stats.reason,

@@ -12,7 +12,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from ..latest import SlotCounts
-from .transport import REMEDY
+from .transport import remedy
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -88,7 +88,7 @@ def judge(topic: str, health: Health) -> tuple[bytes, str]:
     if recent.failed:
         return ERROR, f"frames fail: {health.reason}"
     if health.lost:
-        return WARN, f"{health.lost} frames were lost on their way: {REMEDY}"
+        return WARN, f"{health.lost} frames were lost on their way: {remedy()}"
     if health.silent_s >= SILENCE_S:
         return WARN, f"no frame for {health.silent_s:.0f} s: {_why_silent(topic, health)}"
     if recent.dropped_stale and not recent.processed:
@@ -115,13 +115,13 @@ def judge(topic: str, health: Health) -> tuple[bytes, str]:
 def _why_silent(topic: str, health: Health) -> str:
     if not health.publishers:
         return (
-            f"nobody publishes {topic}; compare with `ros2 topic list`, check the 'cameras' parameter, "
+            f"nobody publishes {topic}; compare with `ros2 topic list`, check the topic's name, "
             "remappings and ROS_DOMAIN_ID; processes with FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA and "
             "without do not find each other"
         )
     if health.other_type:
         return (
-            f"{topic} is published as {health.other_type}; this node takes sensor_msgs/msg/Image, and "
+            f"{topic} is published as {health.other_type}; taken are sensor_msgs/msg/Image, and "
             "sensor_msgs/msg/CompressedImage on topics that end in /compressed"
         )
     if health.qos_problem:
@@ -134,7 +134,7 @@ def _why_silent(topic: str, health: Health) -> str:
             f"{health.publishers} publisher(s), but no more frames come: look at the camera and its driver "
             "(a paused recording, a camera that is slower than this?)"
         )
-    return f"{health.publishers} publisher(s) but nothing arrives; {REMEDY}"
+    return f"{health.publishers} publisher(s) but nothing arrives; {remedy()}"
 
 
 class Reminder:

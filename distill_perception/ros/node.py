@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from ..dependencies import check_dependencies
-from ..errors import ConfigError, PerceptionError
+from ..errors import PerceptionError, ros_is_missing
 from .transport import use_large_messages
 
 _POLL_S = 0.2  # a Python signal handler runs when the executor comes back from waiting
@@ -46,10 +46,7 @@ def _run(args: list[str], stopping: list[int]) -> int:
 
         from .lifecycle import PerceptionNode, RosLogHandler
     except ImportError as error:
-        raise ConfigError(
-            f"cannot import {error.name or error}: source your ROS 2 installation (and `sudo apt install "
-            "ros-$ROS_DISTRO-vision-msgs`); without apt's ROS 2: pip install 'distill_perception[ros]'"
-        ) from error
+        raise ros_is_missing(error) from error
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = PerceptionNode(lambda: bool(stopping))

@@ -11,18 +11,13 @@ needs it too.
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 from ..share import share_path
 
 # Fast DDS 2 has the old name; both would do for Fast DDS 3, but it warns of the old one.
 _OLD = os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
 VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE" if _OLD else "FASTDDS_DEFAULT_PROFILES_FILE"
-REMEDY = (
-    f"start the camera's process with {VARIABLE}=$(ros2 pkg prefix --share distill_perception)"
-    "/config/fastdds.xml in its environment (Fast DDS silently loses large images otherwise)"
-)
-
 # Whoever sets one of these has chosen the transports; a profile can hold more than we know.
 _CHOICES = (
     "FASTDDS_BUILTIN_TRANSPORTS",
@@ -41,9 +36,48 @@ def use_large_messages(environ: MutableMapping[str, str] | None = None) -> bool:
         True when it is set up, False when the user's own choice was left alone.
     """
     env = os.environ if environ is None else environ
-    ours = str(share_path("config", "fastdds.xml"))
-    chosen = {env.get(name) for name in _CHOICES} - {None, "", ours}
-    if chosen or "fastrtps" not in (env.get("RMW_IMPLEMENTATION") or "rmw_fastrtps_cpp"):
+    if _middleware(env) or _own_choice(env):
         return False
-    env[VARIABLE] = ours
+    env[VARIABLE] = _profile()
     return True
+
+
+def remedy(environ: Mapping[str, str] | None = None) -> str:
+    """What a user does whose large images do not arrive, with this middleware and these transports.
+
+    Args:
+        environ: the environment of the process that listens; this process's own when None.
+    """
+    env = os.environ if environ is None else environ
+    if middleware := _middleware(env):
+        return (
+            f"look at what {middleware} wants for large images, often larger socket buffers (sudo sysctl -w "
+            "net.core.rmem_max=2147483647), in the camera's process and in this one"
+        )
+    if own := _own_choice(env):
+        return (
+            f"the transports are of your own choosing ({own}): give them to the camera's process too, with room "
+            f"for whole images; where nothing is chosen, {_profile()} is used"
+        )
+    return (
+        f"start the camera's process with {VARIABLE}={_profile()} in its environment (Fast DDS silently loses "
+        "large images otherwise)"
+    )
+
+
+def _profile() -> str:
+    return str(share_path("config", "fastdds.xml"))
+
+
+def _middleware(env: Mapping[str, str]) -> str:
+    """The middleware where it is not Fast DDS, else empty."""
+    chosen = env.get("RMW_IMPLEMENTATION") or ""
+    return "" if "fastrtps" in chosen else chosen
+
+
+def _own_choice(env: Mapping[str, str]) -> str:
+    """The transports that the user has chosen, as VARIABLE=VALUE, else empty."""
+    for name in _CHOICES:
+        if env.get(name, "") not in ("", _profile()):
+            return f"{name}={env[name]}"
+    return ""

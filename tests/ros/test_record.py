@@ -1,5 +1,6 @@
 """A live camera into a bag, over DDS."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -72,12 +73,23 @@ def test_it_ends_by_itself_after_its_seconds(domain: int, client: Client, tmp_pa
     assert recorder.returncode == 0
 
 
-def test_a_silent_topic_is_an_error_and_leaves_no_bag(domain: int, tmp_path: Path) -> None:
+def test_a_silent_topic_is_explained_while_waiting_and_leaves_no_bag(domain: int, tmp_path: Path) -> None:
     recorder = start(domain, "/nobody/image_raw", tmp_path / "bag")
     with pytest.raises(subprocess.TimeoutExpired):
-        recorder.wait(4)
+        recorder.wait(7)
     recorder.send_signal(signal.SIGINT)
     _, err = recorder.communicate(timeout=30)
     assert recorder.returncode == 2
-    assert "/nobody/image_raw: no frame came; is the camera running" in err
+    assert "warning: /nobody/image_raw: no frame for 3 s: nobody publishes /nobody/image_raw" in err
+    assert re.search(r"error: /nobody/image_raw: no frame came; no frame for \d s: nobody publishes", err)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_topic_of_another_type_is_named(domain: int, client: Client, tmp_path: Path) -> None:
+    client.node.create_publisher(CompressedImage, "/odd/image_raw", RELIABLE)
+    recorder = start(domain, "/odd/image_raw", tmp_path / "bag")
+    with pytest.raises(subprocess.TimeoutExpired):
+        recorder.wait(7)
+    recorder.terminate()
+    _, err = recorder.communicate(timeout=30)
+    assert "/odd/image_raw is published as sensor_msgs/msg/CompressedImage" in err

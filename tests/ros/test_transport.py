@@ -1,5 +1,7 @@
 """The middleware's environment, and who is heard by whom."""
 
+import re
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -11,7 +13,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from distill_perception.replay.private_transport import private_environment
-from distill_perception.ros.transport import VARIABLE, use_large_messages
+from distill_perception.ros.transport import VARIABLE, remedy, use_large_messages
 from distill_perception.share import share_path
 from tests.support.environ import with_checkout
 from tests.support.ros_process import ROOT, Client, random_domain, wait_until
@@ -41,6 +43,20 @@ def test_the_users_choice_is_left_alone(chosen: dict[str, str]) -> None:
     env = dict(chosen)
     assert not use_large_messages(env)
     assert env == chosen
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({}, f"start the camera's process with {VARIABLE}={SHIPPED}"),
+        ({VARIABLE: SHIPPED, "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp"}, f"{VARIABLE}={SHIPPED}"),
+        ({"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}, "your own choosing (FASTDDS_BUILTIN_TRANSPORTS=UDPv4)"),
+        ({"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}, "what rmw_cyclonedds_cpp wants for large images"),
+    ],
+)
+def test_the_remedy_is_for_the_middleware_and_transports_in_use(environ: dict[str, str], said: str) -> None:
+    assert said in remedy(environ)
+    assert ("Fast DDS" in remedy(environ)) == (said.endswith(SHIPPED))
 
 
 def test_fast_dds_named_by_the_user_is_set_up() -> None:
@@ -139,3 +155,15 @@ def test_a_large_camera_with_default_transports_is_seen_to_lose_frames(
     finally:
         client.close()
     assert "config/fastdds.xml" in (tmp_path / "log").read_text()
+
+
+def test_a_recording_says_how_many_frames_were_lost(tmp_path: Path) -> None:
+    env = plain_environment(random_domain(), COLUMNS="200")
+    line = [sys.executable, "-m", "distill_perception.cli", "record", RAW, str(tmp_path / "bag")]
+    recorder = subprocess.Popen(line, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    camera = [sys.executable, "-m", "tests.support.camera_process", RAW, "1280", "720", "30", "60"]
+    env["FASTDDS_BUILTIN_TRANSPORTS"] = "DEFAULT"
+    subprocess.run(camera, env=env, cwd=ROOT, timeout=60, check=True)
+    recorder.send_signal(signal.SIGINT)
+    _, err = recorder.communicate(timeout=30)
+    assert re.search(rf"warning: {RAW}: \d+ frames were lost on their way: .*config/fastdds.xml", err)

@@ -1,6 +1,7 @@
 """The node under test in its own process, and a client that talks to it over real DDS; waits are bounded."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -24,6 +25,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from distill_perception.ros.transport import use_large_messages
 from tests.support.environ import ROOT, with_checkout
 
+_WORKERS = 4  # as many as scripts/test.sh lets start nodes at a time
+
 use_large_messages()  # before the first participant of this process
 
 BEST_EFFORT = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -45,7 +48,10 @@ def wait_until(condition: Callable[[], Any], timeout_s: float, what: str) -> Any
 
 
 def random_domain() -> int:
-    return random.SystemRandom().randint(1, 100)
+    """A ROS domain, which tests that run at the same time do not share."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+    width = 100 // _WORKERS
+    return 1 + worker * width + random.SystemRandom().randrange(width)
 
 
 def environment(domain: int) -> dict[str, str]:
