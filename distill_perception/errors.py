@@ -29,6 +29,6 @@ def ros_is_missing(error: ImportError, otherwise: str = "") -> ConfigError:
     """What to tell a user whose Python does not find ROS 2; `otherwise` is what does without it."""
     return ConfigError(
         f"ROS 2 is not importable ({error}): source your ROS 2 workspace (vision_msgs is "
-        "ros-$ROS_DISTRO-vision-msgs of apt); where there is no ROS 2, `make setup` in the checkout puts it into "
-        f".venv{otherwise}"
+        "ros-$ROS_DISTRO-vision-msgs of apt); where there is no ROS 2, `make setup` in the checkout puts it "
+        f"into .venv{otherwise}"
     )

@@ -30,7 +30,10 @@ ARGUMENTS = {
     "params_file": (str(share_path("config", "perception.yaml")), "file of node parameters"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
     "respawn": ("false", "start the node again when it dies"),
-    "autostart": ("true", "configure and activate the node; false leaves that to a lifecycle manager; holds over params_file"),
+    "autostart": (
+        "true",
+        "configure and activate the node; false leaves that to a lifecycle manager; holds over params_file",
+    ),
     "namespace": ("", "namespace of the node"),
     "use_sim_time": (
         "",

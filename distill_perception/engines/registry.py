@@ -41,10 +41,10 @@ def available_engines(device: str = "cpu") -> tuple[str, ...]:
     return tuple(name for name, problem in engine_problems(device).items() if problem is None)
 
 
-def engines_by_precision(bundle: Bundle) -> list[tuple[str, str]]:
-    """Every engine that can serve the CPU here with every precision of a bundle that it can run there."""
-    pairs = product(available_engines(), bundle.manifest.precisions)
-    return [pair for pair in pairs if pair != ("onnxruntime", "fp8")]  # its CPU kernels know no FP8
+def engines_by_precision(bundle: Bundle, device: str = "cpu") -> list[tuple[str, str]]:
+    """Every engine that can serve `device` here with every precision of a bundle that it can run there."""
+    pairs = product(available_engines(device), bundle.manifest.precisions)
+    return [pair for pair in pairs if pair != ("onnxruntime", "fp8")]  # it has no kernels for it
 
 
 def open_engine(bundle: Bundle, name: str = "auto", settings: EngineSettings | None = None) -> Engine:

@@ -56,12 +56,12 @@ def remedy(environ: Mapping[str, str] | None = None) -> str:
         )
     if own := _own_choice(env):
         return (
-            f"the transports are of your own choosing ({own}): give them to the camera's process too, with room "
-            f"for whole images; where nothing is chosen, {_profile()} is used"
+            f"the transports are of your own choosing ({own}): give them to the camera's process too, with "
+            f"room for whole images; where nothing is chosen, {_profile()} is used"
         )
     return (
-        f"start the camera's process with {VARIABLE}={_profile()} in its environment (Fast DDS silently loses "
-        "large images otherwise)"
+        f"start the camera's process with {VARIABLE}={_profile()} in its environment (Fast DDS silently "
+        "loses large images otherwise)"
     )
 
 

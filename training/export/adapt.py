@@ -31,7 +31,8 @@ from distill_perception.vision.geometry import PAD_VALUE, Letterbox, Size
 from training.data.synthetic.render import render_drive
 from training.data.synthetic.settings import DriveSettings
 from training.errors import TrainingError
-from training.export.parity import Answer, Parity, checkable, compare_answers
+from training.export.forms import Form, forms_of
+from training.export.parity import Answer, Parity, compare_answers
 from training.export.place import check_place, put
 
 FRAMES = 4
@@ -97,10 +98,10 @@ def adapt(bundle: Bundle, out: Path, camera: Size | None = None, batch: int | No
         drive = render_drive(DriveSettings(FRAMES, seed=1, scenes=FRAMES))
         pictures = [cv2.resize(frame.image[..., ::-1], (width, height)) for frame in drive]
         results = []
-        for engine, precision in checkable(bundle):
-            before, after = (_see(item, engine, precision, pictures) for item in (bundle, changed))
-            results.append(compare_answers(f"{engine} {precision}", before, after))
-            _require_agreement(results[-1], precision)
+        for form in forms_of(bundle):
+            before, after = (_see(item, form, pictures) for item in (bundle, changed))
+            results.append(compare_answers(form.name, before, after))
+            _require_agreement(results[-1], form.precision)
         put(folder, out)
     return results
 
@@ -263,9 +264,9 @@ class _Editor:
         return next(v for v in self._graph.output if v.name == output).type.tensor_type.shape.dim
 
 
-def _see(bundle: Bundle, engine: str, precision: str, pictures: Sequence[NDArray[np.uint8]]) -> list[Answer]:
+def _see(bundle: Bundle, form: Form, pictures: Sequence[NDArray[np.uint8]]) -> list[Answer]:
     """What the runtime makes of the pictures (uint8 [H,W,3] BGR), in camera pixels."""
-    opened = open_engine(bundle, engine, EngineSettings(precision))
+    opened = open_engine(bundle, form.engine, EngineSettings(form.precision, form.device))
     perceptor = Perceptor(bundle, opened, score_threshold=0.0)
     answers: list[Answer] = []
     for picture in pictures:

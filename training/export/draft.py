@@ -28,7 +28,8 @@ from training.compression.spec import QuantizeSpec
 from training.data.class_sets import class_set
 from training.data.module import prepare_source
 from training.data.source_spec import SourceSpec
-from training.export.gate import Budget, judges, reduced_forms, score_form
+from training.export.forms import judged_forms
+from training.export.gate import Budget, judges, score_form
 from training.export.graph import DeployedNet, write_onnx
 from training.export.layers import conv_nodes
 from training.models.multi_task import MultiTaskNet
@@ -130,11 +131,9 @@ def _leave_layers_in_float(
         """Whether INT8 keeps its budget on every engine; leaves the INT8 form with these layers behind."""
         _write_int8(folder, manifest, quantizer, {*kept, *float_layers})
         bundle = load_bundle(folder)
-        forms = [form for form in reduced_forms(bundle) if form[1] == "int8"]
+        forms = [form for form in judged_forms(bundle, ["cpu"]) if form.precision == "int8"]
         return not any(
-            judge.complaint(engine, score_form(bundle, judge, engine, precision))
-            for judge in judging
-            for engine, precision in forms
+            judge.complaint(form.name, score_form(bundle, judge, form)) for judge in judging for form in forms
         )
 
     chosen = fewest_float_layers(quantizer, folder / ONNX_NAME, frames, fits, int8.max_float_layers, kept)

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import track
 
 from distill_perception.bundle import Bundle
-from distill_perception.engines import EngineSettings, open_engine
+from distill_perception.engines import Engine, EngineSettings, open_engine
 from distill_perception.metrics import LOWEST_SCORE, AveragePrecision, ConfusionMatrix
 from distill_perception.perceptor import Frame, Perceptor
 from training.data.sources.base import Source
@@ -45,12 +45,18 @@ def evaluate_bundle(
     Raises:
         TrainingError: frame or label unreadable. EngineError, BundleError: as for serving.
     """
-    manifest = bundle.manifest
     opened = open_engine(bundle, engine, EngineSettings(precision, device))
+    return evaluate_engine(bundle, opened, source, name)
+
+
+def evaluate_engine(bundle: Bundle, opened: Engine, source: Source, name: str = "") -> Score:
+    """As `evaluate_bundle`, with an engine that has been opened; it is closed."""
+    manifest = bundle.manifest
+    what = f"scoring {escape(name)} {opened.precision} on {opened.name}"
     perceptor = Perceptor(bundle, opened, score_threshold=LOWEST_SCORE)
     confusion = ConfusionMatrix(len(manifest.classes))
     boxes = AveragePrecision([item.id for item in manifest.classes if item.kind == "thing"])
-    for index in track(range(len(source)), f"scoring {escape(name)} {precision} on {engine}", transient=True):
+    for index in track(range(len(source)), what, transient=True):
         sample = source[index]
         (seen,) = perceptor.perceive([Frame(sample.image, "rgb8")])
         if seen.mask is not None and sample.has_mask:

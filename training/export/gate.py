@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from distill_perception.bundle import Bundle
 from distill_perception.engines import EngineSettings, open_engine
-from distill_perception.engines.tensorrt.dialect import to_tensorrt
 from distill_perception.perceptor import Frame, Perceptor
 from training.data.class_sets import class_set
 from training.data.sample import Sample
@@ -22,14 +17,14 @@ from training.data.sources import open_source
 from training.data.sources.base import Mapped, Source
 from training.errors import TrainingError
 from training.export.evaluate import evaluate_bundle
-from training.export.parity import checkable, compare_answers, engine_answers
+from training.export.forms import Form, as_run
 from training.export.parting import widening_layer
 from training.recipe import Recipe
 
 SCORE_OF = {"segmentation": "miou", "detection": "map50"}
 MAIN_SCORES = tuple(SCORE_OF.values())
 ALL_SCORES = (*MAIN_SCORES, "map")  # those of whole tasks; the last is shown, not judged
-TENSORRT = "TensorRT"  # INT8 with its symmetric activations, computed by ONNX Runtime
+MAX_FP32_DIFFERENCE = {"miou": 0.002, "map50": 0.01}  # between torch and an engine: rounding, ties of scores
 # Without labels, fp32's own answers take their place, detections from this score on. INT8 forms of the
 # shipped students that lost next to nothing in scores on labels kept 0.957 mIoU and 0.98 mAP50 of these.
 ANSWERS_FROM = 0.3
@@ -120,55 +115,37 @@ def judges(bundle: Bundle, recipe: Recipe, budget: Budget) -> list[Judge]:
     return found
 
 
-def reduced_forms(bundle: Bundle) -> list[tuple[str, str]]:
-    """Engine and precision of all that is judged against fp32.
-
-    Raises:
-        TrainingError: a precision that no engine here runs.
-    """
-    pairs = [pair for pair in checkable(bundle) if pair[1] != "fp32"]
-    return [*pairs, (TENSORRT, "int8")] if "int8" in bundle.manifest.precisions else pairs
-
-
-def form_name(engine: str, precision: str) -> str:
-    """A form of the bundle in words."""
-    return f"{precision} as {engine} rounds it" if engine == TENSORRT else f"{precision} on {engine}"
-
-
-def score_form(bundle: Bundle, judge: Judge, engine: str, precision: str) -> dict[str, float]:
+def score_form(bundle: Bundle, judge: Judge, form: Form) -> dict[str, float]:
     """Scores of one form of a bundle on a judge's frames."""
-    with _as_run(bundle, engine, precision) as (served, runner):
-        return evaluate_bundle(served, judge.source, judge.name, runner, precision).values
+    with as_run(bundle, form) as (served, run):
+        return evaluate_bundle(served, judge.source, judge.name, run.engine, run.precision, run.device).values
 
 
-def form_agreement(
-    bundle: Bundle, engine: str, precision: str, frames: NDArray[np.uint8]
-) -> tuple[float | None, str]:
-    """How one form of a bundle answers beside fp32, and where it parts from it.
+def fp32_complaint(judge: Judge, form: Form, found: Mapping[str, float], torch: Mapping[str, float]) -> str:
+    """What a form in fp32 scores otherwise than torch does, in words; empty where they are alike.
 
     Args:
-        frames: uint8 [N,H,W,3] in the bundle's size and channel order.
-
-    Returns:
-        Share of equal mask pixels, None without masks, and a sentence that names the layer.
+        found, torch: main scores on the judge's frames.
     """
-    full = engine_answers(bundle, "onnxruntime", "fp32", frames)
-    with _as_run(bundle, engine, precision) as (served, runner):
-        found = engine_answers(served, runner, precision, frames)
-        where = widening_layer(bundle.model_path("fp32"), served.model_path(precision), frames[0], runner)
-    return compare_answers(engine, full, found).mask_agreement, where
+    for name, most in MAX_FP32_DIFFERENCE.items():
+        if name in torch and not abs(found[name] - torch[name]) <= most:
+            return (
+                f"{form.name} has {found[name]:.4f} {name} on {judge.about}, torch {torch[name]:.4f}: more "
+                f"than {most:g} apart"
+            )
+    return ""
 
 
-@contextmanager
-def _as_run(bundle: Bundle, engine: str, precision: str) -> Iterator[tuple[Bundle, str]]:
-    """The bundle whose file is run for a form, and the engine that runs it."""
-    if engine != TENSORRT:
-        yield bundle, engine
-        return
-    file = bundle.model_path(precision)
-    with tempfile.TemporaryDirectory() as folder:
-        onnx.save(to_tensorrt(onnx.load(str(file))), str(Path(folder) / file.name))
-        yield Bundle(Path(folder), bundle.manifest), "onnxruntime"
+def growing_error(bundle: Bundle, form: Form, frame: NDArray[np.uint8]) -> str:
+    """The layer at which a reduced form parts most from fp32, in a sentence; empty where that does not show.
+
+    Args:
+        frame: uint8 [H,W,3] in the bundle's size and channel order.
+    """
+    if form.device != "cpu":
+        return ""
+    with as_run(bundle, form) as (served, run):
+        return widening_layer(bundle.model_path("fp32"), served.model_path(run.precision), frame, run.engine)
 
 
 class Answered:

@@ -7,33 +7,36 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
+import onnx
 from numpy.typing import NDArray
 
-from distill_perception.bundle import TASK_OUTPUTS, Bundle
-from distill_perception.engines import (
-    EngineSettings,
-    available_engines,
-    engines_by_precision,
-    open_engine,
-)
+from distill_perception.bundle import Bundle
+from distill_perception.engines import Engine, EngineSettings, open_engine
 from distill_perception.vision.boxes import iou_matrix
 from training.errors import GateError, TrainingError
+from training.export.forms import Form, as_run
 from training.export.graph import DeployedNet
-from training.export.parting import logit_differences
+from training.export.layers import conv_nodes
+from training.export.parting import logit_differences, torch_logits
+from training.export.torch_engine import TorchEngine
 
 MIN_AGREEMENT = 0.999
 MAX_CONFIDENCE_STEPS = 3
 # A detection is the same one if class, score and place are.
 MIN_SCORE, MAX_SCORE_DIFFERENCE, MIN_IOU = 0.1, 0.02, 0.95
 MIN_BOX_AGREEMENT = 0.98
+MAX_LOGIT_DIFFERENCE = 0.01  # moves a probability by a quarter of a percent; rounding alone makes 1e-4
 
 Answer = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How one engine compares with torch over the frames; None for what one of them does not show."""
+    """How one engine, or form of a bundle, compares with torch over the frames; None for what does not show.
+
+    Attributes:
+        max_logit_difference: in the logits' own unit, nats; of both tasks' together, as their mean.
+    """
 
     engine: str
     frames: int
@@ -55,7 +58,7 @@ class Parity:
             lines.append(
                 f"logits differ by {self.mean_logit_difference:.2g}, {self.max_logit_difference:.2g} at most"
             )
-        return [f"parity {self.engine:12s} {line}" for line in lines]
+        return [f"parity {self.engine:26s} {line}" for line in lines]
 
     @property
     def problem(self) -> str | None:
@@ -71,49 +74,44 @@ class Parity:
         if self.box_agreement is not None and self.box_agreement < MIN_BOX_AGREEMENT:
             wanted = f"at least {MIN_BOX_AGREEMENT:.0%} wanted"
             return f"agrees with torch on {self.box_agreement:.2%} of detections ({wanted})"
+        most = self.max_logit_difference
+        if most is not None and not most <= MAX_LOGIT_DIFFERENCE:  # NaN is not
+            return f"has logits up to {most:.3g} from torch's (at most {MAX_LOGIT_DIFFERENCE} wanted)"
         return None
 
 
-def checkable(bundle: Bundle) -> list[tuple[str, str]]:
-    """Every engine that works here with every precision of a bundle that it can run.
-
-    Raises:
-        TrainingError: a precision that no engine here runs, so that nobody could say whether it is right.
-    """
-    pairs = engines_by_precision(bundle)
-    for precision in bundle.manifest.precisions:
-        if precision not in {found for _, found in pairs}:
-            raise TrainingError(
-                f"{precision}: no engine here can run it, so it cannot be checked; pip install openvino"
-            )
-    return pairs
-
-
-def measure_parity(net: DeployedNet, bundle: Bundle, frames: NDArray[np.uint8]) -> list[Parity]:
-    """Compare every CPU engine that works here with torch in float32.
+def measure_parity(
+    net: DeployedNet, bundle: Bundle, frames: NDArray[np.uint8], forms: Sequence[Form]
+) -> dict[Form, Parity]:
+    """Compare forms of a bundle with torch in float32.
 
     Args:
         frames: uint8 [N,H,W,3] in the bundle's size and channel order.
     """
-    names = [name for task in net.tasks for name in TASK_OUTPUTS[task]]
-    with torch.inference_mode():
-        answers = [net(torch.from_numpy(frame[None])) for frame in frames]
-    expected = [dict(zip(names, (part.numpy() for part in answer), strict=True)) for answer in answers]
-    results = []
-    for name in available_engines():
-        found = engine_answers(bundle, name, "fp32", frames)
-        most, mean = logit_differences(net, bundle.model_path("fp32"), frames, name) or (None, None)
-        answers_agree = compare_answers(name, expected, found)
-        results.append(replace(answers_agree, max_logit_difference=most, mean_logit_difference=mean))
+    expected, logits = _answers(TorchEngine(net, bundle), frames), torch_logits(net, frames)
+    nodes = conv_nodes(onnx.load(bundle.model_path("fp32")).graph)
+    tensors = {nodes[layer].output[0]: values for layer, values in logits.items()}
+    results = {}
+    for form in forms:
+        with as_run(bundle, form) as (served, run):
+            found = compare_answers(form.name, expected, form_answers(served, run, frames))
+            if run.device == "cpu":
+                most, mean = logit_differences(tensors, served.model_path(run.precision), frames, run.engine)
+                found = replace(found, max_logit_difference=most, mean_logit_difference=mean)
+        results[form] = found
     return results
 
 
-def engine_answers(bundle: Bundle, engine: str, precision: str, frames: NDArray[np.uint8]) -> list[Answer]:
-    """What an engine answers to each of the frames, uint8 [N,H,W,3] in the bundle's size."""
-    opened = open_engine(bundle, engine, EngineSettings(precision))
-    found = [{k: v.copy() for k, v in opened.infer(frame[None]).items()} for frame in frames]
+def form_answers(bundle: Bundle, form: Form, frames: NDArray[np.uint8]) -> list[Answer]:
+    """What a form answers to each of the frames, uint8 [N,H,W,3] in the bundle's size."""
+    opened = open_engine(bundle, form.engine, EngineSettings(form.precision, form.device))
+    found = _answers(opened, frames)
     opened.close()
     return found
+
+
+def _answers(engine: Engine, frames: NDArray[np.uint8]) -> list[Answer]:
+    return [{name: value.copy() for name, value in engine.infer(frame[None]).items()} for frame in frames]
 
 
 def compare_answers(engine: str, expected: Sequence[Answer], found: Sequence[Answer]) -> Parity:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,30 +78,39 @@ def widening_layer(full: Path, reduced: Path, frame: NDArray[np.uint8], engine: 
     )
 
 
-def logit_differences(
-    net: DeployedNet, path: Path, frames: NDArray[np.uint8], engine: str
-) -> tuple[float, float] | None:
-    """Largest and mean absolute difference between an engine's logits and torch's; both tasks' together.
+def torch_logits(net: DeployedNet, frames: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    """Logits of classes and of object centres [N,C,h,w], by the layer that gives them.
 
     Args:
-        path: the exported float graph. frames: uint8 [N,H,W,3] of the graph's size.
-
-    Returns:
-        In the logits' own unit, nats; None for an engine that does not show inner tensors.
+        frames: uint8 [N,H,W,3].
     """
-    if engine not in RUNNERS:
-        return None
-    heads = {module: name for name, module in net.model.named_modules()}
+    names = {module: name for name, module in net.model.named_modules()}
     with torch.inference_mode():
         out = net.eval().raw(torch.from_numpy(frames))
-    expected = {}
+    found = {}
     if out.logits is not None:
-        expected[heads[net.model.head[-1]]] = out.logits
+        found[names[net.model.head[-1]]] = out.logits.numpy()
     if out.detection is not None:
-        expected[heads[net.model.detection_head.heatmap[-1]]] = out.detection.heatmap
-    nodes = conv_nodes(onnx.load(path).graph)
-    found = RUNNERS[engine](path, [nodes[layer].output[0] for layer in expected], frames)
-    each = [np.abs(one - other.numpy()).ravel() for one, other in zip(found, expected.values(), strict=True)]
+        found[names[net.model.detection_head.heatmap[-1]]] = out.detection.heatmap.numpy()
+    return found
+
+
+def logit_differences(
+    expected: Mapping[str, NDArray[np.float32]], path: Path, frames: NDArray[np.uint8], engine: str
+) -> tuple[float, float] | tuple[None, None]:
+    """Largest and mean absolute difference between a graph's logits and those expected, all together.
+
+    Args:
+        expected: by the name of the graph's tensor. path: the graph. frames: uint8 [N,H,W,3] of its size.
+
+    Returns:
+        In the logits' own unit, nats; None where the engine or the graph does not show the tensors.
+    """
+    made = {name for node in onnx.load(path).graph.node for name in node.output}
+    if engine not in RUNNERS or not made.issuperset(expected):
+        return None, None
+    found = RUNNERS[engine](path, list(expected), frames)
+    each = [np.abs(one - other).ravel() for one, other in zip(found, expected.values(), strict=True)]
     every = np.concatenate(each)
     return float(every.max()), float(every.mean())
 

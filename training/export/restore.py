@@ -21,11 +21,13 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from distill_perception.bundle import MANIFEST_NAME, Bundle
+from distill_perception.engines import available_engines
 from training.data.class_sets import class_set, is_elsewhere
 from training.data.spec import DataSpec
 from training.errors import TrainingError
 from training.evaluate import validate
 from training.export.draft import frames_of
+from training.export.forms import Form
 from training.export.graph import DeployedNet
 from training.export.layers import PREFIX, SUFFIX
 from training.export.parity import measure_parity, require_parity
@@ -61,7 +63,9 @@ def restore_run(bundle: Bundle, out: Path, data: DataSpec | None = None) -> dict
     path = bundle.model_path("fp32")
     fill(model, read_constants(path), frames, str(path))
     net = DeployedNet(model, recipe.model.detection.max_detections)
-    require_parity(measure_parity(net, bundle, frames[:: max(1, len(frames) // PARITY_FRAMES)]))
+    some = frames[:: max(1, len(frames) // PARITY_FRAMES)]
+    forms = [Form(engine, "fp32") for engine in available_engines()]
+    require_parity(list(measure_parity(net, bundle, some, forms).values()))
     metrics = validate(model, recipe)
     write_untrained(out, recipe, model, shapes, metrics)
     note_restored(out, bundle.manifest.provenance)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +26,22 @@ from training.data.class_sets import class_set
 from training.data.spec import DataSpec
 from training.errors import GateError, TrainingError
 from training.export.draft import draft_bundle, frames_of
+from training.export.evaluate import evaluate_engine
+from training.export.forms import Form, judged_forms
 from training.export.gate import (
+    ALL_SCORES,
     MAIN_SCORES,
     Budget,
-    form_agreement,
-    form_name,
+    fp32_complaint,
+    growing_error,
     judges,
-    reduced_forms,
     score_form,
 )
 from training.export.graph import DeployedNet
 from training.export.parity import Parity, measure_parity, require_parity
 from training.export.parting import parting_layer
 from training.export.place import check_place, put
+from training.export.torch_engine import TorchEngine
 from training.models.multi_task import MultiTaskNet, count_parameters
 from training.models.shapes import SHAPES
 from training.recipe import Recipe, load_recipe
@@ -96,18 +98,23 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
         draft = draft_bundle(model, recipe, folder, request.int8, request.budget, request.fp16, request.fp8)
         net = DeployedNet(model, recipe.model.detection.max_detections)
         frames = np.stack(list(frames_of(recipe, recipe.data.val[:1], PARITY_FRAMES)))
-        parity = measure_parity(net, draft, frames)
-        require_parity(parity, partial(parting_layer, net, draft.model_path("fp32"), frames[0]))
+        forms = judged_forms(draft)
+        parity = measure_parity(net, draft, frames, forms)
+        full = {form.name: form.engine for form in forms if form.precision == "fp32"}
+        require_parity(
+            [found for found in parity.values() if found.engine in full],
+            lambda name: parting_layer(net, draft.model_path("fp32"), frames[0], full[name]),
+        )
         metrics = (
-            *_scores(request, draft, recipe, frames),
+            *_scores(request, draft, recipe, net, forms, frames[0]),
             *compared_scores(request),
-            *_parity_metrics(request, parity),
+            *_parity_metrics(request, parity.values()),
         )
         write_manifest(folder, _manifest(request, trained, net, classes, draft.manifest, metrics))
         _write_origin(request, folder)
         load_bundle(folder)
         put(folder, request.out)
-    return load_bundle(request.out), parity
+    return load_bundle(request.out), list(parity.values())
 
 
 def _write_origin(request: ExportRequest, folder: Path) -> None:
@@ -118,35 +125,42 @@ def _write_origin(request: ExportRequest, folder: Path) -> None:
 
 
 def _scores(
-    request: ExportRequest, bundle: Bundle, recipe: Recipe, frames: NDArray[np.uint8]
+    request: ExportRequest,
+    bundle: Bundle,
+    recipe: Recipe,
+    net: DeployedNet,
+    forms: Sequence[Form],
+    frame: NDArray[np.uint8],
 ) -> list[Metric]:
-    """Main scores by source, engine and precision; scores by class for fp32; agreement with its masks.
+    """Scores by source and form, of the network in torch beside them; by class for fp32.
 
     Raises:
-        GateError: a reduced precision loses more than its budget (see `judges`).
+        GateError: fp32 scores otherwise than torch, or a reduced precision loses more than its budget (see
+            `judges`).
     """
     metrics: list[Metric] = []
 
-    def note(name: str, value: float, data: str) -> None:
-        metrics.append(Metric(name=name, value=round(value, 4), data=data, command=request.command))
+    def note(found: Mapping[str, float], data: str, names: Sequence[str] = ALL_SCORES) -> None:
+        for name in (name for name in names if name in found):
+            value = round(found[name], 4)
+            metrics.append(Metric(name=name, value=value, data=data, command=request.command))
 
-    forms = reduced_forms(bundle)
-    where = {}
-    for form in forms:
-        agreement, where[form] = form_agreement(bundle, *form, frames)
-        if agreement is not None:
-            note("mask_agreement_with_fp32", agreement, f"{len(frames)} val frames, {form_name(*form)}")
+    scored = Form("onnxruntime", "fp32")  # by the judges already
     for judge in judges(bundle, recipe, request.budget):
-        for name, value in judge.full.items():
-            note(name, value, f"{judge.about}, fp32 on onnxruntime")
-        for engine, precision in forms:
-            found = score_form(bundle, judge, engine, precision)
-            what = form_name(engine, precision)
-            for name in (name for name in MAIN_SCORES if name in found):
-                note(name, found[name], f"{judge.about}, {what}")
-            complaint = judge.complaint(what, found)
-            if complaint:
-                reasons = "; ".join(filter(None, (complaint, where[engine, precision])))
+        torch: dict[str, float] = {}
+        if judge.full:
+            note(judge.full, f"{judge.about}, {scored.name}", tuple(judge.full))
+            torch = evaluate_engine(bundle, TorchEngine(net, bundle), judge.source, judge.name).values
+            note(torch, f"{judge.about}, fp32 in torch")
+        for form in forms:
+            found = judge.full if form == scored else score_form(bundle, judge, form)
+            if form != scored:
+                note(found, f"{judge.about}, {form.name}")
+            if form.precision == "fp32":
+                if complaint := fp32_complaint(judge, form, found, torch):
+                    raise GateError(f"{complaint}. No bundle was written")
+            elif complaint := judge.complaint(form.name, found):
+                reasons = "; ".join(filter(None, (complaint, growing_error(bundle, form, frame))))
                 raise GateError(
                     f"{reasons}. No bundle was written; the budgets are --max-drop and --max-map50-drop, of "
                     "compress --max-miou-drop and --max-map50-drop"
@@ -181,7 +195,7 @@ def _trained(run: Path, result: dict[str, Any], provenance: dict[str, Any]) -> s
     return f"run {name}, {result['epochs']} epochs, seed {provenance['seed']}, {commit}"
 
 
-def _parity_metrics(request: ExportRequest, parity: Sequence[Parity]) -> list[Metric]:
+def _parity_metrics(request: ExportRequest, parity: Iterable[Parity]) -> list[Metric]:
     metrics = []
     for result in parity:
         values = {

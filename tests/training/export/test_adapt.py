@@ -16,7 +16,7 @@ from distill_perception.share import share_path
 from tests.support.tiny_bundle import write_tiny_bundle
 from training.errors import TrainingError
 from training.export import adapt as adapting
-from training.export import parity
+from training.export import forms
 from training.export.adapt import adapt
 
 # Model input is 48x64. Larger by a whole and by a broken number, smaller, other proportions, odd sides.
@@ -80,8 +80,8 @@ def test_the_shipped_bundle_can_be_adapted_in_every_precision(
     monkeypatch.setattr(adapting, "MIN_MASKS", SHIPPED_GATE)
     shipped = load_bundle(share_path("models", "camvid_lite0"))
     results = adapt(shipped, tmp_path / "front", (720, 1280), batch=2)
-    assert {result.engine.split()[1] for result in results} == set(shipped.manifest.precisions)
-    wide = [result for result in results if result.engine.endswith(("fp32", "fp16"))]
+    assert {result.engine.split()[0] for result in results} == set(shipped.manifest.precisions)
+    wide = [result for result in results if result.engine.startswith(("fp32", "fp16"))]
     assert min(result.mask_agreement or 0 for result in wide) > 0.99
     assert min(result.box_agreement or 0 for result in wide) > 0.9
 
@@ -89,7 +89,7 @@ def test_the_shipped_bundle_can_be_adapted_in_every_precision(
 def test_a_precision_that_no_engine_here_can_run_is_not_written(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parity, "engines_by_precision", lambda bundle: [])
+    monkeypatch.setattr(forms, "engines_by_precision", lambda bundle, device: [])
     with pytest.raises(TrainingError, match="fp32: no engine here can run it"):
         adapt(bundle, tmp_path / "two", batch=2)
     assert not (tmp_path / "two").exists()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
+import torch
 
 from distill_perception.bundle import Bundle
 from tests.support.tiny_nets import tiny_net
@@ -14,11 +16,20 @@ from tests.support.tiny_training import untrained_run
 from training.compression.spec import QuantizeSpec
 from training.errors import TrainingError
 from training.export import draft
-from training.export.draft import draft_bundle
-from training.export.gate import TENSORRT, Budget, Judge
+from training.export.draft import draft_bundle, frames_of
+from training.export.forms import TENSORRT, Form
+from training.export.gate import Budget, Judge
 from training.run_folder import load_model
 
 FLOAT, INT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT8
+
+
+def kernels(bundle: Bundle) -> tuple[list[str], list[str]]:
+    """Weights of the INT8 file's convolutions: those in FP32, those in INT8."""
+    graph = onnx.load(str(bundle.model_path("int8"))).graph
+    found = {item.name: item.data_type for item in graph.initializer if len(item.dims) == 4}
+    in_float = [name for name, kind in found.items() if kind == FLOAT and name.endswith(".weight")]
+    return in_float, [name for name, kind in found.items() if kind == INT8]
 
 
 @pytest.mark.parametrize("rule", ["letterbox", "stretch"])
@@ -46,8 +57,8 @@ def test_layers_stay_in_float_for_whatever_the_gate_would_refuse(
         answers.append(given[3](()))
         return []
 
-    def score(_: Bundle, judge: Judge, engine: str, __: str) -> dict[str, float]:
-        return {name: value - (engine == lossy) for name, value in judge.full.items()}
+    def score(_: Bundle, judge: Judge, form: Form) -> dict[str, float]:
+        return {name: value - (form.engine == lossy) for name, value in judge.full.items()}
 
     monkeypatch.setattr(draft, "fewest_float_layers", search)
     monkeypatch.setattr(draft, "score_form", score)
@@ -57,13 +68,33 @@ def test_layers_stay_in_float_for_whatever_the_gate_would_refuse(
     assert answers == [fits]
 
 
+def test_the_one_layer_that_int8_spoils_is_found_and_left_in_float(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A huge weight for a channel that is always 0: beside it INT8 rounds the layer's others to nothing."""
+    recipe, _ = load_model(untrained_run(tmp_path))
+    (frames,) = recipe.data.val
+    unlabelled = frames.model_copy(update={"use_masks": False, "use_boxes": False})
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"val": [unlabelled]})})
+    monkeypatch.setattr("training.export.gate.ANSWERS_FROM", 0.05)  # an untrained network is sure of nothing
+    net = tiny_net()
+    with torch.no_grad():
+        pictures = np.stack(list(frames_of(recipe, recipe.data.val, 2)))
+        logits = net(torch.from_numpy(pictures).float().permute(0, 3, 1, 2)).logits
+        net.head[-1].bias -= logits.mean((0, 2, 3))  # else nearly all is of one class
+        norm = net.head[0][1][1]
+        norm.weight[0], norm.bias[0] = 0, 0
+        net.head[-1].weight[:, 0] = 1e5
+    searched = QuantizeSpec(frames=2, max_float_layers=5)
+    bundle = draft_bundle(net, recipe, tmp_path / "bundle", searched, Budget(0.5, max_map50_drop=1.0))
+    in_float, _ = kernels(bundle)
+    assert in_float == [f"model.head.{len(net.head) - 1}.weight"]
+
+
 def test_layers_that_were_trained_in_float_stay_so_in_the_int8_file(tmp_path: Path) -> None:
     recipe, model = load_model(untrained_run(tmp_path, qat="asymmetric", float_layers=("detection_head.*",)))
     bundle = draft_bundle(model, recipe, tmp_path / "bundle", QuantizeSpec(frames=2))
-    graph = onnx.load(str(bundle.model_path("int8"))).graph
-    kernels = {item.name: item.data_type for item in graph.initializer if len(item.dims) == 4}
-    in_float = [name for name, kind in kernels.items() if kind == FLOAT and name.endswith(".weight")]
-    in_int8 = [name for name, kind in kernels.items() if kind == INT8]
+    in_float, in_int8 = kernels(bundle)
     assert in_float
     assert in_int8
     assert all("detection_head" in name for name in in_float)

@@ -15,16 +15,10 @@ from training.compression.spec import QuantizeSpec
 from training.data.source_spec import FolderSpec
 from training.errors import TrainingError
 from training.export.draft import draft_bundle
-from training.export.gate import (
-    TENSORRT,
-    Budget,
-    Judge,
-    form_agreement,
-    judges,
-    reduced_forms,
-    score_form,
-)
-from training.export.parity import engine_answers
+from training.export.forms import Form, judged_forms
+from training.export.gate import Budget, Judge, fp32_complaint, growing_error, judges, score_form
+from training.export.graph import DeployedNet
+from training.export.parity import form_answers, measure_parity
 from training.recipe import Recipe
 from training.run_folder import load_model
 
@@ -73,11 +67,10 @@ def test_int8_is_judged_as_tensorrt_rounds_it_too(
 ) -> None:
     _, recipe = drafted
     bundle = draft_bundle(tiny_net(), recipe, tmp_path / "int8", QuantizeSpec(frames=2))
-    forms = reduced_forms(bundle)
-    assert [engine for engine, _ in forms][-1] == TENSORRT
+    form = judged_forms(bundle)[-1]
+    assert form.name == "int8 as TensorRT rounds it"
     (judge,) = judges(bundle, validated_on(recipe, source(blocks, "a")), Budget())
-    found = {engine: score_form(bundle, judge, engine, precision) for engine, precision in forms}
-    assert found[TENSORRT].keys() >= {"miou", "map50"}
+    assert score_form(bundle, judge, form).keys() >= {"miou", "map50", "map"}
 
 
 def test_losses_count_from_the_baseline_where_it_names_the_score(
@@ -92,6 +85,17 @@ def test_losses_count_from_the_baseline_where_it_names_the_score(
     )
 
 
+def test_fp32_scores_what_torch_does_on_every_engine(drafted: tuple[Bundle, Recipe], blocks: Path) -> None:
+    bundle, recipe = drafted
+    (judge,) = judges(bundle, validated_on(recipe, source(blocks, "a")), Budget())
+    form = Form("openvino", "fp32")
+    torch_scores = {"miou": 0.7, "map50": 0.5}
+    assert not fp32_complaint(judge, form, {"miou": 0.701, "map50": 0.495}, torch_scores)
+    assert not fp32_complaint(judge, form, {"miou": 0.7}, {"miou": 0.7}), "no boxes"
+    for found in ({"miou": 0.69, "map50": 0.5}, {"miou": 0.71, "map50": 0.5}, {"miou": np.nan, "map50": 0.5}):
+        assert "fp32 on openvino has" in fp32_complaint(judge, form, found, torch_scores)
+
+
 def test_boxes_may_have_a_budget_of_their_own(drafted: tuple[Bundle, Recipe], blocks: Path) -> None:
     bundle, recipe = drafted
     begin = {"miou": 0.9, "map50": 0.5}
@@ -102,7 +106,7 @@ def test_boxes_may_have_a_budget_of_their_own(drafted: tuple[Bundle, Recipe], bl
     assert "0.1500 map50" in judge.complaint("int8", {"miou": 0.9, "map50": 0.35})
 
 
-def test_forms_agree_with_fp32_as_far_as_their_files_do(
+def test_forms_agree_with_torch_as_far_as_their_files_do(
     drafted: tuple[Bundle, Recipe], tmp_path: Path
 ) -> None:
     """The layer whose weights another network's files have otherwise is named."""
@@ -118,13 +122,17 @@ def test_forms_agree_with_fp32_as_far_as_their_files_do(
     broken = Bundle(tmp_path / "broken", whole.manifest)
     shutil.copytree(whole.path, broken.path)
     shutil.copyfile(other.model_path("int8"), broken.model_path("int8"))
-    masks = [engine_answers(item, "onnxruntime", "fp32", frames) for item in (whole, other)]
+    masks = [form_answers(item, Form("onnxruntime", "fp32"), frames) for item in (whole, other)]
     share = np.mean([(one["mask"] == two["mask"]).mean() for one, two in zip(*masks, strict=True)])
-    for engine, precision in reduced_forms(broken):
-        assert form_agreement(whole, engine, precision, frames)[0] == pytest.approx(1, abs=0.1)
-        agreement, where = form_agreement(broken, engine, precision, frames)
-        assert agreement == pytest.approx(share, abs=0.1)
-        assert f"at layer head.{len(full.head) - 1}, " in where
+    reduced = [form for form in judged_forms(broken) if form.precision == "int8"]
+    assert len(reduced) >= 3
+    good, bad = (measure_parity(DeployedNet(full), item, frames, reduced) for item in (whole, broken))
+    for form in reduced:
+        assert good[form].mask_agreement == pytest.approx(1, abs=0.1)
+        assert good[form].max_logit_difference == pytest.approx(0, abs=1)
+        assert bad[form].mask_agreement == pytest.approx(share, abs=0.1)
+        assert bad[form].max_logit_difference == pytest.approx(100, abs=1)
+        assert f"at layer head.{len(full.head) - 1}, " in growing_error(broken, form, frames[0])
     assert share < 0.5
 
 
@@ -143,18 +151,18 @@ def test_without_labels_a_form_is_judged_by_what_fp32_answers(
     found = judges(bundle, unlabelled, Budget())
     about = "drive val, 3 frames, fp32's answers as labels"
     assert judged(found) == [("drive val, 3 frames", []), (about, ["miou", "map50"])]
-    forms = reduced_forms(bundle)
-    assert {precision for _, precision in forms} == {"fp16"}
+    forms = [form for form in judged_forms(bundle) if form.precision != "fp32"]
+    assert {form.precision for form in forms} == {"fp16"}
     for form in forms:
-        assert not found[1].complaint("fp16", score_form(bundle, found[1], *form))
+        assert not found[1].complaint("fp16", score_form(bundle, found[1], form))
     other = draft_bundle(tiny_net(seed=7), recipe, tmp_path / "other", fp16=True)
     broken = Bundle(tmp_path / "broken", bundle.manifest)
     shutil.copytree(bundle.path, broken.path)
     shutil.copyfile(other.model_path("fp16"), broken.model_path("fp16"))
     (_, lenient) = judges(bundle, unlabelled, Budget(1.0))
     for form in forms:
-        assert "fp16 loses" in found[1].complaint("fp16", score_form(broken, found[1], *form))
-        assert not lenient.complaint("fp16", score_form(broken, lenient, *form))
+        assert "fp16 loses" in found[1].complaint("fp16", score_form(broken, found[1], form))
+        assert not lenient.complaint("fp16", score_form(broken, lenient, form))
 
 
 @pytest.mark.usefixtures("unsure")

@@ -13,8 +13,9 @@ from distill_perception.engines import available_engines
 from tests.support.tiny_nets import SIZE, tiny_net
 from training.errors import TrainingError
 from training.export.graph import DeployedNet, write_onnx
+from training.export.layers import conv_nodes
 from training.export.parity import Parity, require_parity
-from training.export.parting import logit_differences, parting_layer
+from training.export.parting import logit_differences, parting_layer, torch_logits
 
 LAYER = "encoder.features.3.squeeze"
 FRAME = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
@@ -50,7 +51,9 @@ def test_logits_differ_by_what_was_added_to_one_class(
 ) -> None:
     net, path = exported
     frames = np.stack([FRAME, FRAME[::-1]])
-    most, mean = logit_differences(net, path, frames, engine)
+    nodes = conv_nodes(onnx.load(path).graph)
+    wanted = {nodes[layer].output[0]: values for layer, values in torch_logits(net, frames).items()}
+    most, mean = logit_differences(wanted, path, frames, engine)
     assert 0 <= mean <= most < 1e-3
     model = onnx.load(path)
     bias = next(
@@ -60,7 +63,7 @@ def test_logits_differ_by_what_was_added_to_one_class(
         numpy_helper.from_array(numpy_helper.to_array(bias) + np.eye(11)[0].astype("f") * 2, bias.name)
     )
     onnx.save(model, str(tmp_path / "shifted.onnx"))
-    most, mean = logit_differences(net, tmp_path / "shifted.onnx", frames, engine)
+    most, mean = logit_differences(wanted, tmp_path / "shifted.onnx", frames, engine)
     logits, heatmap = (part.numel() for part in _raw(net, frames))
     assert most == pytest.approx(2, abs=1e-3)
     assert mean == pytest.approx(2 * logits / 11 / (logits + heatmap), rel=1e-2)
@@ -75,3 +78,11 @@ def _raw(net: DeployedNet, frames: np.ndarray) -> tuple[torch.Tensor, torch.Tens
 def test_failing_gate_says_where() -> None:
     with pytest.raises(TrainingError, match=r"openvino agrees with torch on 50.*; at layer x of openvino"):
         require_parity([Parity("openvino", 1, 0.5)], lambda engine: f"at layer x of {engine}")
+
+
+@pytest.mark.parametrize("difference", [0.5, float("nan")])
+def test_logits_that_are_apart_stop_an_export(difference: float) -> None:
+    result = Parity("fp32 on openvino", 1, 1.0, 0, 1.0, difference, difference)
+    with pytest.raises(TrainingError, match=r"fp32 on openvino has logits up to \S+ from torch's"):
+        require_parity([result])
+    require_parity([Parity("fp32 on openvino", 1, 1.0, 0, 1.0, 1e-3, 1e-4)])
