@@ -47,6 +47,7 @@ class Model:
     bundle: str
     engine: str
     precision: str
+    device: str
     threads: int
 
     def parameters(self) -> list[str]:
@@ -60,7 +61,7 @@ def open_bare(model: Model) -> Engine:
     return open_engine(
         load_bundle(model.bundle),
         model.engine,
-        EngineSettings(precision=model.precision, threads=model.threads),
+        EngineSettings(model.precision, model.device, model.threads),
     )
 
 
@@ -190,6 +191,9 @@ def main(
     bundle: Annotated[str, typer.Option(help="Bundle to measure, by name or path.")] = "camvid_lite0",
     engine: Annotated[str, typer.Option(help="Engine, or auto.")] = "auto",
     precisions: Annotated[str, typer.Option(help="The bundle's precisions to measure.")] = "int8,fp32",
+    device: Annotated[
+        str, typer.Option(help="Device of the engine: cpu, cuda, or auto as the node's.")
+    ] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads of the engine; 0 lets it choose.")] = 0,
     run: Annotated[
         str | None,
@@ -209,13 +213,14 @@ def main(
         for size in sizes.split(","):
             others = measure_naive(size, run, seconds) if naive else {}
             for precision in precisions.split(","):
-                result = measure(size, Model(bundle, engine, precision, threads), others, seconds)
+                result = measure(size, Model(bundle, engine, precision, device, threads), others, seconds)
                 results.append({"round": number, "load": os.getloadavg()[0], **result})
     machine = {"cpu": describe_machine(), "cores": cpus()}
     out.parent.mkdir(parents=True, exist_ok=True)
     record = {
         "bundle": bundle,
         "engine": engine,
+        "device": device,
         "machine": machine,
         "git_hash": git_hash(),
         "rounds": results,

@@ -137,6 +137,28 @@ def test_a_gpu_build_of_onnxruntime_is_given_the_libraries_that_pip_installed(
     assert steps == ["libraries", "session"]
 
 
+@pytest.mark.parametrize("installed", [True, False], ids=["with TensorRT", "without"])
+def test_a_gpu_build_of_onnxruntime_asks_tensorrt_first_where_its_library_is(
+    installed: bool, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def session(*_: object, providers: list[object]) -> None:
+        asked.extend(providers)
+        raise RuntimeError("no GPU here")
+
+    every = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime_module.ort, "get_available_providers", lambda: every)
+    monkeypatch.setattr(onnxruntime_module.ort, "InferenceSession", session)
+    library = "libnvinfer.so.10" if installed else None
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: library if name == "nvinfer" else None)
+    with pytest.raises(EngineError, match="no GPU here"):
+        open_engine(bundle, "onnxruntime", EngineSettings(device="cuda:1"))
+    second = {"device_id": "1"}
+    gpu = [(every[0], second), (every[1], second)]
+    assert asked == [*(gpu if installed else gpu[1:]), every[2]]
+
+
 def test_device_auto_is_the_cpu_where_there_is_no_gpu(bundle: Bundle) -> None:
     if available_engines("cuda"):
         pytest.skip("this machine has a GPU")

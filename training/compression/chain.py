@@ -19,7 +19,7 @@ from training.compression.points import Measured, Point, choose, most_lost, read
 from training.compression.pruning.masks import zero_share
 from training.compression.report import table, write_report
 from training.compression.resume import start
-from training.compression.spec import CompressRecipe, SparsityStep, TrainingStep
+from training.compression.spec import CompressRecipe, SparsityStep, TakeStep, TrainingStep
 from training.compression.steps import STEPS, Outcome, base_recipe, do, outcome, step_folder, training_recipe
 from training.data.class_sets import class_set
 from training.data.sources import open_source
@@ -105,6 +105,8 @@ def _checked(spec: CompressRecipe) -> Recipe:
     _, model = load_model(spec.run)
     layers = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)]
     for step in spec.steps:
+        if isinstance(step, TakeStep):
+            _require_same_network(step.run, recipe)
         if (int8 := outcome(step, spec.run, spec.run).int8) is not None:
             matching(layers, int8.float_layers)
         if isinstance(step, TrainingStep):
@@ -113,6 +115,15 @@ def _checked(spec: CompressRecipe) -> Recipe:
             except ValidationError as error:
                 raise TrainingError(f"step '{step.do}': {describe_validation_error(error)}") from error
     return recipe
+
+
+def _require_same_network(run: Path, recipe: Recipe) -> None:
+    own, _ = load_model(run)
+    if other := recipe.model.other_network(own.model):
+        raise TrainingError(
+            f"step 'take': {run} is another network ({', '.join(other)}); it may have fewer channels than "
+            "the start, but must else be alike"
+        )
 
 
 def _point(
@@ -213,6 +224,7 @@ def _finish(
             command,
             made.int8,
             budget,
+            fp16=True,
             data=recipe.data,
         )
         try:

@@ -71,6 +71,13 @@ class ChannelStep(StrictModel):
     frames: int = Field(32, ge=1, description="for gradients (taylor) and for each score of the scan")
 
 
+class TakeStep(StrictModel):
+    """Go on with another finished run: a network that was cut elsewhere."""
+
+    do: Literal["take"]
+    run: Path = Field(description="its folder")
+
+
 class SparsityStep(StrictModel):
     """Set single weights to zero."""
 
@@ -127,7 +134,7 @@ class ClusterStep(StrictModel):
 
 
 Step = Annotated[
-    ChannelStep | SparsityStep | FinetuneStep | QatStep | QuantizeStep | ClusterStep,
+    TakeStep | ChannelStep | SparsityStep | FinetuneStep | QatStep | QuantizeStep | ClusterStep,
     Field(discriminator="do"),
 ]
 

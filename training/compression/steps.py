@@ -20,6 +20,7 @@ from training.compression.spec import (
     QuantizeStep,
     SparsityStep,
     Step,
+    TakeStep,
     TrainingStep,
 )
 from training.recipe import Recipe, load_recipe
@@ -55,6 +56,8 @@ def step_folder(folder: Path, number: int, step: Step) -> Path:
 def outcome(step: Step, run: Path, folder: Path) -> Outcome:
     """Where a step that goes on with `run` and works in `folder` leaves what it makes."""
     out = folder / RUN
+    if isinstance(step, TakeStep):
+        return Outcome(step.run, step.run)
     if isinstance(step, QuantizeStep):
         return Outcome(run, run, QuantizeSpec.model_validate(step.model_dump(exclude={"do"})))
     if isinstance(step, QatStep):

@@ -13,7 +13,7 @@ import torch
 from distill_perception.bundle import Bundle, load_bundle
 from distill_perception.engines import engine_problems
 from tests.support.tiny_nets import BOTH
-from tests.support.tiny_training import tiny_recipe, write_color_blocks
+from tests.support.tiny_training import tiny_recipe, untrained_run, write_color_blocks
 from training.compression import chain
 from training.compression.fake_quant import QatConv2d
 from training.compression.latency import Candidate
@@ -221,6 +221,28 @@ def test_where_the_gate_refuses_the_best_point_the_next_is_taken(
         (out / name).write_bytes(content)
 
 
+def test_steps_go_on_with_a_network_that_was_cut_elsewhere(
+    compressed: tuple[Path, Bundle, list[str]], student: Path, tmp_path: Path
+) -> None:
+    cut = compressed[0] / "steps" / "02_finetune" / "run"
+    spec = recipe(student, steps=[{"do": "take", "run": cut}, {"do": "cluster", "bits": 8}])
+    chain.compress(spec, tmp_path / "out", say=lambda _: None)
+    points = [
+        json.loads(path.read_text()) for path in sorted((tmp_path / "out" / "steps").glob("*/point.json"))
+    ]
+    assert [point["name"] for point in points] == ["00_start", "01_take", "02_cluster"]
+    whole, *others = (point["parameters"] for point in points)
+    assert others == [count_parameters(load_model(cut)[1])] * 2
+    assert others[0] < whole
+
+
+def test_another_network_is_not_gone_on_with(student: Path, tmp_path: Path) -> None:
+    other = untrained_run(tmp_path)
+    with pytest.raises(TrainingError, match=r"'take': .* is another network \(.*encoder"):
+        chain.compress(recipe(student, steps=[{"do": "take", "run": other}]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_bundle_is_calibrated_and_scored_on_the_compress_recipes_data(
     student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +262,7 @@ def test_the_bundle_is_calibrated_and_scored_on_the_compress_recipes_data(
     }
     point = json.loads((tmp_path / "out" / "steps" / "01_quantize" / "point.json").read_text())
     assert scores == {round(point["scores"]["miou"], 4): "elsewhere val, 6 frames, int8 on onnxruntime"}
+    assert set(bundle.manifest.precisions) == {"fp32", "fp16", "int8"}
     table = tmp_path / "out" / "steps" / "01_quantize" / "bundle" / "student_int8.onnx"
     assert bundle.model_path("int8").read_bytes() == table.read_bytes()
     assert bundle.manifest.provenance.data == train.name  # what the network was trained on stays
