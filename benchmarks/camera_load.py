@@ -40,11 +40,11 @@ class NoAnswerError(Exception):
 class CameraLoad:
     """Publishes bgr8 frames of one size and notes when each mask arrives."""
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, topic: str = TOPIC) -> None:
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
-        self._node = rclpy.create_node("bench_camera", context=self._context)
-        self._publisher = self._node.create_publisher(Image, TOPIC, BEST_EFFORT)
+        self._node = rclpy.create_node(f"camera_of_{topic.split('/')[1]}", context=self._context)
+        self._publisher = self._node.create_publisher(Image, topic, BEST_EFFORT)
         self._masks: dict[tuple[int, int], float] = {}
         self._timings: list[dict[str, float]] = []
         self._node.create_subscription(Image, "/bench/perception/mask", self._on_mask, BEST_EFFORT)
@@ -95,6 +95,24 @@ class CameraLoad:
         self._node.create_subscription(DiagnosticArray, "/bench/perception/timing", self._on_timing, 50)
         time.sleep(1.0)
 
+    def wait_for_listener(self, timeout_s: float = 30.0) -> None:
+        """Wait until somebody subscribes."""
+        deadline = time.monotonic() + timeout_s
+        while not self._publisher.get_subscription_count():
+            if time.monotonic() > deadline:
+                raise NoAnswerError(f"nobody listens within {timeout_s:g} s")
+            time.sleep(0.1)
+
+    def send(self, rate_hz: float, seconds: float) -> dict[tuple[int, int], float]:
+        """Publish at a rate; stamps with the times at which they were sent."""
+        sent: dict[tuple[int, int], float] = {}
+        start = time.perf_counter()
+        for index in range(max(5, int(rate_hz * seconds))):
+            time.sleep(max(0.0, start + index / rate_hz - time.perf_counter()))
+            before = time.perf_counter()
+            sent[self._send()] = before
+        return sent
+
     def drive(self, rate_hz: float, seconds: float) -> Answers:
         """Publish at a rate, wait for the last answers.
 
@@ -103,16 +121,11 @@ class CameraLoad:
         """
         self._masks.clear()
         self._timings.clear()
-        sent: dict[tuple[int, int], float] = {}
         start = time.perf_counter()
-        count = max(5, int(rate_hz * seconds))
-        for index in range(count):
-            time.sleep(max(0.0, start + index / rate_hz - time.perf_counter()))
-            before = time.perf_counter()
-            sent[self._send()] = before
+        sent = self.send(rate_hz, seconds)
         time.sleep(2.0)
         if not self._masks:
-            raise NoAnswerError(f"the node has stopped answering: none of {count} frames")
+            raise NoAnswerError(f"the node has stopped answering: none of {len(sent)} frames")
         arrived = sorted(self._masks.values())
         latency = [(self._masks[stamp] - at) * 1e3 for stamp, at in sent.items() if stamp in self._masks]
         stages = {
@@ -122,7 +135,7 @@ class CameraLoad:
         rate = len(arrived) / (time.perf_counter() - start)
         if len(arrived) > 2:
             rate = (len(arrived) - 1) / (arrived[-1] - arrived[0])
-        return Answers(count, np.array(latency), stages, rate)
+        return Answers(len(sent), np.array(latency), stages, rate)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import os
 import random
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -37,6 +38,7 @@ THROUGHPUT_TARGET = 0.92
 NAIVE_TARGET = 5.0
 NAIVE_GUESS_MS = 25.0  # faster than the naive node is, so that it is sent more than it can do
 OVERLOAD = 1.2  # frames sent for each one that the bare engine could do
+LISTENED = "/listened/image_raw"
 TURNS = 5  # of the bare engine and the node
 
 
@@ -129,27 +131,52 @@ def measure_naive(size: str, run: str | None, seconds: float) -> dict[str, Any]:
     return result
 
 
+@contextmanager
+def listened(size: str) -> Iterator[CameraLoad]:
+    """A camera of this size, and a process that receives its frames and does nothing with them."""
+    width, height = (int(part) for part in size.split("x"))
+    command = ["-m", "benchmarks.listener", LISTENED]
+    log = Path(tempfile.mkdtemp()) / "listener.log"
+    with process(command, log), closing(CameraLoad(width, height, LISTENED)) as load:
+        load.wait_for_listener()
+        yield load
+
+
+def times_beside_ms(engine: Engine, load: CameraLoad, rate_hz: float, seconds: float) -> np.ndarray:
+    """`times_ms` while the camera publishes at a rate."""
+    camera = threading.Thread(target=load.send, args=(rate_hz, 1.1 * seconds))
+    camera.start()
+    times = times_ms(engine, seconds)
+    camera.join()
+    return times
+
+
 def measure(size: str, model: Model, naive: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Bare engine and node at one camera size, set against the naive node.
 
     The node's rate is taken between two of the bare engine, `TURNS` times within seconds: a shared machine's
     clock changes more from minute to minute than the node costs. While one is measured the other waits.
+    Beside the camera the bare engine has what the node has: a machine that carries the camera's frames too.
     """
     result: dict[str, Any] = {"size": size, "precision": model.precision}
     node = ["-m", "distill_perception.ros.node", *model.parameters()]
-    with closing(open_bare(model)) as bare, answering(node, size) as load:
-        times, rates, shares = [times_ms(bare, seconds / TURNS)], [], []
+    with closing(open_bare(model)) as bare, answering(node, size) as load, listened(size) as camera:
+        times, rates, shares, beside = [times_ms(bare, seconds / TURNS)], [], [], []
         for _ in range(TURNS):
-            full = load.drive(OVERLOAD * 1e3 / float(times[-1].mean()), seconds / TURNS)
+            sent_hz = OVERLOAD * 1e3 / float(times[-1].mean())
+            full = load.drive(sent_hz, seconds / TURNS)
+            loaded = times_beside_ms(bare, camera, sent_hz, seconds / TURNS)
             times.append(times_ms(bare, seconds / TURNS))
             rates.append(full.rate_hz)
             shares.append(full.rate_hz * float(np.concatenate(times[-2:]).mean()) / 1e3)
+            beside.append(full.rate_hz * float(loaded.mean()) / 1e3)
         both = np.concatenate(times)
         result["node"] = measure_node(load, float(np.median(both)), float(np.median(rates)), seconds)
     result["bare_engine_ms"] = percentiles(both)
     result["bare_engine_hz"] = round(1e3 / float(both.mean()), 2)
     result["throughput_share"] = round(float(np.median(shares)), 3)
     result["throughput_shares"] = [round(share, 3) for share in shares]
+    result["share_beside_camera"] = round(float(np.median(beside)), 3)
     for name, other in naive.items():
         result[name] = other
         result[f"times_{name}"] = round(result["node"]["saturated_hz"] / other["saturated_hz"], 2)
@@ -161,7 +188,7 @@ def show(rounds: list[dict[str, Any]]) -> Table:
     table = Table(title="node overhead (ms, p50)")
     for column in ("camera", "precision", "bare engine", "outside engine", "target", "end to end",
                    "naive end to end",
-                   "bare Hz", "node Hz", "engine busy", "share", "target ", "naive Hz",
+                   "bare Hz", "node Hz", "engine busy", "share", "share beside camera", "target ", "naive Hz",
                    "times naive", "times naive, channels last"):  # fmt: skip
         table.add_column(column, justify="right")
     for item in rounds:
@@ -179,6 +206,7 @@ def show(rounds: list[dict[str, Any]]) -> Table:
             f"{node['saturated_hz']:.1f}",
             f"{node['engine_busy_share']:.3f}",
             f"{item['throughput_share']:.3f}",
+            f"{item['share_beside_camera']:.3f}",
             f">= {THROUGHPUT_TARGET}",
             f"{naive['saturated_hz']:.1f}" if naive else "",
             f"{item['times_naive']:.1f} (>= {NAIVE_TARGET:g})" if naive else "",

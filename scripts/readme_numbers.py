@@ -22,8 +22,9 @@ from distill_perception.compare.show import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-MANIFEST = ROOT / "models" / "camvid_lite0" / "manifest.yaml"
 RECORDS = ROOT / "benchmarks" / "results"
+SHIPPED = ("camvid_lite0", "camvid_lite0_small")
+SCORES = {"miou": "mIoU", "map50": "mAP50", "map": "mAP"}
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -33,19 +34,36 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def accuracy() -> str:
-    """Main scores of the shipped bundle by data, precision and engine, and of its teachers; IoU by class."""
-    manifest = read_manifest(MANIFEST)
-    found: dict[str, dict[str, float]] = {}
-    for metric in manifest.metrics:
-        if (kind := metric.name.removesuffix("/torch")) in ("miou", "map50"):
-            found.setdefault(metric.data, {})[kind] = metric.value
+    """Scores of the shipped bundles by data and form, of what they were trained beside, and IoU by class."""
+    manifests = [read_manifest(ROOT / "models" / name / "manifest.yaml") for name in SHIPPED]
+    found: dict[tuple[str, str, str], dict[str, float]] = {}
+    for manifest in manifests:
+        for metric in manifest.metrics:
+            if metric.name in SCORES:
+                data, _, form = metric.data.rpartition(", ")
+                found.setdefault((manifest.name, data, SCORES[metric.name]), {})[form] = metric.value
+    forms = list(dict.fromkeys(form for values in found.values() for form in values))
     rows = [
-        [data, *(f"{scores[kind]:.3f}" if kind in scores else "-" for kind in ("miou", "map50"))]
-        for data, scores in found.items()
+        [*about, *(f"{values[form]:.3f}" if form in values else "-" for form in forms)]
+        for about, values in found.items()
     ]
-    names = [item.name for item in manifest.classes]
-    by_class = table(["camvid val IoU", *names], [["camvid_lite0", *_class_row(manifest, names)]])
-    return table(["network and data", "mIoU", "mAP50"], rows) + "\n\n" + by_class
+    names = [item.name for item in manifests[0].classes]
+    by_class = [[manifest.name, *_class_row(manifest, names)] for manifest in manifests]
+    beside: dict[str, dict[str, float]] = {}
+    for metric in manifests[0].metrics:
+        if metric.name.endswith("/torch"):
+            beside.setdefault(metric.data, {})[metric.name.removesuffix("/torch")] = metric.value
+    trained = [
+        [data, *(f"{scores[name]:.3f}" if name in scores else "-" for name in ("miou", "map50"))]
+        for data, scores in beside.items()
+    ]
+    return "\n\n".join(
+        [
+            table(["network", "data", "score", *forms], rows),
+            table(["in torch, as trained", "mIoU", "mAP50"], trained),
+            table(["camvid val IoU", *names], by_class),
+        ]
+    )
 
 
 def compared(*runs: str, baseline: str, metrics: Sequence[str]) -> str:
@@ -110,7 +128,9 @@ def compression() -> str:
     points = record["points"]
     engines = list(points[0]["latency_ms"])
     header = ["step", "file MB", "parameters M", "GMACs"]
-    header += [f"{engine}, ms (times as fast)" for engine in engines] + ["mIoU", "mAP50"]
+    header += [f"{engine}, ms (times as fast)" for engine in engines]
+    scores = [name for name in SCORES if name in points[0]["point"]["scores"]]
+    header += [SCORES[name] for name in scores]
     rows = []
     for item in points:
         point, ms = item["point"], item["latency_ms"]
@@ -121,7 +141,7 @@ def compression() -> str:
                 f"{point['parameters'] / 1e6:.2f}",
                 f"{point['macs'] / 1e9:.2f}",
                 *(f"{ms[name]:.1f} ({points[0]['latency_ms'][name] / ms[name]:.1f})" for name in engines),
-                *(f"{point['scores'][name]:.3f}" for name in ("miou", "map50")),
+                *(f"{point['scores'][name]:.3f}" for name in scores),
             ]
         )
     lines = [" ".join(record["about"]), table(header, rows), f"Taken: {record['chosen']}"]
@@ -137,6 +157,7 @@ def overhead() -> str:
         "end to end, ms": lambda item: f"{item['node']['latency_ms']['p50']:.1f}",
         "naive end to end, ms": lambda item: f"{item['naive']['latency_ms']['p50']:.1f}",
         "rate / bare engine's": lambda item: f"{item['throughput_share']:.2f}",
+        "rate / bare engine's beside the camera": lambda item: f"{item['share_beside_camera']:.2f}",
         "engine busy": lambda item: f"{item['node']['engine_busy_share']:.2f}",
         "rate / naive node's": lambda item: f"{item['times_naive']:.1f}",
         "rate / naive node's, channels_last": lambda item: f"{item['times_naive_channels_last']:.1f}",
