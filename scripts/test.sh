@@ -24,9 +24,10 @@ status=$nothing
 run() {
   python -m pytest "$@"
   local own=$?
+  [ $own -ne 2 ] || exit 2 # Ctrl-C
   if [ $status -eq $nothing ] || { [ $own -ne $nothing ] && [ $own -gt $status ]; }; then status=$own; fi
 }
-run -n auto --dist loadfile tests "${waiting[@]/#/--ignore=}" "${in_turn[@]/#/--ignore=}" "$@"
+run -n auto --dist loadfile --no-loadscope-reorder tests "${waiting[@]/#/--ignore=}" "${in_turn[@]/#/--ignore=}" "$@"
 run -n 4 --dist loadfile "${waiting[@]}" "$@"
 run "${in_turn[@]}" "$@"
 exit $status
