@@ -150,7 +150,7 @@ def compression() -> str:
 
 def overhead() -> str:
     """The recorded benchmark of the node against the bare engine and the naive node."""
-    record, one_thread = _record("node_overhead.json"), _record("node_overhead_one_thread.json")
+    record = _record("node_overhead.json")
     header = {
         "bare engine, ms": lambda item: f"{item['bare_engine_ms']['p50']:.1f}",
         "outside engine, ms": lambda item: f"{item['node']['outside_engine_ms']['p50']:.2f}",
@@ -162,23 +162,10 @@ def overhead() -> str:
         "rate / naive node's": lambda item: f"{item['times_naive']:.1f}",
         "rate / naive node's, channels_last": lambda item: f"{item['times_naive_channels_last']:.1f}",
     }
-    return "\n\n".join(
-        [
-            f"{record['machine']['cpu']}; medians:",
-            _overhead_table(record, header),
-            "With one engine thread (`--threads 1`), so that the others have a core, "
-            f"{one_thread['machine']['cpu']}:",
-            _overhead_table(one_thread, header),
-        ]
-    )
-
-
-def _overhead_table(record: dict[str, Any], columns: dict[str, Callable[[dict[str, Any]], str]]) -> str:
-    """The last round of a record."""
     last = max(item["round"] for item in record["rounds"])
     items = [item for item in record["rounds"] if item["round"] == last]
-    rows = [[item["size"], item["precision"], *(cell(item) for cell in columns.values())] for item in items]
-    return table(["camera", "precision", *columns], rows)
+    rows = [[item["size"], item["precision"], *(cell(item) for cell in header.values())] for item in items]
+    return f"{record['machine']['cpu']}; medians:\n\n{table(['camera', 'precision', *header], rows)}"
 
 
 def parameters() -> str:

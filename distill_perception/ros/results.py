@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle import LifecyclePublisher as Publisher
@@ -16,6 +18,8 @@ from ..vision.overlay import draw_overlay
 from ..vision.palette import colorize, palette_of
 from . import messages, qos
 from .topics import result_topic
+
+_ASK_PERIOD_S = 0.25  # for listeners to the pictures; asking takes 0.06 ms for each
 
 
 class CameraResults:
@@ -41,6 +45,8 @@ class CameraResults:
         self._timing = self._publisher(DiagnosticArray, "timing")
         self._label_info = self._publisher(LabelInfo, "label_info", latched=True)
         self._vision_info = self._publisher(VisionInfo, "vision_info", latched=True)
+        self._ask_s = 0.0
+        self._watched = (False, False, False)
 
     def _publisher(self, kind: type, name: str, latched: bool = False) -> Publisher:
         profile = qos.LATCHED if latched else qos.RESULTS
@@ -72,20 +78,30 @@ class CameraResults:
             self._detections.publish(messages.detections_message(header, seen.detections))
         if self._confidence is not None and seen.confidence is not None:
             self._confidence.publish(messages.serialized_image(header, seen.confidence, "mono8"))
-        if self._mask_color is not None and seen.mask is not None and _heard(self._mask_color):
+        mask_color, overlay, compressed = self._watched_pictures()
+        if self._mask_color is not None and seen.mask is not None and mask_color:
             self._mask_color.publish(
                 messages.serialized_image(header, colorize(seen.mask, self._palette), "rgb8")
             )
-        if _heard(self._overlay) or _heard(self._overlay_compressed):
-            self._publish_overlay(header, frame, seen)
+        if overlay or compressed:
+            picture = convert(frame.pixels, frame.encoding, "rgb")
+            drawn = draw_overlay(picture, self._classes, seen.mask, seen.detections)
+            if overlay:
+                self._overlay.publish(messages.serialized_image(header, drawn, "rgb8"))
+            if compressed:
+                self._overlay_compressed.publish(messages.compressed_message(header, drawn))
 
-    def _publish_overlay(self, header: Header, frame: Frame, seen: Perception) -> None:
-        picture = convert(frame.pixels, frame.encoding, "rgb")
-        overlay = draw_overlay(picture, self._classes, seen.mask, seen.detections)
-        if _heard(self._overlay):
-            self._overlay.publish(messages.serialized_image(header, overlay, "rgb8"))
-        if _heard(self._overlay_compressed):
-            self._overlay_compressed.publish(messages.compressed_message(header, overlay))
+    def _watched_pictures(self) -> tuple[bool, bool, bool]:
+        """Whether somebody listens to mask_color, overlay, overlay/compressed, as of a quarter second ago."""
+        now_s = time.monotonic()
+        if now_s >= self._ask_s:
+            self._ask_s = now_s + _ASK_PERIOD_S
+            self._watched = (
+                _heard(self._mask_color),
+                _heard(self._overlay),
+                _heard(self._overlay_compressed),
+            )
+        return self._watched
 
     def publish_timing(self, header: Header, stages_ms: dict[str, float]) -> None:
         """Publish how long the frame's stages took, when anybody listens."""
