@@ -14,7 +14,7 @@ import yaml
 
 from distill_perception.bundle import Bundle, load_bundle
 from distill_perception.compare.model_cost import ModelCost
-from distill_perception.engines import EngineSettings, open_engine
+from distill_perception.engines import EngineSettings, available_engines, open_engine
 from tests.support.refusal import refusal
 from tests.support.tiny_training import SIZE, tiny_recipe, write_color_blocks
 from training.curves import read_log
@@ -169,9 +169,9 @@ def test_manifest_tells_where_the_bundle_comes_from(bundle: Bundle) -> None:
     assert manifest.provenance.seed == 3
     assert manifest.provenance.teacher == "run"
     assert "train" in manifest.provenance.command
-    miou = [m for m in manifest.metrics if m.name == "miou"]
-    assert len(miou) == 1
-    assert "export" in miou[0].command
+    miou = {m.data.split(", ")[-1]: m for m in manifest.metrics if m.name == "miou"}
+    assert miou.keys() == {"fp32 in torch", *(f"fp32 on {engine}" for engine in available_engines())}
+    assert all("export" in metric.command for metric in miou.values())
     beside = [metric for metric in manifest.metrics if metric.name == "miou/torch"]
     assert ["run tiny, 1 epochs" in beside[0].data, "run tiny, 2 epochs" in beside[1].data] == [True, True]
     assert beside[2].value == 0.5
