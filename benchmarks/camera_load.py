@@ -47,7 +47,6 @@ class CameraLoad:
         self._publisher = self._node.create_publisher(Image, topic, BEST_EFFORT)
         self._masks: dict[tuple[int, int], float] = {}
         self._timings: list[dict[str, float]] = []
-        self._node.create_subscription(Image, "/bench/perception/mask", self._on_mask, BEST_EFFORT)
         self._message = Image(height=height, width=width, step=width * 3, encoding="bgr8")
         noise = np.random.default_rng(0).integers(0, 256, height * width * 3, np.uint8)
         self._message.data.frombytes(noise.tobytes())
@@ -81,6 +80,7 @@ class CameraLoad:
 
     def connect(self, timeout_s: float = 60.0) -> None:
         """Send frames until masks come back."""
+        self._node.create_subscription(Image, "/bench/perception/mask", self._on_mask, BEST_EFFORT)
         deadline = time.monotonic() + timeout_s
         while not self._masks and time.monotonic() < deadline:
             if self._publisher.get_subscription_count():

@@ -7,9 +7,9 @@ against a naive node, all in one run.
 import json
 import os
 import random
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -32,7 +32,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 
 from benchmarks.camera_load import TOPIC, CameraLoad, NoAnswerError, process
 
-RESULT = Path(__file__).resolve().parent / "results" / "node_overhead.json"
+ROOT = Path(__file__).resolve().parents[1]
+RESULT = ROOT / "benchmarks" / "results" / "node_overhead.json"
 OUTSIDE_TARGET_MS = {"480x360": 1.5, "1280x720": 5.0}
 THROUGHPUT_TARGET = 0.92
 NAIVE_TARGET = 5.0
@@ -132,22 +133,36 @@ def measure_naive(size: str, run: str | None, seconds: float) -> dict[str, Any]:
 
 
 @contextmanager
-def listened(size: str) -> Iterator[CameraLoad]:
-    """A camera of this size, and a process that receives its frames and does nothing with them."""
-    width, height = (int(part) for part in size.split("x"))
-    command = ["-m", "benchmarks.listener", LISTENED]
-    log = Path(tempfile.mkdtemp()) / "listener.log"
-    with process(command, log), closing(CameraLoad(width, height, LISTENED)) as load:
-        load.wait_for_listener()
-        yield load
+def listened(size: str) -> Iterator[subprocess.Popen[str]]:
+    """A camera of this size, and a listener that does nothing with its frames: two processes."""
+    folder = Path(tempfile.mkdtemp())
+    line = [sys.executable, "-m", "benchmarks.camera", LISTENED, *size.split("x")]
+    with (
+        process(["-m", "benchmarks.listener", LISTENED], folder / "listener.log"),
+        subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as camera,
+    ):
+        hear(camera, "ready")
+        yield camera
+        assert camera.stdin is not None
+        camera.stdin.close()
 
 
-def times_beside_ms(engine: Engine, load: CameraLoad, rate_hz: float, seconds: float) -> np.ndarray:
+def hear(camera: "subprocess.Popen[str]", word: str) -> None:
+    """Wait until the camera says so."""
+    assert camera.stdout is not None
+    if camera.stdout.readline().strip() != word:
+        raise typer.BadParameter(f"benchmarks.camera ended before it was {word}; its error is above")
+
+
+def times_beside_ms(
+    engine: Engine, camera: "subprocess.Popen[str]", rate_hz: float, seconds: float
+) -> np.ndarray:
     """`times_ms` while the camera publishes at a rate."""
-    camera = threading.Thread(target=load.send, args=(rate_hz, 1.1 * seconds))
-    camera.start()
+    assert camera.stdin is not None
+    camera.stdin.write(f"{rate_hz} {1.1 * seconds}\n")
+    camera.stdin.flush()
     times = times_ms(engine, seconds)
-    camera.join()
+    hear(camera, "done")
     return times
 
 
@@ -160,7 +175,7 @@ def measure(size: str, model: Model, naive: dict[str, Any], seconds: float) -> d
     """
     result: dict[str, Any] = {"size": size, "precision": model.precision}
     node = ["-m", "distill_perception.ros.node", *model.parameters()]
-    with closing(open_bare(model)) as bare, answering(node, size) as load, listened(size) as camera:
+    with closing(open_bare(model)) as bare, listened(size) as camera, answering(node, size) as load:
         times, rates, shares, beside = [times_ms(bare, seconds / TURNS)], [], [], []
         for _ in range(TURNS):
             sent_hz = OVERLOAD * 1e3 / float(times[-1].mean())

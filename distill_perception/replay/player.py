@@ -65,8 +65,9 @@ def play(
         log: file for the started node's output.
 
     Raises:
-        ReplayError: ROS is not installed, or the node does not start, dies, never answers, or serves another
+        ReplayError: the node does not start, dies, never answers, or serves another
             bundle.
+        ConfigError: ROS is not installed.
     """
     with _connected(bag, node, manifest.tasks, options, masks, log) as (link, process):
         wait_until_ready(link, process, options)

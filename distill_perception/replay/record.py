@@ -77,15 +77,15 @@ def _listen(topic: str, writer: Writer, seconds: float, report: Report) -> tuple
     stream = CameraStream(ros.node, topic, camera_qos("best_effort", _DEPTH), write, raw=True)
     begun, reminder = time.monotonic(), Reminder()
 
-    def trouble() -> str:
+    def trouble(lost: int) -> str:
         silent_s = time.monotonic() - (times[-1] if times else begun)
         publishers, other_type = stream.publishers()
-        tally, lost = Tally(received=len(times)), stream.lost()
+        tally = Tally(received=len(times))
         health = Health(tally, Tally(), silent_s, publishers, lost, 0.0, other_type, stream.qos_problem)
         level, text = judge(topic, health)
         return "" if level == OK else text
 
-    looked_s = begun
+    looked_s, lost_before = begun, 0
     try:
         while not stopping and (not times or time.monotonic() - times[0] < seconds):
             ros.executor.spin_once(timeout_sec=_POLL_S)
@@ -95,10 +95,12 @@ def _listen(topic: str, writer: Writer, seconds: float, report: Report) -> tuple
                 f"recording {topic}, seconds" if times else f"waiting for {topic}", int(done), int(seconds)
             )
             if now_s - looked_s >= _LOOK_S:
-                looked_s = now_s
-                if said := reminder.say(trouble(), now_s):
+                lost = stream.lost()
+                trouble_now = trouble(lost - lost_before)
+                looked_s, lost_before = now_s, lost
+                if (said := reminder.say(trouble_now, now_s)) and trouble_now:
                     warn(f"{topic}: {said}")
-        return len(times), trouble()
+        return len(times), trouble(stream.lost())
     finally:
         stream.destroy()
         ros.close()

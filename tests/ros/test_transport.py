@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -157,13 +158,20 @@ def test_a_large_camera_with_default_transports_is_seen_to_lose_frames(
     assert "config/fastdds.xml" in (tmp_path / "log").read_text()
 
 
-def test_a_recording_says_how_many_frames_were_lost(tmp_path: Path) -> None:
+def test_a_recording_says_how_many_frames_were_lost_and_that_no_more_come(tmp_path: Path) -> None:
     env = plain_environment(random_domain(), COLUMNS="200")
     line = [sys.executable, "-m", "distill_perception.cli", "record", RAW, str(tmp_path / "bag")]
     recorder = subprocess.Popen(line, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     camera = [sys.executable, "-m", "tests.support.camera_process", RAW, "1280", "720", "30", "60"]
     env["FASTDDS_BUILTIN_TRANSPORTS"] = "DEFAULT"
-    subprocess.run(camera, env=env, cwd=ROOT, timeout=60, check=True)
-    recorder.send_signal(signal.SIGINT)
-    _, err = recorder.communicate(timeout=30)
+    try:
+        subprocess.run(camera, env=env, cwd=ROOT, timeout=60, check=True)
+        time.sleep(5.0)  # of silence
+        recorder.send_signal(signal.SIGINT)
+        _, err = recorder.communicate(timeout=30)
+    finally:
+        recorder.kill()
     assert re.search(rf"warning: {RAW}: \d+ frames were lost on their way: .*config/fastdds.xml", err)
+    assert re.search(rf"warning: {RAW}: no frame for \d s: nobody publishes", err), (
+        "what came after is said too"
+    )

@@ -48,7 +48,7 @@ def wait_until(condition: Callable[[], Any], timeout_s: float, what: str) -> Any
 
 
 def random_domain() -> int:
-    """A ROS domain, which tests that run at the same time do not share."""
+    """A ROS domain that no other worker draws; a replay looks for one that nobody uses."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
     width = 100 // _WORKERS
     return 1 + worker * width + random.SystemRandom().randrange(width)

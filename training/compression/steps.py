@@ -56,8 +56,6 @@ def step_folder(folder: Path, number: int, step: Step) -> Path:
 def outcome(step: Step, run: Path, folder: Path) -> Outcome:
     """Where a step that goes on with `run` and works in `folder` leaves what it makes."""
     out = folder / RUN
-    if isinstance(step, TakeStep):
-        return Outcome(step.run, step.run)
     if isinstance(step, QuantizeStep):
         return Outcome(run, run, QuantizeSpec.model_validate(step.model_dump(exclude={"do"})))
     if isinstance(step, QatStep):
@@ -100,7 +98,9 @@ def do(step: Step, run: Path, folder: Path, recipe: Recipe, spec: CompressRecipe
             go_part_of_the_way(trained, share, out)
         return
     shutil.rmtree(out, ignore_errors=True)
-    if isinstance(step, ChannelStep):
+    if isinstance(step, TakeStep):
+        shutil.copytree(step.run, out)  # what is done with it there later changes nothing here
+    elif isinstance(step, ChannelStep):
         prune_run(run, step, recipe, spec, out)
     elif isinstance(step, SparsityStep):
         sparsify_run(run, step, recipe, out)

@@ -153,6 +153,8 @@ def _scores(
             torch = evaluate_engine(bundle, TorchEngine(net, bundle), judge.source, judge.name).values
             note(torch, f"{judge.about}, fp32 in torch")
         for form in forms:
+            if form.precision == "fp32" and not judge.full:
+                continue  # its own answers are the labels
             found = judge.full if form == scored else score_form(bundle, judge, form)
             if form != scored:
                 note(found, f"{judge.about}, {form.name}")

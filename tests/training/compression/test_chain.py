@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +225,8 @@ def test_where_the_gate_refuses_the_best_point_the_next_is_taken(
 def test_steps_go_on_with_a_network_that_was_cut_elsewhere(
     compressed: tuple[Path, Bundle, list[str]], student: Path, tmp_path: Path
 ) -> None:
-    cut = compressed[0] / "steps" / "02_finetune" / "run"
+    cut = tmp_path / "cut"
+    shutil.copytree(compressed[0] / "steps" / "02_finetune" / "run", cut)
     spec = recipe(student, steps=[{"do": "take", "run": cut}, {"do": "cluster", "bits": 8}])
     chain.compress(spec, tmp_path / "out", say=lambda _: None)
     points = [
@@ -234,6 +236,8 @@ def test_steps_go_on_with_a_network_that_was_cut_elsewhere(
     whole, *others = (point["parameters"] for point in points)
     assert others == [count_parameters(load_model(cut)[1])] * 2
     assert others[0] < whole
+    shutil.rmtree(cut)  # it has been taken
+    load_model(tmp_path / "out" / "steps" / "01_take" / "run")
 
 
 def test_another_network_is_not_gone_on_with(student: Path, tmp_path: Path) -> None:
