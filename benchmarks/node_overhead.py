@@ -142,12 +142,10 @@ def listened(size: str) -> Iterator[subprocess.Popen[str]]:
         subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as camera,
     ):
         hear(camera, "ready")
-        yield camera
-        assert camera.stdin is not None
-        camera.stdin.close()
+        yield camera  # which ends when its stdin is closed, as leaving this does
 
 
-def hear(camera: "subprocess.Popen[str]", word: str) -> None:
+def hear(camera: subprocess.Popen[str], word: str) -> None:
     """Wait until the camera says so."""
     assert camera.stdout is not None
     if camera.stdout.readline().strip() != word:
@@ -155,7 +153,7 @@ def hear(camera: "subprocess.Popen[str]", word: str) -> None:
 
 
 def times_beside_ms(
-    engine: Engine, camera: "subprocess.Popen[str]", rate_hz: float, seconds: float
+    engine: Engine, camera: subprocess.Popen[str], rate_hz: float, seconds: float
 ) -> np.ndarray:
     """`times_ms` while the camera publishes at a rate."""
     assert camera.stdin is not None

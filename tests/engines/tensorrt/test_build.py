@@ -19,34 +19,13 @@ from distill_perception.engines.tensorrt.engine import load_engine
 from distill_perception.engines.tensorrt.library import Library, find_library
 from distill_perception.engines.tensorrt.store import EngineStore
 from distill_perception.errors import BundleError, EngineError
-from tests.support.tiny_bundle import tiny_model, write_tiny_bundle
+from tests.support.tiny_bundle import tiny_model
 from training.compression.float8 import write_float8
 from training.compression.half import write_half
 from training.export import adapt as adapting
 
 MODELS = sorted(Path(__file__).parents[3].joinpath("models").glob("*/manifest.yaml"))
 GPU = Gpu(0, "NVIDIA GeForce RTX 3090", 86, "13.0")
-
-
-@pytest.fixture(scope="module")
-def library() -> Library:
-    pytest.importorskip(
-        "tensorrt_rtx",
-        reason="LOUD: TensorRT builds NOT TESTED: pip install tensorrt-rtx-cu13 (x86-64 Linux, Windows)",
-    )
-    import tensorrt_rtx
-
-    return Library("tensorrt_rtx", str(tensorrt_rtx.__version__), tensorrt_rtx)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> EngineStore:
-    return EngineStore(tmp_path / "engines")
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    return load_bundle(write_tiny_bundle(tmp_path / "b", ("segmentation", "detection")))
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -323,66 +302,3 @@ def test_without_tensorrt_the_packages_are_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
     with pytest.raises(EngineError, match="pip install tensorrt-rtx-cu13"):
         find_library()
-
-
-def test_tensorrt_proper_keeps_timings_for_the_next_build_on_such_a_gpu(
-    bundle: Bundle, store: EngineStore, library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """RTX's module stands in for it, which has its calls but takes neither timings nor these settings."""
-    given: list[bytes] = []
-
-    class Timings:
-        def serialize(self) -> bytes:
-            return b"measured"
-
-    class Config:
-        def __init__(self, real: Any) -> None:
-            self.__dict__.update(real=real, flags=[], levels=[])
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.real, name)
-
-        def __setattr__(self, name: str, value: Any) -> None:
-            (self.levels.append(value) if "compatibility" in name else setattr(self.real, name, value))
-
-        def set_flag(self, flag: Any) -> None:
-            self.flags.append(flag)
-
-        def create_timing_cache(self, content: bytes) -> Timings:
-            given.append(content)
-            return Timings()
-
-        def set_timing_cache(self, cache: Timings, ignore_mismatch: bool) -> None:
-            assert not ignore_mismatch  # another GPU's timings would choose the wrong kernels
-
-    configs: list[Config] = []
-
-    class Builder:
-        def __init__(self, logger: Any) -> None:
-            self.real = library.trt.Builder(logger)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.real, name)
-
-        def create_builder_config(self) -> Config:
-            configs.append(Config(self.real.create_builder_config()))
-            return configs[-1]
-
-        def build_serialized_network(self, network: Any, config: Config) -> bytes:
-            return bytes(self.real.build_serialized_network(network, config.real))
-
-    class Module:
-        def __getattr__(self, name: str) -> Any:
-            return Builder if name == "Builder" else getattr(library.trt, name)
-
-    proper = Library("tensorrt", "10.9.0", Module())
-    request = BuildRequest(bundle, "fp32", target="ampere+", version_compatible=True)
-    key = request.key(proper, GPU)
-    assert key != BuildRequest(bundle, "fp32", target="ampere+").key(proper, GPU)
-    for target in (request, request, BuildRequest(bundle, "fp32", target="sm86")):
-        build_engine(target, target.key(proper, GPU), proper, store, quiet, must_keep=True)
-    assert given == [b"", b"measured", b""]
-    flags, levels = library.trt.BuilderFlag, library.trt.HardwareCompatibilityLevel
-    assert [flags.VERSION_COMPATIBLE in config.flags for config in configs] == [True, True, False]
-    wanted = [levels.AMPERE_PLUS, levels.AMPERE_PLUS, levels.SAME_COMPUTE_CAPABILITY]
-    assert [config.levels for config in configs] == [[level] for level in wanted]

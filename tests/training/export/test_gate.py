@@ -67,10 +67,11 @@ def test_int8_is_judged_as_tensorrt_rounds_it_too(
 ) -> None:
     _, recipe = drafted
     bundle = draft_bundle(tiny_net(), recipe, tmp_path / "int8", QuantizeSpec(frames=2))
-    form = judged_forms(bundle)[-1]
-    assert form.name == "int8 as TensorRT rounds it"
+    forms = [form for form in judged_forms(bundle) if form.precision == "int8"]
+    assert forms[-1].name == "int8 as TensorRT rounds it"
     (judge,) = judges(bundle, validated_on(recipe, source(blocks, "a")), Budget())
-    assert score_form(bundle, judge, form).keys() >= {"miou", "map50", "map"}
+    for form in forms:
+        assert score_form(bundle, judge, form).keys() >= {"miou", "map50", "map"}
 
 
 def test_losses_count_from_the_baseline_where_it_names_the_score(
