@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format setup lock clean
+.PHONY: help demo test lint format setup mobile lock clean
 export BAG VIDEO CAMERA DURATION BUNDLE OUT PYTHON
 
 help: ## show this list
@@ -27,6 +27,9 @@ format: ## let ruff put the code in shape
 
 setup: ## everything for work on the code, into .venv (PYTHON= chooses the interpreter)
 	@scripts/setup.sh test
+
+mobile: ## ExecuTorch and LiteRT in an environment of their own, and the tests of exports to them
+	@scripts/mobile.sh $(ARGS)
 
 lock: ## take the newest versions into the constraints files (needs uv)
 	@scripts/lock.sh

@@ -88,7 +88,7 @@ def _topics(text: str) -> list:
     """One topic, or a YAML list of them: `/camera/image_raw`, `['/front/image_raw', '/rear/image_raw']`."""
     found = yaml.safe_load(text)
     topics = [found] if isinstance(found, str) else found
-    if not isinstance(topics, list) or not all(isinstance(topic, str) for topic in topics):
+    if not (isinstance(topics, list) and topics and all(isinstance(topic, str) for topic in topics)):
         raise ValueError(f"cameras:={text} is not a list of topics; write cameras:=\"['/camera/image_raw']\"")
     return topics
 

@@ -108,6 +108,8 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
             self._publish_diagnostics()
 
     def _absolute(self, camera: str) -> str:
+        if not camera:
+            raise ConfigError("parameter 'cameras': one of its topics has an empty name")
         try:
             return str(self.resolve_topic_name(camera))
         except NameValidationException as error:

@@ -127,6 +127,8 @@ BY_NAME = {spec.name: spec for spec in PARAMETERS}
 
 def problem_with(spec: ParameterSpec, value: Any) -> str | None:
     """Say what is wrong with a value, or None when it will do. Whole numbers pass for floats."""
+    if value is None:  # what rclpy makes of an empty list, too
+        return f"parameter '{spec.name}' is empty: give it a value of type {spec.type_name}"
     wanted = type(spec.default)
     if wanted is tuple:
         right_type = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)

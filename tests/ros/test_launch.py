@@ -184,8 +184,9 @@ def test_every_parameter_of_the_node_is_an_argument_and_gets_its_type() -> None:
 def test_one_camera_needs_no_list_and_nonsense_is_refused() -> None:
     (node,) = of_kind(perception_entities(cameras="/a/image"), "LifecycleNode")
     assert node.parameters[-1]["cameras"] == ["/a/image"]
-    with pytest.raises(ValueError, match="not a list of topics"):
-        perception_entities(cameras="{a: 1}")
+    for nonsense in ("{a: 1}", "[]", "[1]"):
+        with pytest.raises(ValueError, match="not a list of topics"):
+            perception_entities(cameras=nonsense)
 
 
 @pytest.mark.usefixtures("stand_ins")

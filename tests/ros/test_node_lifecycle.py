@@ -87,6 +87,17 @@ def test_a_bad_parameter_fails_configuring_until_it_is_set_right(
     assert "Traceback" not in node.log
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("[]", "parameter 'cameras' is empty"), ("['']", "one of its topics has an empty name")],
+)
+def test_cameras_without_a_name_are_refused(domain: int, tmp_path: Path, value: str, said: str) -> None:
+    node = NodeProcess(domain, tmp_path / "log", {}, "--ros-args", "-p", f"cameras:={value}")
+    assert node.wait() == 1
+    (error,) = (line for line in node.log.splitlines() if "ERROR" in line)
+    assert said in error
+
+
 def test_a_misspelt_parameter_fails_configuring_and_a_foreign_one_is_logged(
     domain: int, tiny_bundle: Path, tmp_path: Path
 ) -> None:

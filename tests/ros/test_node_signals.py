@@ -1,11 +1,13 @@
 """Signals end the node whatever it is doing: building an engine, or waiting for one that hangs."""
 
+import re
 import signal
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 
 from tests.support.ros_process import CameraClient, Client, NodeProcess, image_message, wait_until
 
@@ -35,12 +37,19 @@ sys.exit(node.main(sys.argv))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_a_signal_ends_the_building_of_an_engine(
-    domain: int, tiny_bundle: Path, tmp_path: Path, number: signal.Signals
+def test_the_building_of_an_engine_is_told_in_log_and_diagnostics_and_ends_at_a_signal(
+    domain: int, client: Client, tiny_bundle: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
+    told = client.collect(DiagnosticArray, "/diagnostics")
     parameters = {"bundle": str(tiny_bundle), "cameras": [RAW]}
     node = NodeProcess(domain, tmp_path / "log", parameters, program=("-c", SLOW_TO_OPEN))
     node.wait_for_log("building engine")
+    building = r"\w+, building engine: [1-9]\d? %"
+    wait_until(
+        lambda: any(re.fullmatch(building, item.message) for array in told for item in array.status),
+        15.0,
+        "diagnostics that say how far it is",
+    )
     begin = time.monotonic()
     assert node.stop(number) == 0
     assert time.monotonic() - begin < 10

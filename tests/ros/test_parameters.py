@@ -49,7 +49,7 @@ def test_defaults_are_valid_and_read_with_their_types() -> None:
         ("cameras", "/a/image", "list of strings"),
         ("cameras", [1], "list of strings"),
         ("autostart", 1, "of type bool"),
-        ("bundle", None, "of type string"),
+        ("bundle", None, "is empty: give it a value of type string"),
     ],
 )
 def test_unusable_values_are_named_with_what_would_do(name: str, value: object, said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -228,7 +229,21 @@ def _finish(
             data=recipe.data,
         )
         try:
-            return write_bundle(request)[0]
+            return _gated(request, say)
         except GateError as error:
             refused[chosen.name] = str(error)
             say(f"{chosen.name} is refused: {error}\n")
+
+
+def _gated(request: ExportRequest, say: Callable[[str], None]) -> Bundle:
+    """The bundle with FP16 in it, or without where the gate refuses it for that form alone.
+
+    Raises:
+        GateError: it is refused without FP16 too.
+    """
+    try:
+        return write_bundle(request)[0]
+    except GateError as error:
+        bundle = write_bundle(replace(request, fp16=False))[0]
+        say(f"FP16 is left out of the bundle: {error}\n")
+        return bundle

@@ -94,6 +94,12 @@ class CocoSpec(SourceSpec):
     format: Literal["coco"] = "coco"
     annotations: Path
     class_set: str = Field("coco", description="name or file of the class set")
+    masks: bool = Field(
+        False, description="draw the annotations' outlines (polygons, RLE) as masks, the largest first"
+    )
+    rest: str | None = Field(
+        None, description="class of the pixels that no outline covers, for masks; null: void"
+    )
 
 
 class BagSpec(SourceSpec):

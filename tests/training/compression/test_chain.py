@@ -199,8 +199,8 @@ def test_where_the_gate_refuses_the_best_point_the_next_is_taken(
     passes = False
 
     def gate(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
-        asked.append(request.run)
-        if len(asked) == 1 or not passes:
+        asked.append((request.run, request.fp16))
+        if request.run == asked[0][0] or not passes:
             raise GateError("mask on openvino agrees on 0.9")
         return load_bundle(compressed[1].path), []
 
@@ -208,7 +208,7 @@ def test_where_the_gate_refuses_the_best_point_the_next_is_taken(
     kept = {name: (out / name).read_bytes() for name in ("report.md", "report.json", "pareto.png")}
     with pytest.raises(TrainingError, match="the gate refused every step"):
         chain.compress(recipe(student), out, resume=True, say=said.append)
-    assert len(asked) == len(set(asked)) == len(NAMES)
+    assert len(asked) == len(set(asked)) == 2 * len(NAMES), "with FP16 and without"
     assert (out / "report.md").read_text().count("Refused: ") == len(NAMES)
     assert sum("is refused: mask on openvino" in line for line in said) == len(NAMES)
     passes = True
@@ -217,9 +217,26 @@ def test_where_the_gate_refuses_the_best_point_the_next_is_taken(
     report = json.loads((out / "report.json").read_text())
     (first,) = report["refused"]
     assert first != report["chosen"]
-    assert len(asked) == 2
+    assert len(asked) == 3
     for name, content in kept.items():
         (out / name).write_bytes(content)
+
+
+def test_fp16_is_left_out_where_it_alone_fails_the_gate(
+    compressed: tuple[Path, Bundle, list[str]], student: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, said = compressed[0], []
+
+    def gate(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
+        if request.fp16:
+            raise GateError("fp16 on openvino: mIoU 0.2 below fp32")
+        return load_bundle(compressed[1].path), []
+
+    monkeypatch.setattr(chain, "write_bundle", gate)
+    chosen = json.loads((out / "report.json").read_text())["chosen"]
+    chain.compress(recipe(student), out, resume=True, say=said.append)
+    assert "FP16 is left out of the bundle: fp16 on openvino: mIoU 0.2 below fp32" in said[-1]
+    assert json.loads((out / "report.json").read_text())["chosen"] == chosen
 
 
 def test_steps_go_on_with_a_network_that_was_cut_elsewhere(

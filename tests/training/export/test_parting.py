@@ -69,6 +69,17 @@ def test_logits_differ_by_what_was_added_to_one_class(
     assert mean == pytest.approx(2 * logits / 11 / (logits + heatmap), rel=1e-2)
 
 
+def test_logits_that_an_engine_or_graph_does_not_show_are_not_compared(
+    exported: tuple[DeployedNet, Path],
+) -> None:
+    _, path = exported
+    logits = np.zeros((1, 11, 4, 4), np.float32)
+    frames = np.stack([FRAME])
+    assert logit_differences({"no_such_tensor": logits}, path, frames, available_engines()[0]) == (None, None)
+    shown = next(iter(conv_nodes(onnx.load(path).graph).values())).output[0]
+    assert logit_differences({shown: logits}, path, frames, "tensorrt") == (None, None)
+
+
 def _raw(net: DeployedNet, frames: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     with torch.inference_mode():
         out = net.raw(torch.from_numpy(frames))

@@ -1,24 +1,28 @@
-"""A COCO-format set: a folder of pictures and an annotation file with boxes.
+"""A COCO-format set: a folder of pictures and an annotation file with boxes and, if wanted, outlines.
 
     train2017/000000000009.jpg
     annotations/instances_train2017.json
 
-Categories are matched by name, so their ids may have gaps, as COCO's have, or be one's own.
+Categories are matched by name, so their ids may have gaps, as COCO's have, or be one's own. Of those that are no
+things in the class set only the outlines count.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from training.data.class_sets import class_set
 from training.data.sample import Sample
 from training.data.source_spec import CocoSpec
-from training.data.sources.base import file_key
+from training.data.sources.base import Boxes, Labels, file_key
 from training.data.sources.coco_json import by_name, read_coco
+from training.data.sources.outlines import draw_outlines
 from training.data.sources.reading import make_sample, read_picture, require_folder
 from training.errors import TrainingError
 
 
 class CocoSource:
-    """See the module; frames have boxes and no masks.
+    """See the module; frames have boxes, and masks where the recipe asks for them.
 
     Raises:
         TrainingError: no such folder or file, a category that is no class, or a picture that is missing.
@@ -28,7 +32,9 @@ class CocoSource:
         self.class_set = class_set(spec.class_set)
         self.folder = require_folder(spec.path, "the pictures that the annotation file names")
         self.file = spec.annotations
-        self.entries = read_coco(self.file, by_name(self.file, self.class_set))
+        self.masks = spec.masks
+        self.rest = self.class_set.void_id if spec.rest is None else self.class_set.id_of(spec.rest)
+        self.entries = read_coco(self.file, by_name(self.file, self.class_set), outlines=spec.masks)
         if not self.entries:
             raise TrainingError(f"{self.file} lists no pictures")
         for entry in self.entries:
@@ -44,9 +50,16 @@ class CocoSource:
         image = read_picture(path)
         entry.check_size(image, path, self.file)
         name = entry.file_name.rpartition(".")[0]
-        boxes, ignored = (entry.boxes, entry.labels), (entry.ignored, entry.ignored_labels)
-        return make_sample(self.class_set, name, image, boxes=boxes, ignored=ignored)
+        boxes = self._of_things(entry.boxes, entry.labels)
+        ignored = self._of_things(entry.ignored, entry.ignored_labels)
+        mask = draw_outlines(entry, image.shape[:2], self.rest, self.file) if self.masks else None
+        return make_sample(self.class_set, name, image, mask, boxes, ignored)
+
+    def _of_things(self, boxes: Boxes, labels: Labels) -> tuple[Boxes, Labels]:
+        things = np.isin(labels, [item.id for item in self.class_set.things])
+        return boxes[things], labels[things]
 
     def key(self, index: int) -> str:
         files = [self.folder / self.entries[index].file_name, self.file]
-        return file_key(files, "coco", self.class_set)
+        drawn = f", masks on {self.rest}" if self.masks else ""
+        return file_key(files, f"coco{drawn}", self.class_set)

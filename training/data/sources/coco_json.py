@@ -1,7 +1,8 @@
-"""COCO annotation files: the boxes of each picture.
+"""COCO annotation files: the boxes of each picture, and the outlines of what is in them.
 
 Format: https://cocodataset.org/#format-data. A `bbox` is x, y, width, height; crowds (`iscrowd`) mark a
-region in which nobody told the objects of a category apart.
+region in which nobody told the objects of a category apart. A `segmentation` is a list of polygons or a
+run-length code.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from training.data.class_set import ClassSet
 from training.data.sources.reading import read_json
 from training.errors import TrainingError
 
-_Row = tuple[list[float], int, bool]  # x1, y1, x2, y2; class id; whether it is a crowd
+_Row = tuple[list[float], int, bool, Any]  # x1, y1, x2, y2; class id; whether it is a crowd; outline
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class CocoImage:
         size: height, width as the file says, None if it does not.
         boxes, labels: float32 [K,4], int64 [K].
         ignored, ignored_labels: of crowds, float32 [I,4], int64 [I].
+        outlines: of all, crowds too, as the file has them, with their class ids; empty if not asked for.
     """
 
     file_name: str
@@ -37,6 +39,7 @@ class CocoImage:
     labels: NDArray[np.int64]
     ignored: NDArray[np.float32]
     ignored_labels: NDArray[np.int64]
+    outlines: tuple[tuple[Any, int], ...] = ()
 
     def check_size(self, image: NDArray[np.uint8], image_path: Path, json_path: Path) -> None:
         """Raises TrainingError if the picture has another size than its boxes were made for."""
@@ -47,12 +50,15 @@ class CocoImage:
             )
 
 
-def read_coco(path: Path, class_of: Callable[[dict[str, Any]], int]) -> list[CocoImage]:
+def read_coco(
+    path: Path, class_of: Callable[[dict[str, Any]], int], outlines: bool = False
+) -> list[CocoImage]:
     """Every picture of an annotation file, in its order.
 
     Args:
         class_of: the class id of a category entry ({"id": ..., "name": ...}); may raise TrainingError. It is
             asked about categories that have boxes: a file may list more than the class set knows.
+        outlines: keep them, which takes memory.
 
     Raises:
         TrainingError: not readable, not of COCO's form, or an annotation of an unknown picture or category.
@@ -69,8 +75,9 @@ def read_coco(path: Path, class_of: Callable[[dict[str, Any]], int]) -> list[Coc
             if number not in classes:
                 classes[number] = class_of(category)
             row = _known(path, "picture", item["image_id"], rows)
-            row.append(([x, y, x + width, y + height], classes[number], bool(item.get("iscrowd"))))
-        return [_image(item, rows[item["id"]]) for item in content["images"]]
+            outline = item.get("segmentation") if outlines else None
+            row.append(([x, y, x + width, y + height], classes[number], bool(item.get("iscrowd")), outline))
+        return [_image(item, rows[item["id"]], outlines) for item in content["images"]]
     except (TypeError, KeyError, ValueError) as error:
         raise TrainingError(
             f"{path} is not a COCO file ({type(error).__name__}: {error}); expected 'images' (id, "
@@ -84,10 +91,11 @@ def _known(path: Path, kind: str, key: Any, table: dict[Any, Any]) -> Any:
     return table[key]
 
 
-def _image(item: dict[str, Any], rows: list[_Row]) -> CocoImage:
+def _image(item: dict[str, Any], rows: list[_Row], outlines: bool) -> CocoImage:
     size = (int(item["height"]), int(item["width"])) if "height" in item and "width" in item else None
     single, crowds = ([row for row in rows if row[2] == crowd] for crowd in (False, True))
-    return CocoImage(str(item["file_name"]), size, *_arrays(single), *_arrays(crowds))
+    kept = tuple((row[3], row[1]) for row in rows) if outlines else ()
+    return CocoImage(str(item["file_name"]), size, *_arrays(single), *_arrays(crowds), kept)
 
 
 def _arrays(rows: list[_Row]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

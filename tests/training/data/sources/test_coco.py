@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from faster_coco_eval.core import mask as coco_mask
 
 from tests.training.data.sources.files import picture, write_json, write_rgb
 from training.data.source_spec import CocoSpec
@@ -95,3 +96,79 @@ def test_missing_pictures_and_sizes_that_differ_are_named(coco: Path) -> None:
     file.write_text("{")
     with pytest.raises(TrainingError, match=r"instances_train2017\.json is not JSON"):
         open_source(spec(coco))
+
+
+OWN = """classes:
+- {id: 0, name: road, color: [128, 64, 128], kind: stuff}
+- {id: 1, name: car, color: [0, 0, 142], kind: thing}
+- {id: 2, name: sign, color: [220, 220, 0], kind: thing}
+void_id: 255
+"""
+
+
+def outlined(root: Path, outlines: dict[str, Any], **changes: Any) -> CocoSpec:
+    """A 16x12 picture with outlines of road, car and sign, as labelling tools export them."""
+    names = ["road", "car", "sign"]
+    things = [
+        {"image_id": 9, "category_id": names.index(name), "bbox": [1, 2, 3, 4], "segmentation": outline}
+        for name, outline in outlines.items()
+    ]
+    categories = [{"id": number, "name": name} for number, name in enumerate(names)]
+    file = root / "annotations" / "instances_train2017.json"
+    write_json(file, annotations(annotations=things, categories=categories))
+    (root / "own.yaml").write_text(OWN)
+    return spec(root, class_set=str(root / "own.yaml"), masks=True, **changes)
+
+
+def test_outlines_become_masks_with_small_things_on_top_of_large_ones(coco: Path) -> None:
+    # The car: x 2..5, y 1..3. The sign: run lengths go down the columns, 12 * 3 + 4 pixels, then 2 of x 3.
+    car, sign = [[2, 1, 6, 1, 6, 4, 2, 4]], {"size": [12, 16], "counts": [40, 2, 150]}
+    road = [[0, 0, 8, 0, 8, 6, 0, 6], [10, 8, 12, 8, 12, 10, 10, 10]]
+    expected = np.full((12, 16), 255)
+    expected[0:6, 0:8] = expected[8:10, 10:12] = 0
+    expected[1:4, 2:6] = 1
+    expected[4:6, 3] = 2
+    sample = open_source(outlined(coco, {"sign": sign, "car": car, "road": road}))[0]
+    assert (sample.has_mask, sample.has_boxes) == (True, True)
+    np.testing.assert_array_equal(sample.mask, expected)
+    assert sorted(sample.labels) == [1, 2], "road is no thing, so its box is none"
+
+
+def test_what_no_outline_covers_is_void_or_the_class_that_the_recipe_says(coco: Path) -> None:
+    car = {"car": [[2, 1, 6, 1, 6, 4, 2, 4]]}
+    plain, filled = open_source(outlined(coco, car)), open_source(outlined(coco, car, rest="road"))
+    assert set(np.unique(plain[0].mask)) == {1, 255}
+    assert set(np.unique(filled[0].mask)) == {0, 1}
+    assert plain.key(0) != filled.key(0)
+    with pytest.raises(TrainingError, match=r"has no class 'rode' \(did you mean 'road'\?\)"):
+        open_source(outlined(coco, car, rest="rode"))
+
+
+def test_compressed_run_lengths_are_those_of_cocos_own_tools(coco: Path) -> None:
+    mask = np.zeros((12, 16), np.uint8)
+    mask[3:9, 5:14] = 1
+    code = coco_mask.encode(np.asfortranarray(mask))
+    car = {"size": [12, 16], "counts": code["counts"].decode()}
+    found = open_source(outlined(coco, {"car": car}))[0].mask
+    np.testing.assert_array_equal(found == 1, mask == 1)
+
+
+@pytest.mark.parametrize(
+    ("outline", "words"),
+    [
+        ([], "an annotation has a box and no outline"),
+        ([[1, 2, 3, 4]], "a polygon has 4 coordinates"),
+        ([[1, 2, 3, 4, 5, 6, 7]], "a polygon has 7 coordinates"),
+        ([[0, 0, 1e9, 0, 1e9, 5]], "far outside the picture"),
+        ([["a", "b", "c", "d", "e", "f"]], "neither polygons .* nor a run-length code"),
+        ({"size": [12, 16]}, "KeyError: 'counts'"),
+        ({"size": [12, 16], "counts": [3, 2]}, "neither polygons .* nor a run-length code"),
+        ({"size": [12, 16], "counts": "zzz"}, "neither polygons .* nor a run-length code"),
+        ({"size": [16, 12], "counts": [40, 2, 150]}, "of a picture of 12x16, this is 16x12"),
+        (7, "neither polygons .* nor a run-length code"),
+    ],
+)
+def test_an_outline_that_is_none_is_named(coco: Path, outline: Any, words: str) -> None:
+    source = open_source(outlined(coco, {"car": outline}))
+    with pytest.raises(TrainingError, match=rf"instances_train2017\.json, {FILE}: .*{words}"):
+        source[0]
