@@ -3,8 +3,8 @@
     train2017/000000000009.jpg
     annotations/instances_train2017.json
 
-Categories are matched by name, so their ids may have gaps, as COCO's have, or be one's own. Of those that are no
-things in the class set only the outlines count.
+Categories are matched by name, so their ids may have gaps, as COCO's have, or be one's own. Of those that are
+no things in the class set only the outlines count.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def _pixels(outline: Any, size: tuple[int, int], entry: CocoImage, path: Path) -
 
 
 def _polygons(outline: list[Any], size: tuple[int, int]) -> list[list[float]]:
-    """Checked, as the library takes memory by the coordinates; they may be a picture's size beyond its edges."""
+    """Checked, as the library takes memory by the coordinates; a picture's size around it is allowed."""
     height, width = size
     for polygon in outline:
         points = np.asarray(polygon, np.float64)
