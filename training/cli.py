@@ -159,7 +159,7 @@ def table_command(
     """Parameters and multiply-accumulates of networks."""
     from training.data.class_sets import class_set
     from training.models.shapes import read_shapes
-    from training.models.table import family, model_row, model_rows, render
+    from training.models.table import family, model_row, render
     from training.recipe import load_recipe
     from training.run_folder import RECIPE
 
@@ -167,7 +167,7 @@ def table_command(
     if not (height.isdigit() and width.isdigit()):
         raise typer.BadParameter(f"--size {size}: give height x width in pixels, for example 360x480")
     pixels = (int(height), int(width))
-    rows = model_rows(family(), size=pixels) if not recipes else []
+    rows = [] if recipes else [model_row("", spec, 11, 3, pixels) for spec in family()]
     for path in recipes or ():
         recipe = load_recipe(path / RECIPE if path.is_dir() else path)
         classes = class_set(recipe.data.class_set)

@@ -8,10 +8,11 @@ and the decoding of boxes are not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -67,6 +68,7 @@ def model_row(
     """Cost of the network that a recipe's model section describes; nothing is computed, no weights are read.
 
     Args:
+        name: the recipe's, empty if it has none.
         classes, things: number of classes and of thing classes among them.
         size: height, width of the frame in pixels.
         shapes: of a pruned network.
@@ -109,41 +111,32 @@ def _describe(spec: ModelSpec) -> str:
     return " ".join(parts)
 
 
-def family() -> dict[str, ModelSpec]:
+def family() -> list[ModelSpec]:
     """Every encoder with the light pyramid, then every decoder on EfficientNet-Lite0, for both tasks."""
     both = {"tasks": ("segmentation", "detection"), "pretrained": False}
     light = {"name": "fpn", "width": 64}
-    specs = {f"{encoder} + fpn": ModelSpec(encoder=encoder, decoder=light, **both) for encoder in ENCODERS}
-    for decoder in DECODERS:
-        if decoder != "fpn":
-            specs[f"efficientnet_lite0 + {decoder}"] = ModelSpec(decoder={"name": decoder}, **both)
-    return specs
-
-
-def model_rows(
-    specs: Mapping[str, ModelSpec], classes: int = 11, things: int = 3, size: tuple[int, int] = (360, 480)
-) -> list[Row]:
-    """A row for each model section, in the order given."""
-    return [model_row(name, spec, classes, things, size) for name, spec in specs.items()]
+    others = [name for name in DECODERS if name != "fpn"]
+    return [
+        *(ModelSpec(encoder=encoder, decoder=light, **both) for encoder in ENCODERS),
+        *(ModelSpec(decoder={"name": decoder}, **both) for decoder in others),
+    ]
 
 
 def render(rows: Iterable[Row], size: tuple[int, int]) -> Table:
-    """The rows as a table for the terminal; `size` is the height and width that they were counted at."""
+    """The rows as a table of 80 columns; `size` is the height and width that they were counted at."""
     table = Table(
         title=f"Networks at {size[1]}x{size[0]}",
-        caption="MACs: multiply-accumulates of convolutions; FLOPs are twice as many",
+        caption="GMACs: 10^9 multiply-accumulates, all and by part; FLOPs are twice as many",
+        box=SIMPLE_HEAD,
     )
-    table.add_column("model", no_wrap=True)
-    for text in ("encoder", "decoder"):
-        table.add_column(text)
-    for number in ("parameters M", "GMACs", "encoder", "decoder", "heads", "stride"):
-        table.add_column(number, justify="right")
+    table.add_column("network", overflow="fold")
+    for number in ("params M", "GMACs", "encoder", "decoder", "heads", "stride"):
+        table.add_column(number, justify="right", no_wrap=True)
     for row in rows:
         parts = (row.macs, row.encoder_macs, row.decoder_macs, row.head_macs)
+        network = f"{row.encoder}\n+ {row.decoder}"
         table.add_row(
-            row.name,
-            row.encoder,
-            row.decoder,
+            f"{row.name}\n{network}" if row.name else network,
             f"{row.parameters / 1e6:.2f}",
             *(f"{part / 1e9:.2f}" for part in parts),
             str(row.stride),
