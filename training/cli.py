@@ -222,7 +222,7 @@ def export_command(
         typer.Option(help="Another finished run to record beside it: teacher, labels only."),
     ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Also write an INT8 form, calibrated on training frames.")
+        bool, typer.Option("--int8", help="Also write an INT8 form, calibrated on some frames.")
     ] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="Also write an FP16 form, for GPUs.")] = False,
     fp8: Annotated[
@@ -231,6 +231,10 @@ def export_command(
     calibrator: Annotated[
         CalibratorName, typer.Option(help="How INT8 ranges follow from the calibration frames.")
     ] = CalibratorName.max,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Bag, or folder of pictures, to calibrate on. [default: the training frames]"),
+    ] = None,
     symmetric: Annotated[
         bool, typer.Option("--symmetric", help="INT8 activations without zero point, as TensorRT takes.")
     ] = False,
@@ -255,6 +259,7 @@ def export_command(
 ) -> None:
     """Write a run as a bundle: ONNX with pre- and post-processing, parity gate, scores, manifest."""
     from training.compression.spec import QuantizeSpec
+    from training.data.source_spec import frames_at
     from training.export.gate import Budget
     from training.export.write_bundle import ExportRequest, write_bundle
 
@@ -262,6 +267,7 @@ def export_command(
     activations = "symmetric" if symmetric else "asymmetric"
     form = QuantizeSpec(
         calibrator=calibrator.value,
+        source=None if calibration is None else frames_at(calibration),
         activations=activations,
         float_layers=tuple(float_layers or ()),
         max_float_layers=max_float_layers,

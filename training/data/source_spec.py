@@ -148,3 +148,10 @@ AnySource = Annotated[
     ],
     BeforeValidator(_with_known_format),
 ]
+
+
+def frames_at(path: Path) -> BagSpec | ImagesSpec:
+    """A bag (folder or file), or a folder of pictures and those below it, for its frames alone."""
+    files = {file.suffix for file in (path, *path.glob("*"))}
+    kind = BagSpec if files.intersection((".mcap", ".db3")) else ImagesSpec
+    return kind(name=path.name, path=path, use_masks=False, use_boxes=False)

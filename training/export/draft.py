@@ -26,8 +26,9 @@ from training.compression.quantize import Quantizer
 from training.compression.sensitive_layers import fewest_float_layers
 from training.compression.spec import QuantizeSpec
 from training.data.class_sets import class_set
-from training.data.module import prepare_source
+from training.data.resize import Resized
 from training.data.source_spec import SourceSpec
+from training.data.sources import open_source
 from training.export.forms import judged_forms
 from training.export.gate import Budget, judges, score_form
 from training.export.graph import DeployedNet, write_onnx
@@ -106,9 +107,9 @@ def _calibration_frames(recipe: Recipe, spec: QuantizeSpec) -> list[NDArray[np.u
 
 
 def frames_of(recipe: Recipe, sources: Sequence[SourceSpec], count: int) -> Iterator[NDArray[np.uint8]]:
-    """About `count` frames spread evenly over sources, uint8 [H,W,3] RGB of the recipe's size."""
-    classes = class_set(recipe.data.class_set)
-    opened = [prepare_source(source, recipe.data, classes) for source in sources]
+    """About `count` frames, evenly from sources of any classes: uint8 [H,W,3] RGB of the recipe's size."""
+    size, resize = recipe.data.size, recipe.data.resize
+    opened = [Resized(open_source(source), size, resize) for source in sources]
     step = max(1, sum(map(len, opened)) // count)
     places = [(source, index) for source in opened for index in range(len(source))]
     return (source[index].image for source, index in places[::step])

@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 import torch
 
 from distill_perception.bundle import Bundle
+from distill_perception.replay.bag_writer import BagOptions, write_bag
+from distill_perception.replay.labelled_folder import LabelledFrame
 from tests.support.tiny_nets import tiny_net
 from tests.support.tiny_training import untrained_run
 from training.compression.spec import QuantizeSpec
+from training.data.source_spec import frames_at
 from training.errors import TrainingError
 from training.export import draft
 from training.export.draft import draft_bundle, frames_of
@@ -32,6 +36,13 @@ def kernels(bundle: Bundle) -> tuple[list[str], list[str]]:
     return in_float, [name for name, kind in found.items() if kind == INT8]
 
 
+def scales(bundle: Bundle) -> list[float]:
+    """Of the INT8 file's activations."""
+    graph = onnx.load(str(bundle.model_path("int8"))).graph
+    found = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
+    return [float(value) for name, value in found.items() if name.endswith("_scale") and value.ndim == 0]
+
+
 @pytest.mark.parametrize("rule", ["letterbox", "stretch"])
 def test_the_vehicle_resizes_frames_by_the_rule_that_training_did(
     tmp_path: Path, rule: str, monkeypatch: pytest.MonkeyPatch
@@ -41,6 +52,26 @@ def test_the_vehicle_resizes_frames_by_the_rule_that_training_did(
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"resize": rule})})
     bundle = draft_bundle(tiny_net(), recipe, tmp_path / "bundle")
     assert bundle.manifest.input.resize == rule
+
+
+def test_int8_is_calibrated_on_a_bag_whatever_its_classes(tmp_path: Path) -> None:
+    """White frames make the input's range; the bag names no class that the student knows."""
+    recipe, model = load_model(untrained_run(tmp_path))
+    white = np.full((*recipe.data.size, 3), 255, np.uint8)
+    frames = [LabelledFrame(name, white, np.zeros(white.shape[:2], np.uint8), None) for name in "abc"]
+    write_bag(tmp_path / "bag", frames, BagOptions(start_ns=10**18), {0: "spaceship"})
+    (tmp_path / "pictures" / "below").mkdir(parents=True)
+    assert cv2.imwrite(str(tmp_path / "pictures" / "below" / "black.png"), 0 * white)
+    seen = {}
+    for name in ("bag", "pictures"):
+        form = QuantizeSpec(source=frames_at(tmp_path / name), frames=2)
+        bundle = draft_bundle(model, recipe, tmp_path / f"from_{name}", form)
+        seen[name] = scales(bundle)
+    assert seen["bag"] != seen["pictures"]
+    (bag_frame, *_), (picture, *_) = (
+        list(frames_of(recipe, [frames_at(tmp_path / name)], 1)) for name in ("bag", "pictures")
+    )
+    assert (bag_frame.min(), picture.max()) == (255, 0)
 
 
 @pytest.mark.parametrize(

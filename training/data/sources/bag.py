@@ -43,7 +43,12 @@ class BagSource:
         self.class_set = class_set(spec.class_set)
         index = index_bag(spec.path, spec.topics)
         self.frames = index.frames
-        self.ids = class_ids(index.names, self.class_set, spec.path)
+        self.masks, self.boxes = (
+            spec.use_masks,
+            spec.use_boxes,
+        )  # what is hidden is not read: it may be foreign
+        names = index.names if self.masks or self.boxes else {}
+        self.ids = class_ids(names, self.class_set, spec.path)
         self._ids_by_name = {name: number for number, name in index.names.items()}
         self._opened: tuple[int, Reader] | None = None
 
@@ -59,12 +64,12 @@ class BagSource:
             image = rgb_of(self._message(frame, frame.topic, frame.image_ns), f"{where}, {frame.topic}")
             mask, boxes = None, None
             ignored: Labelled = (), ()
-            if frame.label_ns is not None:
+            if self.masks and frame.label_ns is not None:
                 topic = f"{place}/{LABEL}"
                 mask = self.ids[ids_of(self._message(frame, topic, frame.label_ns), f"{where}, {topic}")]
                 check_same_size(image, Path(f"{where}, {frame.topic}"), mask, Path(f"{where}, {topic}"))
                 self.class_set.check_mask(mask, f"{where}, {topic}")
-            if frame.boxes_ns is not None:
+            if self.boxes and frame.boxes_ns is not None:
                 topic = f"{place}/{BOXES}"
                 message = self._message(frame, topic, frame.boxes_ns)
                 boxes = self._labelled(boxes_of(message), f"{where}, {topic}")
