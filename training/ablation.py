@@ -20,6 +20,7 @@ from training.distillation.spec import LossEntries
 from training.errors import TrainingError
 from training.hardware import Hardware
 from training.recipe import Recipe
+from training.stages import NO_TEACHER, STAGES
 from training.train import ONE_PROCESS, train
 
 LABELS = "labels"
@@ -38,6 +39,11 @@ class Ablation(StrictModel):
     def _baseline_is_added(self) -> Ablation:
         if self.recipe.teacher is None:
             raise ValueError("recipe: it needs a teacher section")
+        if named := [stage.name for stage in self.recipe.stages if stage.distillation is not None]:
+            raise ValueError(
+                f"recipe.stages: '{named[0]}' has a distillation list of its own, which would take the place of "
+                "every arm's: leave it out"
+            )
         if LABELS in self.arms:
             raise ValueError(f"arms: '{LABELS}' is the baseline without a teacher, which is always trained")
         self.recipes()  # a mistake in the last arm is found before the first one is trained
@@ -58,6 +64,7 @@ class Ablation(StrictModel):
                     "seed": seed,
                     "teacher": base["teacher"] if losses else None,
                     "distillation": [entry.model_dump(mode="json") for entry in losses],
+                    STAGES: [stage if losses else {**stage, "teacher": NO_TEACHER} for stage in base[STAGES]],
                 }
                 try:
                     runs.append(Recipe.model_validate(base | changes))

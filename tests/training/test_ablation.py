@@ -62,6 +62,24 @@ def test_mistakes_are_explained(tmp_path: Path, changes: dict[str, object], mess
         read_spec(tmp_path / "a.yaml", Ablation)
 
 
+def test_labels_alone_have_no_teacher_in_any_stage(tmp_path: Path) -> None:
+    runs = {run.name: run for run in read_spec(RECIPES / "camvid_live.yaml", Ablation).recipes()}
+    taught = {
+        name: [stage for _, stage in runs[name].plain_stages(tmp_path)] for name in ("labels_s1", "cwd_s1")
+    }
+    assert [(stage.teacher, stage.distillation) for stage in taught["labels_s1"]] == [(None, [])] * 2
+    assert all(stage.teacher is not None for stage in taught["cwd_s1"])
+    assert [entry.name for entry in taught["cwd_s1"][1].distillation] == ["cwd", "heatmap", "localization"]
+
+
+def test_a_stage_with_losses_of_its_own_would_be_the_same_in_every_arm(tmp_path: Path) -> None:
+    stage = {"name": "fine", "epochs": 1, "distillation": [{"name": "kl"}]}
+    recipe = tiny_recipe(tmp_path, tmp_path, teacher={"run": "r"}, stages=[stage]).model_dump(mode="json")
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(content(recipe)))
+    with pytest.raises(TrainingError, match=r"recipe\.stages: 'fine' has a distillation list of its own"):
+        read_spec(tmp_path / "a.yaml", Ablation)
+
+
 def test_runs_can_be_chosen_and_a_slip_lists_what_there_is(tmp_path: Path) -> None:
     recipe = tiny_recipe(tmp_path, tmp_path, teacher={"run": "r"}).model_dump(mode="json")
     ablation = Ablation.model_validate(content(recipe, seeds=[1, 2]))

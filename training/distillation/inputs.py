@@ -18,7 +18,8 @@ class DistillInputs:
         student, teacher: their answers; losses detach the teacher's. The teacher's logits are
             log-probabilities, as `TeacherOutputs` has them.
         target: int64 [N,H,W] class ids, `void_id` where there is no label.
-        valid: bool [N,H,W], pixels where the teacher's answer counts. Unlabelled frames have valid pixels.
+        valid: bool [N,H,W], pixels where the teacher's segmentation counts; unlabelled frames have some, too.
+        seen: bool [N,H,W], pixels where its detections count, whatever it segments there; as `valid` if None.
         void_id: the id in `target` that means "no label".
         boxes: of each frame, float32 [K,4] x1,y1,x2,y2 in input pixels.
         has_boxes: bool [N], False where a frame's boxes are unknown; none are known if None.
@@ -40,6 +41,7 @@ class DistillInputs:
     teacher_features: Mapping[str, Tensor] = field(default_factory=dict)
     known: Tensor | None = None
     known_things: Tensor | None = None
+    seen: Tensor | None = None
     progress: float = 0.0
 
     @property

@@ -174,5 +174,5 @@ def detection_maps(inputs: DistillInputs) -> DetectionPair:
     return DetectionPair(
         DetectionMaps(full_precision(mine), full_precision(student.size), student.stride),
         place_maps(hints, inputs.size, inputs.size, student.stride, flip=False),
-        nearest(inputs.valid, size),
+        nearest(inputs.valid if inputs.seen is None else inputs.seen, size),
     )

@@ -177,19 +177,20 @@ class DistillationModule(L.LightningModule):
         teacher = self._teacher.network
         assert teacher is not None
         # Void within a labelled frame is mostly padding; of a frame without labels all its own pixels count.
-        valid = batch.masks != self.class_set.void_id
+        seen = batch.masks != self.class_set.void_id
         if batch.inside is not None:
-            valid |= batch.inside
-        if teacher.known is not None:  # whatever it says of a class that it never learnt is wrong
-            known = F.pad(teacher.known.to(valid.device), (0, 256 - len(teacher.known)), value=True)
-            valid &= known[batch.masks]
+            seen |= batch.inside
         if isinstance(teacher, Recall):
             assert batch.answers is not None
             hints = teacher.outputs(batch.answers, *images.shape[-2:])
-            valid &= nearest(batch.answers.answered, (images.shape[-2], images.shape[-1]))
+            seen &= nearest(batch.answers.answered, (images.shape[-2], images.shape[-1]))
         else:
             with torch.no_grad():
                 hints = teacher(images)
+        valid = seen.clone()
+        if teacher.known is not None:  # whatever it says of a class that it never learnt is wrong
+            known = F.pad(teacher.known.to(valid.device), (0, 256 - len(teacher.known)), value=True)
+            valid &= known[batch.masks]
         if hints.logits is not None:  # what is most likely none of the student's classes teaches none of them
             valid &= ~mostly_foreign(hints.logits, (images.shape[-2], images.shape[-1]))
         return DistillInputs(
@@ -202,6 +203,7 @@ class DistillationModule(L.LightningModule):
             has_boxes=batch.has_boxes,
             known=teacher.known,
             known_things=teacher.known_things,
+            seen=seen,
             progress=min(1.0, self.global_step / max(1, self.total_steps)),
         )
 

@@ -101,6 +101,8 @@ def test_losses_are_told_what_the_teacher_knows(given: Callable[..., DistillInpu
     assert (inputs.known.tolist(), inputs.known_things.tolist()) == (known, things)
     assert not inputs.valid[:, [3, 5]].any()
     assert inputs.valid.sum() == (SIZE[0] - 2) * SIZE[1]
+    assert inputs.seen[:, 3].all(), "what a segmentation does not know its detector may"
+    assert not inputs.seen[:, 5].any()
 
 
 @pytest.mark.parametrize("cached", [False, True])

@@ -108,3 +108,13 @@ def test_a_teacher_without_any_known_thing_is_refused(name: str) -> None:
     inputs = replace(inputs_with(LOG_ZERO, -9.2), known_things=torch.zeros(2, dtype=torch.bool))
     with pytest.raises(TrainingError, match="the teacher knows no thing class"):
         make_term(name)(inputs)
+
+
+@pytest.mark.parametrize("name", ON_DETECTIONS)
+def test_detections_count_where_the_segmentation_does_not(name: str) -> None:
+    inputs = random_inputs()
+    everywhere, nowhere = torch.ones_like(inputs.valid), torch.zeros_like(inputs.valid)
+    wanted = make_term(name)(replace(inputs, valid=everywhere))
+    assert wanted > 0
+    torch.testing.assert_close(make_term(name)(replace(inputs, valid=nowhere, seen=everywhere)), wanted)
+    assert make_term(name)(replace(inputs, valid=everywhere, seen=nowhere)) == 0
