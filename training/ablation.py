@@ -41,7 +41,7 @@ class Ablation(StrictModel):
             raise ValueError("recipe: it needs a teacher section")
         if named := [stage.name for stage in self.recipe.stages if stage.distillation is not None]:
             raise ValueError(
-                f"recipe.stages: '{named[0]}' has a distillation list of its own, which would take the place of "
+                f"recipe.stages: '{named[0]}' has a distillation list of its own, which would replace "
                 "every arm's: leave it out"
             )
         if LABELS in self.arms:

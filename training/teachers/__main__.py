@@ -42,8 +42,8 @@ def label_command(
     data: Annotated[Path, typer.Option(help="Frames to label: a folder, or a bag.")],
     out: Annotated[Path, typer.Option(help="Labelled folder to write, or to go on with.")],
     format_: Annotated[
-        str, typer.Option("--format", help="What `data` is; images, folder, bag, ...")
-    ] = "images",
+        str | None, typer.Option("--format", help="What `data` is, if neither a bag nor pictures.")
+    ] = None,
     confidence: Annotated[
         float, typer.Option(help="Least probability of a pixel's class; void below.")
     ] = 0.8,

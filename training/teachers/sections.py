@@ -14,7 +14,7 @@ from distill_perception.strict import describe_validation_error
 from training.data.class_set import ClassSet, nearest
 from training.data.class_sets import class_set
 from training.data.module import prepare_source
-from training.data.source_spec import FORMATS
+from training.data.source_spec import FORMATS, frames_at
 from training.data.sources import Source, open_source
 from training.data.sources.base import Mixture
 from training.data.spec import DataSpec
@@ -133,12 +133,14 @@ def training_frames(sections: Sections) -> Source:
     return Mixture(sources, [1] * len(sources))
 
 
-def frames_to_label(path: Path, format_: str) -> Source:
-    """Frames at their own size, from anything that the data room reads.
+def frames_to_label(path: Path, format_: str | None = None) -> Source:
+    """Frames at their own size, of a bag or a folder of pictures, or of a format that the data room reads.
 
     Raises:
         TrainingError: an unknown format, one that needs more than a path, or nothing readable there.
     """
+    if format_ is None:
+        return open_source(frames_at(path))
     if format_ not in FORMATS:
         raise TrainingError(f"unknown format '{format_}' ({nearest(format_, FORMATS)})")
     try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,21 @@ def command(*arguments: object) -> list[str]:
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300)
+
+
+def kill_after(recipe: Path, out: Path, wanted: Path, *options: object) -> None:
+    """Start a training and kill it (SIGKILL), all its processes, as soon as the file `wanted` is there."""
+    line = command("train", recipe, "--out", out, *options)
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(line, stdout=quiet, stderr=quiet, start_new_session=True)
+    deadline = time.monotonic() + 300
+    while not wanted.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    ended = process.poll()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert ended is None, "the training ended before it could be killed"
+    assert wanted.exists()
 
 
 def weights(folder: Path) -> dict[str, Tensor]:

@@ -1,32 +1,16 @@
 """A run that is killed and resumed is the run that was never stopped."""
 
 import json
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.training.schedules.runs import assert_same_run, command, curve, save, small, weights
+from tests.training.schedules.runs import assert_same_run, curve, kill_after, save, small, weights
 from training.recipe import Recipe
 from training.train import train
 
 pytestmark = pytest.mark.slow
-
-
-def kill_after(recipe: Path, out: Path, wanted: Path) -> None:
-    """Start a training and kill it (SIGKILL) as soon as the file `wanted` is there."""
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command("train", recipe, "--out", out), stdout=quiet, stderr=quiet)
-    deadline = time.monotonic() + 300
-    while not wanted.exists() and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.01)
-    ended = process.poll()
-    process.kill()
-    process.wait()
-    assert ended is None, "the training ended before it could be killed"
-    assert wanted.exists()
 
 
 @pytest.fixture(scope="module")

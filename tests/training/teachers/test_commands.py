@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -13,6 +14,8 @@ pytest.importorskip("transformers", reason="HF teachers NOT TESTED: pip install 
 
 
 from distill_perception.compare.training_run import read_training_run
+from distill_perception.replay.bag_writer import BagOptions, write_bag
+from distill_perception.replay.labelled_folder import LabelledFrame
 from tests.support.tiny_training import write_color_blocks
 from tests.training.teachers import tiny_checkpoints as tiny
 from training.data.class_sets import CLASS_SETS
@@ -94,6 +97,10 @@ def test_label_writes_a_folder_to_train_on(
     data = recipe.parent / "blocks" / "images"
     done = command("label", recipe, "--data", data, "--out", tmp_path / "out", "--confidence", "0.2")
     assert done.code == 0, done.err
+    pixels = [cv2.imread(str(path)) for path in sorted(data.iterdir())]
+    frames = [LabelledFrame(str(index), image, None, None) for index, image in enumerate(pixels)]
+    write_bag(tmp_path / "bag", frames, BagOptions(start_ns=10**18))
+    assert len(frames_to_label(tmp_path / "bag")) == 5, "a bag is known as one"
     source = open_source(FolderSpec(name="mine", path=tmp_path / "out"))
     assert len(source) == 5
     assert source.class_set.names == CLASS_SETS["camvid"].names
