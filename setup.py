@@ -45,6 +45,7 @@ TRAINING = [
     "onnx-graphsurgeon>=0.6.1",
     "onnxscript>=0.5",
     "onnxslim>=0.1.76",
+    "pillow>=9",
     "polygraphy>=0.53.4",
     "requests",  # of nvidia-modelopt, which imports it and does not say so
     "safetensors>=0.4",

@@ -56,7 +56,8 @@ class LabelledFolder:
             ReplayError: a file cannot be decoded, or a label's size differs from its image's.
         """
         for path in self.images:
-            pixels = _read(path, cv2.IMREAD_COLOR)
+            # EXIF does not turn a picture here: labels and the node have it as the sensor does.
+            pixels = _read(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
             label_path = self.labels.get(path.stem)
             label = None if label_path is None else _read(label_path, cv2.IMREAD_UNCHANGED)
             if label is not None:
@@ -106,6 +107,11 @@ def _read(path: Path, flags: int) -> np.ndarray:
 
 
 def _check_label(label: np.ndarray, pixels: np.ndarray, path: Path | None) -> None:
+    if path is not None and label.ndim == 3 and path.read_bytes()[25:26] == b"\x03":  # PNG's colour type
+        raise ReplayError(
+            f"{path}: a label with a palette, as VOC and CVAT write, is read as colours; save its indices as "
+            "grey, with Pillow: Image.fromarray(numpy.array(Image.open(path))).save(path)"
+        )
     if label.ndim != 2 or label.dtype != np.uint8:
         raise ReplayError(
             f"{path}: a label must be 8-bit, one channel of class ids, not {label.shape} {label.dtype}"

@@ -10,6 +10,7 @@ import pytest
 from distill_perception.errors import ReplayError
 from distill_perception.replay.labelled_folder import read_labelled_folder
 from tests.replay import drives
+from tests.support.pictures import palette_png, turned_by_exif
 
 
 def test_frames_come_in_the_order_of_their_names_with_label_and_boxes(drive: Path) -> None:
@@ -68,6 +69,18 @@ def test_crowds_are_regions_to_ignore(tmp_path: Path) -> None:
     assert frame.boxes.labels.tolist() == [label for _, label in others]
 
 
+def test_a_picture_stays_as_its_label_is_whatever_exif_says(tmp_path: Path) -> None:
+    folder = drives.write_folder(tmp_path / "drive", frames=1)
+    jpeg = cv2.imencode(".jpg", drives.picture(0))[1]
+    expected = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    (folder / "images" / "frame_000.png").unlink()
+    (folder / "images" / "frame_000.jpg").write_bytes(turned_by_exif(jpeg.tobytes(), 3))
+
+    (frame,) = read_labelled_folder(folder).frames()
+
+    np.testing.assert_array_equal(frame.pixels, expected)
+
+
 def broken(folder: Path, what: str) -> None:
     """Break a good folder in one way."""
     if what == "no images folder":
@@ -87,6 +100,8 @@ def broken(folder: Path, what: str) -> None:
         cv2.imwrite(str(folder / "labels" / "frame_000.png"), np.zeros((4, 4), np.uint8))
     elif what == "colour label":
         cv2.imwrite(str(folder / "labels" / "frame_000.png"), drives.picture(0))
+    elif what == "palette label":
+        (folder / "labels" / "frame_000.png").write_bytes(palette_png(drives.label(0)))
     elif what == "boxes not JSON":
         (folder / "boxes.json").write_text("{")
     elif what == "boxes not COCO":
@@ -111,6 +126,7 @@ def broken(folder: Path, what: str) -> None:
         ("empty picture", "cannot be decoded"),
         ("small label", "label is 4x4, its image 64x48"),
         ("colour label", "one channel of class ids"),
+        ("palette label", "with a palette, as VOC and CVAT write, .*save its indices as grey, with Pillow"),
         ("boxes not JSON", "not valid JSON"),
         ("boxes not COCO", "not a COCO file"),
         ("classes without names", "expected a list of names"),

@@ -1,7 +1,5 @@
 """Replay and training decode a message as the node does, or scores and lessons are of another picture."""
 
-import struct
-
 import cv2
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from distill_perception.perceptor import Frame
 from distill_perception.ros.messages import frame_from_compressed, frame_from_image
 from distill_perception.vision.color import convert
+from tests.support.pictures import turned_by_exif
 from tests.support.ros_process import compressed_message, image_message
 from training.data.sources.bag_messages import rgb_of
 from training.errors import TrainingError
@@ -30,12 +29,9 @@ def node_sees(message: Image | CompressedImage) -> Frame:
 def sideways() -> CompressedImage:
     """A JPEG whose EXIF says that it is to be turned by 90 degrees."""
     message = compressed_message(PIXELS, "jpeg")
-    entry = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)  # orientation 6, a short
-    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
     data = message.data.tobytes()
-    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
     del message.data[:]
-    message.data.frombytes(data[:2] + segment + data[2:])
+    message.data.frombytes(turned_by_exif(data, 6))
     turned = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
     assert turned is not None
     assert turned.shape == (64, 48, 3)
@@ -76,14 +72,14 @@ def longer(message: Image) -> Image:
 @pytest.mark.parametrize(
     "message",
     [
-        changed(image_message(PIXELS[..., 0], "mono8"), encoding="8UC1"),
+        changed(image_message(PIXELS[..., 0], "mono8"), encoding="8SC1"),
         longer(image_message(PIXELS, "bgr8")),
         changed(image_message(PIXELS, "bgr8"), step=9),
         changed(compressed_message(PIXELS, "png"), format="16UC1; compressedDepth png"),
         changed(compressed_message(PIXELS, "png"), format="16UC1; png compressed "),
         changed(compressed_message(PIXELS, "png"), format="bayer_rggb8; png compressed "),
     ],
-    ids=["8UC1", "trailing bytes", "short step", "depth", "16 bits", "mosaic"],
+    ids=["8SC1", "trailing bytes", "short step", "depth", "16 bits", "mosaic"],
 )
 def test_replay_and_training_refuse_what_the_node_drops(message: Image | CompressedImage) -> None:
     with pytest.raises(ImageError) as node:

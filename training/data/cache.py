@@ -14,7 +14,7 @@ from training.data.sample import Sample
 from training.data.sources.base import Source
 from training.errors import TrainingError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _ARRAYS = ("image", "mask", "boxes", "labels", "ignored", "ignored_labels")
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,17 @@ from training.errors import TrainingError
 
 @dataclass(frozen=True)
 class ClassSet:
-    """Ids 0..len-1 are classes, `void_id` (outside them) is what is not labelled, every other id an error."""
+    """Ids 0..len-1 are classes, `void_id` (outside them) is what is not labelled, every other id an error.
+
+    Attributes:
+        unannotated: things that a source's annotations leave out: it has no boxes of them, though they may be
+            in its frames. They change no frame as the source reads it, so they are left out of caches' keys.
+    """
 
     name: str
     classes: tuple[ClassInfo, ...]
     void_id: int
+    unannotated: frozenset[str] = field(default=frozenset(), repr=False)
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -35,6 +42,10 @@ class ClassSet:
         """Whether ids mean the same in both, things and void too; colours may differ."""
         mine, theirs = ([(item.name, item.kind) for item in s.classes] for s in (self, other))
         return mine == theirs and self.void_id == other.void_id
+
+    def annotated(self, ids: Collection[int]) -> ClassSet:
+        """This set for a source whose annotations are of the classes `ids` alone."""
+        return replace(self, unannotated=frozenset(item.name for item in self.things if item.id not in ids))
 
     def as_file(self) -> dict[str, Any]:
         """What a file of it holds, for JSON or YAML; see `read_class_set`."""
@@ -119,7 +130,7 @@ def read_class_set(path: Path) -> ClassSet:
     A bundle's manifest and the `classes.json` of a rendered folder have this form.
 
     Raises:
-        TrainingError: not readable or not of this form.
+        TrainingError: not readable or not of this form, or two classes share a name.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -136,4 +147,6 @@ def read_class_set(path: Path) -> ClassSet:
         ) from error
     if [item.id for item in entries] != list(range(len(entries))) or not len(entries) <= void_id < 256:
         raise TrainingError(f"{path}: class ids must count up from 0 and void_id ({void_id}) lie above them")
+    if twice := [name for name, count in Counter(item.name for item in entries).items() if count > 1]:
+        raise TrainingError(f"{path}: class names used twice: {', '.join(twice)}: give each its own")
     return ClassSet(str(path), entries, void_id)

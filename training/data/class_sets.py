@@ -81,7 +81,8 @@ def label_mapping(
 ) -> NDArray[np.int64]:
     """Table for box labels: `label_mapping(a, b)[labels]`, with `DROPPED` (-1) for boxes to leave out.
 
-    Only things have boxes, in both sets; see also `WITHOUT_BOXES`. Arguments and errors as of `mapping`.
+    Only things have boxes, in both sets, and of the source's those that its annotations are of; see also
+    `WITHOUT_BOXES`. Arguments and errors as of `mapping`.
 
     Returns:
         int64 [256].
@@ -89,7 +90,7 @@ def label_mapping(
     lut = np.full(256, DROPPED, np.int64)
     for old, (new, boxed) in _counterparts(source, target, overrides or {}).items():
         pair = source.classes[source.id_of(old)], target.classes[target.id_of(new)]
-        if boxed and all(item.kind == "thing" for item in pair):
+        if boxed and old not in source.unannotated and all(item.kind == "thing" for item in pair):
             lut[pair[0].id] = pair[1].id
     return lut
 

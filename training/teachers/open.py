@@ -18,8 +18,6 @@ from training.teachers.huggingface.universal import UniversalTeacher, semantic_t
 from training.teachers.run import RunTeacher
 from training.teachers.spec import MemberSpec, TeacherSpec, title
 
-MAPPING = "teacher.mapping"
-
 
 def open_teacher(spec: TeacherSpec, class_set: ClassSet, stride: int = 4) -> Teacher:
     """The teacher that a recipe asks for, frozen and in eval mode, speaking the student's classes.
@@ -34,9 +32,12 @@ def open_teacher(spec: TeacherSpec, class_set: ClassSet, stride: int = 4) -> Tea
         TrainingError: a run, checkpoint or class mapping that cannot be used as given.
     """
     if spec.ensemble is None:
-        teacher = _open_member(spec, class_set, stride)
+        teacher = _open_member(spec, class_set, stride, "teacher")
     else:
-        members = [_open_member(member, class_set, stride) for member in spec.ensemble]
+        members = [
+            _open_member(member, class_set, stride, f"teacher.ensemble.{index}")
+            for index, member in enumerate(spec.ensemble)
+        ]
         teacher = _augmented(Ensemble(members, [member.weight for member in spec.ensemble]), spec)
     teacher.requires_grad_(False).eval()
     if spec.cache is None:
@@ -50,10 +51,12 @@ def open_teacher(spec: TeacherSpec, class_set: ClassSet, stride: int = 4) -> Tea
     return CachedTeacher(teacher, fingerprint(teacher, class_set.names), spec.cache.folder, limit, about)
 
 
-def _open_member(spec: MemberSpec, class_set: ClassSet, stride: int) -> Teacher:
+def _open_member(spec: MemberSpec, class_set: ClassSet, stride: int, place: str) -> Teacher:
+    """`place`: where the recipe has `spec`, for messages."""
+    mapping = f"{place}.mapping"
     if spec.run is not None:
-        return _augmented(_open_run(spec.run, class_set, spec.mapping), spec)
-    return _augmented(_open_checkpoint(spec, class_set, stride), spec)
+        return _augmented(_open_run(spec.run, class_set, spec.mapping, mapping), spec)
+    return _augmented(_open_checkpoint(spec, class_set, stride, mapping), spec)
 
 
 def _augmented(teacher: Teacher, spec: MemberSpec) -> Teacher:
@@ -62,25 +65,25 @@ def _augmented(teacher: Teacher, spec: MemberSpec) -> Teacher:
     return AugmentedTeacher(teacher, spec.tta.scales, spec.tta.flip)
 
 
-def _open_run(folder: Path, class_set: ClassSet, table: Table) -> RunTeacher:
+def _open_run(folder: Path, class_set: ClassSet, table: Table, place: str) -> RunTeacher:
     from training.run_folder import load_model
 
     recipe, model = load_model(folder)
     own = class_set_named(recipe.data.class_set)
     classes = things = None
     if model.head is not None:
-        classes = map_classes(own.names, class_set, table, MAPPING)
+        classes = map_classes(own.names, class_set, table, place)
     if model.detection_head is not None:
         names = [item.name for item in own.things]
         thing_table = {item.name: table[item.name] for item in class_set.things if item.name in table}
-        things = map_classes(names, class_set, thing_table, MAPPING, things=True)
+        things = map_classes(names, class_set, thing_table, place, things=True)
     return RunTeacher(model, classes, things, recipe.model.model_dump(mode="json"))
 
 
-def _open_checkpoint(spec: MemberSpec, class_set: ClassSet, stride: int) -> Teacher:
+def _open_checkpoint(spec: MemberSpec, class_set: ClassSet, stride: int, place: str) -> Teacher:
     checkpoint = load_checkpoint(spec)
     detects = checkpoint.task == "detection"
-    mapping = map_classes(checkpoint.names, class_set, spec.mapping, MAPPING, things=detects)
+    mapping = map_classes(checkpoint.names, class_set, spec.mapping, place, things=detects)
     if detects:
         return DetectionTeacher(checkpoint, mapping, spec.size, stride)
     if checkpoint.task == "semantic":

@@ -99,6 +99,8 @@ class TeacherSpec(MemberSpec):
     def _consistent(self) -> TeacherSpec:
         _require_one_kind(self, ("run", "huggingface", "ensemble"))
         _require_checkpoint_keys_apart(self)
+        if self.ensemble is not None:
+            _require_member_keys_apart(self, self.ensemble)
         return self
 
 
@@ -112,10 +114,31 @@ def _require_one_kind(spec: MemberSpec, kinds: tuple[str, ...]) -> None:
 def _require_checkpoint_keys_apart(spec: MemberSpec) -> None:
     if spec.huggingface is None:
         for key in ("revision", "task", "size"):
-            if getattr(spec, key) != MemberSpec.model_fields[key].default:
+            if _is_given(spec, key):
                 raise ValueError(f"{key} belongs to huggingface")
-    elif spec.tta is not None and spec.size != "image" and spec.tta.scales != (1.0,):
+    elif not _sees_scales(spec, spec.tta):
         raise ValueError("tta.scales needs `size: image`: otherwise every scale is resized to the same input")
+
+
+def _require_member_keys_apart(spec: TeacherSpec, members: list[MemberSpec]) -> None:
+    for key in ("mapping", "weight"):
+        if _is_given(spec, key):
+            raise ValueError(f"{key} beside ensemble says nothing: each member of the ensemble has its own")
+    for index, member in enumerate(members):
+        if not _sees_scales(member, spec.tta):
+            raise ValueError(
+                f"tta.scales needs `size: image` in ensemble.{index}: otherwise every scale is "
+                "resized to the same input there"
+            )
+
+
+def _is_given(spec: MemberSpec, key: str) -> bool:
+    return bool(getattr(spec, key) != MemberSpec.model_fields[key].default)
+
+
+def _sees_scales(spec: MemberSpec, tta: AugmentationSpec | None) -> bool:
+    """Whether another scale of the frame is another input of the network."""
+    return spec.huggingface is None or spec.size == "image" or tta is None or tta.scales == (1.0,)
 
 
 def title(spec: MemberSpec) -> str:

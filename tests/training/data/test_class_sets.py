@@ -172,6 +172,14 @@ def test_a_set_of_ones_own_is_read_from_json_or_yaml(tmp_path: Path) -> None:
     assert mapping(own, city).tolist() == [city.id_of("road")] + [255] * 255
 
 
+def test_classes_that_share_a_name_are_refused(tmp_path: Path) -> None:
+    content = own_classes()
+    content["classes"][1]["name"] = "road"  # type: ignore[index]
+    (tmp_path / "classes.json").write_text(json.dumps(content))
+    with pytest.raises(TrainingError, match=r"classes\.json: class names used twice: road: give each"):
+        class_set(str(tmp_path / "classes.json"))
+
+
 def test_a_file_is_elsewhere_where_it_cannot_be_looked_for_too(tmp_path: Path) -> None:
     """As in another user's home; the superuser, who may look everywhere, becomes nobody for this."""
     file = tmp_path / "home" / "classes.yaml"

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
-from torch.distributions import Bernoulli, Categorical, kl_divergence
+from torch.distributions import Bernoulli, Categorical, Laplace, kl_divergence
 
 from tests.training.distillation.cases import PATH, make_term, random_inputs
 from training.distillation.inputs import DistillInputs
@@ -224,8 +224,10 @@ def context(block: torch.nn.Module, f: torch.Tensor) -> torch.Tensor:
 
 def test_smooth_l1_follows_the_kl_of_laplace_distributions() -> None:
     # What the docstring says of LD: KL(Laplace(a, 1) || Laplace(b, 1)) = x + exp(-x) - 1, x = |a - b|.
-    for x in (0.01, 5.0):
-        kl = kl_divergence(torch.distributions.Laplace(0.0, 1.0), torch.distributions.Laplace(x, 1.0)).item()
-        assert kl == pytest.approx(x + math.exp(-x) - 1, abs=1e-5)
-        smooth = F.smooth_l1_loss(torch.tensor(0.0), torch.tensor(x)).item()
-        assert abs(smooth - kl) <= 0.5
+    # The same near 0, and but for the constant 1/2 far off.
+    term = make_term("localization", form="smooth_l1")
+    for x, apart in ((0.01, 0.0), (12.0, 0.5)):
+        teacher = maps([[0.9]], tuple(side + x for side in BOX))
+        kl = kl_divergence(Laplace(2.0, 1.0), Laplace(teacher.detection.size.double(), 1.0)).mean().item()
+        assert kl == pytest.approx(x + math.exp(-x) - 1, rel=1e-3)
+        assert term(inputs_of(maps([[0.5]]), teacher)).item() == pytest.approx(kl + apart, rel=1e-2)

@@ -1,5 +1,6 @@
 """Segmentation checkpoints say as teachers what transformers' own pre- and post-processing says."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +171,15 @@ def test_checkpoint_for_another_task_is_refused_by_name(tmp_path: Path) -> None:
         opened(tmp_path)
     with pytest.raises(TrainingError, match=r"no weights for decode_head.* was not trained for semantic"):
         opened(tmp_path, task="semantic")
+
+
+def test_class_ids_that_are_no_channels_are_named(tmp_path: Path) -> None:
+    config = tiny.segformer(tmp_path, ("road", "car")) / "config.json"
+    content = json.loads(config.read_text())
+    content["id2label"], content["label2id"] = {"1": "road", "2": "car"}, {"road": 1, "car": 2}
+    config.write_text(json.dumps(content))
+    with pytest.raises(TrainingError, match=r"id2label .* names the 2 ids 1, 2, .* 2 channels has 0 to 1"):
+        opened(tmp_path)
 
 
 def test_missing_folder_and_unreachable_hub_id_are_one_line_errors(

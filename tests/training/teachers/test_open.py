@@ -8,6 +8,7 @@ import torch
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
 from tests.training.teachers.fakes import resize
 from training.data.class_sets import CLASS_SETS
+from training.errors import TrainingError
 from training.run_folder import build_model, load_model, start_run, write_result
 from training.teachers.cache.teacher import CachedTeacher
 from training.teachers.open import open_teacher
@@ -58,6 +59,18 @@ def test_an_ensemble_of_run_and_checkpoint_with_its_cache(run: Path, tmp_path: P
     one, two = (resize(part, 16, 24).exp() for part in parts)
     torch.testing.assert_close(both(IMAGES).logits.exp(), 0.75 * one + 0.25 * two, atol=1e-5, rtol=1e-4)
     assert (both.store.folder / "teacher.json").is_file()
+
+
+def test_a_member_whose_classes_lack_a_counterpart_is_told_where_its_mapping_stands(
+    run: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("transformers", reason="HF teachers NOT TESTED: pip install transformers")
+    from tests.training.teachers import tiny_checkpoints as tiny
+
+    folder = tiny.segformer(tmp_path, ("road", "lorry"))
+    section = {"ensemble": [{"run": run}, {"huggingface": str(folder)}]}
+    with pytest.raises(TrainingError, match=r"^teacher\.ensemble\.1\.mapping: no class of the teacher"):
+        open_teacher(TeacherSpec.model_validate(section), CAMVID)
 
 
 def test_the_cache_tells_weights_and_settings_apart(run: Path, tmp_path: Path) -> None:

@@ -51,3 +51,18 @@ def test_mistakes_are_named() -> None:
     assert "needs `size: image`" in problem(huggingface="a", tta={"scales": [1.0, 1.5]})
     assert "scales are positive" in problem(run="a", tta={"scales": [0.0]})
     assert "ensemble.1: give one of run, huggingface" in problem(ensemble=[{"run": "a"}, {"weight": 2}])
+
+
+def test_what_each_member_of_an_ensemble_has_is_refused_beside_it() -> None:
+    members = [{"run": "a"}, {"huggingface": "b"}]
+    words = "beside ensemble says nothing: each member of the ensemble has its own"
+    assert f"mapping {words}" in problem(ensemble=members, mapping={"car": "truck"})
+    assert f"weight {words}" in problem(ensemble=members, weight=2)
+
+
+def test_scales_of_an_ensemble_need_members_that_see_them() -> None:
+    members = [{"run": "a"}, {"huggingface": "b"}]
+    tta = {"scales": [1.0, 1.5]}
+    assert "needs `size: image` in ensemble.1" in problem(ensemble=members, tta=tta)
+    members[1]["size"] = "image"
+    assert TeacherSpec.model_validate({"ensemble": members, "tta": tta}).tta is not None

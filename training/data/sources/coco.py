@@ -4,7 +4,8 @@
     annotations/instances_train2017.json
 
 Categories are matched by name, so their ids may have gaps, as COCO's have, or be one's own. Of those that are
-no things in the class set only the outlines count.
+no things in the class set only the outlines count. Things that the file does not list were not annotated: its
+pictures may have some or not.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ class CocoSource:
     """
 
     def __init__(self, spec: CocoSpec) -> None:
-        self.class_set = class_set(spec.class_set)
+        classes = class_set(spec.class_set)
         self.folder = require_folder(spec.path, "the pictures that the annotation file names")
         self.file = spec.annotations
         self.masks = spec.masks
-        self.rest = self.class_set.void_id if spec.rest is None else self.class_set.id_of(spec.rest)
-        self.entries = read_coco(self.file, by_name(self.file, self.class_set), outlines=spec.masks)
+        self.rest = classes.void_id if spec.rest is None else classes.id_of(spec.rest)
+        self.entries, listed = read_coco(self.file, by_name(self.file, classes), outlines=spec.masks)
+        self.class_set = classes.annotated(listed)
         if not self.entries:
             raise TrainingError(f"{self.file} lists no pictures")
         for entry in self.entries:

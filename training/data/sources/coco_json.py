@@ -8,6 +8,7 @@ run-length code.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,17 @@ class CocoImage:
 
 def read_coco(
     path: Path, class_of: Callable[[dict[str, Any]], int], outlines: bool = False
-) -> list[CocoImage]:
-    """Every picture of an annotation file, in its order.
+) -> tuple[list[CocoImage], frozenset[int]]:
+    """Every picture of an annotation file, in its order, and the classes that it annotates.
 
     Args:
-        class_of: the class id of a category entry ({"id": ..., "name": ...}); may raise TrainingError. It is
-            asked about categories that have boxes: a file may list more than the class set knows.
+        class_of: the class id of a category entry ({"id": ..., "name": ...}). It may raise TrainingError,
+            which counts where the category has boxes: a file may list more than the class set knows.
         outlines: keep them, which takes memory.
+
+    Returns:
+        The pictures, and the ids of the classes among the file's categories: where a picture has no box of
+        one of them there is none of it; of all other classes the file says nothing.
 
     Raises:
         TrainingError: not readable, not of COCO's form, or an annotation of an unknown picture or category.
@@ -67,6 +72,9 @@ def read_coco(
     try:
         categories = {int(item["id"]): item for item in content["categories"]}
         classes: dict[int, int] = {}
+        for number, category in categories.items():
+            with suppress(TrainingError):
+                classes[number] = class_of(category)
         rows: dict[Any, list[_Row]] = {item["id"]: [] for item in content["images"]}
         for item in content["annotations"]:
             x, y, width, height = (float(value) for value in item["bbox"])
@@ -77,7 +85,8 @@ def read_coco(
             row = _known(path, "picture", item["image_id"], rows)
             outline = item.get("segmentation") if outlines else None
             row.append(([x, y, x + width, y + height], classes[number], bool(item.get("iscrowd")), outline))
-        return [_image(item, rows[item["id"]], outlines) for item in content["images"]]
+        images = [_image(item, rows[item["id"]], outlines) for item in content["images"]]
+        return images, frozenset(classes.values())
     except (TypeError, KeyError, ValueError) as error:
         raise TrainingError(
             f"{path} is not a COCO file ({type(error).__name__}: {error}); expected 'images' (id, "

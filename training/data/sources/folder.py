@@ -2,7 +2,7 @@
 
 CamVid is kept in this layout, and the synthetic renderer writes it. labels/*.png hold 8-bit class ids; the
 category ids of boxes.json (COCO's form) are class ids. Without labels/ the frames have no masks, and frames
-that boxes.json does not list have no known boxes.
+that boxes.json does not list have no known boxes. Things that its categories leave out were not annotated.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ class FolderSource:
         _check_names(self.images)
         self.labels = _labels(spec.path / "labels", self.images)
         self.boxes_file = spec.path / "boxes.json"
-        self.boxes = _boxes(self.boxes_file, self.images, self.class_set)
+        self.boxes: dict[str, CocoImage] = {}
+        if self.boxes_file.is_file():
+            self.boxes, listed = _boxes(self.boxes_file, self.images, self.class_set)
+            self.class_set = self.class_set.annotated(listed)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -83,14 +86,14 @@ def _labels(folder: Path, images: list[Path]) -> list[Path]:
     return labels
 
 
-def _boxes(file: Path, images: list[Path], classes: ClassSet) -> dict[str, CocoImage]:
-    if not file.is_file():
-        return {}
-    entries = {Path(entry.file_name).stem: entry for entry in read_coco(file, by_id(file, classes))}
+def _boxes(file: Path, images: list[Path], classes: ClassSet) -> tuple[dict[str, CocoImage], frozenset[int]]:
+    """Entries by the picture's name, and the annotated classes."""
+    found, listed = read_coco(file, by_id(file, classes))
+    entries = {Path(entry.file_name).stem: entry for entry in found}
     missing = entries.keys() - {image.stem for image in images}
     if missing:
         raise TrainingError(
             f"{file} lists {len(missing)} pictures that are not in images/, such as {min(missing)}: "
             "add them, or take them out of the file"
         )
-    return entries
+    return entries, listed

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from training.data.class_set import ClassSet, nearest
 from training.data.sample import Sample
@@ -87,37 +88,49 @@ def _near(stem: str, known: dict[str, Path]) -> str:
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
-    """A colour picture as uint8 [H,W,3] RGB.
+    """A colour picture as uint8 [H,W,3] RGB, which EXIF does not turn: so its labels and the node have it.
 
     Raises:
         TrainingError: missing or not a picture.
     """
-    pixels = _decode(path, cv2.IMREAD_COLOR)
+    pixels = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def read_ids(path: Path) -> NDArray[np.uint8]:
-    """A one-channel label picture as uint8 [H,W].
+    """A label picture of one channel, or the indices of one with a palette, as uint8 [H,W].
 
     Raises:
         TrainingError: missing, not a picture, or of another depth or number of channels.
     """
-    ids = _decode(path, cv2.IMREAD_UNCHANGED)
+    ids = _decode_ids(path)
     if ids.ndim != 2 or ids.dtype != np.uint8:
         raise TrainingError(f"{path} must hold 8-bit class ids in one channel, found {ids.dtype} {ids.shape}")
     return ids
 
 
 def read_wide_ids(path: Path) -> NDArray[np.int64]:
-    """A one-channel picture of 8 or 16 bits, such as instance ids, as int64 [H,W].
+    """A picture as of `read_ids` or of 16 bits, such as instance ids, as int64 [H,W].
 
     Raises:
         TrainingError: missing, not a picture, or with several channels.
     """
-    ids = _decode(path, cv2.IMREAD_UNCHANGED)
+    ids = _decode_ids(path)
     if ids.ndim != 2:
         raise TrainingError(f"{path} must hold ids in one channel, found {ids.dtype} {ids.shape}")
     return ids.astype(np.int64)
+
+
+def _decode_ids(path: Path) -> NDArray[Any]:
+    ids = _decode(path, cv2.IMREAD_UNCHANGED)
+    if ids.ndim == 2:
+        return ids
+    # VOC's and CVAT's masks have a palette, of which OpenCV gives the colours and Pillow the indices.
+    try:
+        with Image.open(path) as picture:
+            return np.array(picture) if picture.mode == "P" else ids
+    except (OSError, SyntaxError) as error:  # Pillow's word for a broken PNG
+        raise TrainingError(f"cannot decode {path} ({error}): copy it again") from error
 
 
 def _decode(path: Path, flags: int) -> NDArray[Any]:

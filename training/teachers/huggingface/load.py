@@ -55,8 +55,8 @@ def load_checkpoint(spec: MemberSpec) -> Checkpoint:
     """Load what `spec.huggingface` names, in float32 and eval mode.
 
     Raises:
-        TrainingError: transformers is not installed, nothing loadable there, a task it was not trained for,
-            or weights that the checkpoint lacks.
+        TrainingError: transformers is not installed, nothing loadable there, ids of classes that are no
+            channels, a task it was not trained for, or weights that the checkpoint lacks.
     """
     transformers = _import_transformers()
     place = f"teacher.huggingface: {spec.huggingface}"
@@ -67,6 +67,7 @@ def load_checkpoint(spec: MemberSpec) -> Checkpoint:
     except (OSError, ValueError) as error:
         raise TrainingError(f"{place}: {_first_line(error)}; give a checkpoint folder or a hub id") from error
     task = _task(config, place) if spec.task == "auto" else spec.task
+    names = _names(config, place)
     try:
         model, info = getattr(transformers, _AUTO_CLASS[task]).from_pretrained(
             **options, dtype=torch.float32, output_loading_info=True
@@ -78,7 +79,6 @@ def load_checkpoint(spec: MemberSpec) -> Checkpoint:
             f"{place} has no weights for {missing[0]} and {len(missing) - 1} more: it was not trained for "
             f"{task}; fine-tune it first or choose another checkpoint"
         )
-    names = tuple(str(model.config.id2label[index]) for index in range(len(model.config.id2label)))
     return Checkpoint(place, task, model.eval(), names, preprocessing)
 
 
@@ -112,6 +112,21 @@ def _preprocessing(options: dict[str, str]) -> dict[str, Any]:
 
     config: dict[str, Any] = ImageProcessingMixin.get_image_processor_dict(**options)[0]
     return config
+
+
+def _names(config: Any, place: str) -> tuple[str, ...]:
+    """Names of its classes by channel."""
+    ids = sorted(config.id2label)
+    if ids != list(range(len(ids))):
+        raise TrainingError(
+            f"{place}: id2label of its config.json names the {len(ids)} ids {_listed(ids)}, but a network of "
+            f"{len(ids)} channels has 0 to {len(ids) - 1}: number the classes by their channels there"
+        )
+    return tuple(str(config.id2label[index]) for index in ids)
+
+
+def _listed(ids: list[int]) -> str:
+    return ", ".join(map(str, ids)) if len(ids) < 8 else f"{ids[0]}, {ids[1]}, ... {ids[-1]}"
 
 
 def _task(config: Any, place: str) -> str:

@@ -8,8 +8,10 @@ import pytest
 from faster_coco_eval.core import mask as coco_mask
 
 from tests.training.data.sources.files import picture, write_json, write_rgb
+from training.data.class_sets import class_set
 from training.data.source_spec import CocoSpec
 from training.data.sources import open_source
+from training.data.sources.base import Mapped
 from training.errors import TrainingError
 
 FILE = "000000000009.jpg"
@@ -80,6 +82,23 @@ def test_categories_without_boxes_need_not_be_known(coco: Path) -> None:
     write_json(coco / "annotations" / "instances_train2017.json", annotations(categories=categories))
     source = open_source(spec(coco))
     assert [source.class_set.names[i] for i in source[0].labels] == ["train"]
+
+
+def test_what_a_file_of_one_class_does_not_list_may_be_anywhere(coco: Path) -> None:
+    file = coco / "annotations" / "instances_train2017.json"
+    car = [item for item in annotations()["annotations"] if item["category_id"] == 3]
+    write_json(file, annotations(annotations=car, categories=[{"id": 3, "name": "car"}]))
+    camvid = class_set("camvid")
+    mapped = Mapped(open_source(spec(coco)), camvid, {})
+    assert mapped.without_boxes == ("pedestrian", "bicyclist")
+    regions = dict(zip(mapped[0].ignored_labels, mapped[0].ignored, strict=True))
+    for name in mapped.without_boxes:
+        assert regions[camvid.id_of(name)].tolist() == [0, 0, 16, 12]
+    without_person = annotations(
+        annotations=car, categories=[{"id": 3, "name": "car"}, {"id": 1, "name": "person"}]
+    )
+    write_json(file, without_person)  # nobody is there, and the file says so
+    assert Mapped(open_source(spec(coco)), camvid, {}).without_boxes == ("bicyclist",)
 
 
 def test_missing_pictures_and_sizes_that_differ_are_named(coco: Path) -> None:

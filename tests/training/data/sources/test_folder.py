@@ -3,12 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
+from tests.support.pictures import palette_png, turned_by_exif
 from tests.training.data.sources.files import blocks, picture, write_ids, write_json, write_rgb
+from training.data.cache import DiskCache
+from training.data.class_sets import class_set
 from training.data.source_spec import FolderSpec, ImagesSpec
 from training.data.sources import open_source
+from training.data.sources.base import Mapped
 from training.data.synthetic.__main__ import main as render
 from training.errors import TrainingError
 
@@ -57,6 +62,22 @@ def test_frames_masks_and_boxes_are_read(folder: Path) -> None:
 def test_boxes_of_frames_that_are_not_listed_are_not_known(folder: Path) -> None:
     second = open_source(spec(folder))[1]
     assert (second.has_mask, second.has_boxes, second.boxes.shape) == (True, False, (0, 4))
+
+
+def test_things_that_the_categories_leave_out_may_be_anywhere(folder: Path, tmp_path: Path) -> None:
+    def mapped() -> Mapped:
+        kept = DiskCache(open_source(spec(folder)), tmp_path / "cache")
+        kept[0]  # as an earlier run left it
+        return Mapped(kept, class_set("camvid"), {})
+
+    partly = mapped()
+    assert partly.without_boxes == ("bicyclist",)
+    assert (10, [0, 0, 16, 12]) in zip(partly[0].ignored_labels, partly[0].ignored.tolist(), strict=True)
+    every = [*coco()["categories"], {"id": 10, "name": "bicyclist"}]
+    write_json(folder / "boxes.json", coco(categories=every))
+    whole = mapped()  # a category without a box: there is none of it
+    assert whole.without_boxes == ()
+    assert whole[0].ignored_labels.tolist() == [9]
 
 
 def test_without_a_labels_folder_there_are_boxes_alone(folder: Path) -> None:
@@ -127,6 +148,22 @@ def test_missing_and_faulty_labels_are_named(folder: Path) -> None:
     label.unlink()
     with pytest.raises(TrainingError, match=r"a\.png has no label: expected .*labels/a\.png"):
         open_source(spec(folder))
+
+
+def test_masks_with_a_palette_are_read_as_its_indices(folder: Path) -> None:
+    """As VOC and CVAT write them."""
+    ids = blocks(0, 3, 9, 11)
+    (folder / "labels" / "a.png").write_bytes(palette_png(ids))
+    np.testing.assert_array_equal(open_source(spec(folder))[0].mask, ids)
+
+
+def test_a_picture_stays_as_its_mask_is_whatever_exif_says(folder: Path) -> None:
+    (folder / "images" / "a.png").unlink()
+    whole = cv2.imencode(".jpg", np.repeat(blocks(0, 0, 255, 255)[..., None], 3, 2))[1].tobytes()
+    (folder / "images" / "a.jpg").write_bytes(turned_by_exif(whole, 3))
+    image = open_source(spec(folder))[0].image
+    assert image[:, :6].max() < 50
+    assert image[:, 10:].min() > 200
 
 
 def test_an_empty_folder_and_names_that_clash_are_refused(folder: Path, tmp_path: Path) -> None:
