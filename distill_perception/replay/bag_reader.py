@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ from . import message_types as kinds
 from .camera_topics import cameras_of, image_topics
 from .ground_truth import Boxes, boxes_from_message
 from .recorded_image import RecordedImage
+from .recording import Key, MaskSpool
 from .topics import BOXES, LABEL, LABEL_INFO, beside, played_topic
 
 _log = logging.getLogger(__name__)
 
+_ROS1_MAGIC = b"#ROSBAG V"
 _TRUTH = {LABEL: kinds.IMAGE, BOXES: kinds.DETECTIONS}
-_WINDOW = 32  # frames that may wait for their label before they are handed on without
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,16 @@ class BagFrame:
 
 @dataclass(frozen=True)
 class Bag:
-    """What a bag holds. Made by `open_bag`; every call of `frames` reads it from the start."""
+    """What a bag holds. Made by `open_bag`; every call of `frames` reads it from the start.
+
+    truth_stamps: stamps in nanoseconds of the messages on each label and box topic that has any.
+    """
 
     path: Path
     topics: tuple[str, ...]
     kinds: tuple[str, ...]
     frame_count: int
-    duration_s: float
-    labelled: bool
-    boxed: bool
+    truth_stamps: dict[str, frozenset[int]]
     class_names: dict[int, str]
 
     @property
@@ -74,12 +76,28 @@ class Bag:
         Raises:
             ReplayError: the bag is damaged or holds an image or label that cannot be read.
         """
-        with _opened(self.path) as reader:
+        seen: set[Key] = set()
+        with _opened(self.path) as reader, MaskSpool() as labels:
             images = set(zip(self.topics, self.kinds, strict=True))
             connections = [c for c in reader.connections if (c.topic, c.msgtype) in images]
-            wanted = {LABEL: truth and self.labelled, BOXES: truth and self.boxed}
-            connections += [c for name in _TRUTH if wanted[name] for c in _beside(reader, self.topics, name)]
-            yield from _Matcher(self, truth).match(_all_messages(reader, connections))
+            beside_images = _Truth(self, labels)
+            for connection, stamp_ns, time_ns, message in _messages(reader, connections):
+                self._note((connection.topic, stamp_ns), seen)
+                label, boxes = (
+                    beside_images.take(connection.topic, name, stamp_ns) if truth else None for name in _TRUTH
+                )
+                image = RecordedImage.from_message(message)
+                yield BagFrame(connection.topic, stamp_ns, time_ns, image, label, boxes)
+
+    def _note(self, key: Key, seen: set[Key]) -> None:
+        """Refuse a second frame of the same stamp: a label or an answer could be either's."""
+        if key in seen:
+            topic, (seconds, rest_ns) = key[0], divmod(key[1], 10**9)
+            raise ReplayError(
+                f"{self.path}: two images on {topic} have the stamp {seconds}.{rest_ns:09} s, "
+                "so their labels cannot be told apart; record it again with a driver that stamps each image"
+            )
+        seen.add(key)
 
 
 def open_bag(path: Path, topics: Sequence[str] = (), truth: bool = True) -> Bag:
@@ -113,9 +131,7 @@ def open_bag(path: Path, topics: Sequence[str] = (), truth: bool = True) -> Bag:
             topics=chosen,
             kinds=tuple(images[topic].msgtype for topic in chosen),
             frame_count=frame_count,
-            duration_s=reader.duration / 1e9,
-            labelled=truth and any(c.msgcount for c in _beside(reader, chosen, LABEL)),
-            boxed=truth and any(c.msgcount for c in _beside(reader, chosen, BOXES)),
+            truth_stamps=_truth_stamps(reader, chosen) if truth else {},
             class_names=_class_names(reader, chosen) if truth else {},
         )
 
@@ -125,6 +141,8 @@ def _opened(path: Path) -> Iterator[Reader]:
     """rosbags' reader with its many errors translated into ours."""
     if not path.exists():
         raise ReplayError(f"{path}: no such bag; make one with 'distill-perception bag' or 'ros2 bag record'")
+    if path.is_file():
+        _refuse_other_files(path)
     target = path
     if path.is_dir() and not (path / "metadata.yaml").is_file():
         files = [*path.glob("*.mcap"), *path.glob("*.db3")]
@@ -147,20 +165,50 @@ def _opened(path: Path) -> Iterator[Reader]:
         ) from error
 
 
-def _all_messages(reader: Reader, connections: list[Connection]) -> Iterator[tuple[Connection, int, bytes]]:
-    """The messages, and an error if fewer come than announced: sqlite ends a cut-off table without one."""
+def _refuse_other_files(path: Path) -> None:
+    """Say what to do with a file that is no rosbag2; a damaged one is found by its reader."""
+    with path.open("rb") as file:
+        is_ros1 = path.suffix == ".bag" or file.read(len(_ROS1_MAGIC)) == _ROS1_MAGIC
+    if is_ros1:
+        convert = shlex.join(
+            ["rosbags-convert", "--src", str(path), "--dst", str(path.with_suffix("")) + "_ros2"]
+        )
+        raise ReplayError(f"{path}: this is a bag of ROS 1; convert it: {convert}")
+    if path.suffix not in Reader.STORAGE_PLUGINS:
+        make = shlex.join(["distill-perception", "bag", str(path), str(path.with_suffix("")) + "_bag"])
+        raise ReplayError(
+            f"{path}: not a bag (a rosbag2 folder, or a .mcap or .db3 file); make one of a video: {make}"
+        )
+
+
+def _messages(reader: Reader, connections: list[Connection]) -> Iterator[tuple[Connection, int, int, Any]]:
+    """Connection, stamp, recording time and message of each, by recording time.
+
+    An error ends them if fewer come than announced: sqlite ends a cut-off table without one.
+    """
+    if not connections:  # which rosbags takes for all
+        return
     count, announced = 0, sum(connection.msgcount for connection in connections)
-    for message in reader.messages(connections):
+    for connection, time_ns, data in reader.messages(connections):
         count += 1
-        yield message
+        message = kinds.deserialize(data, connection.msgtype)
+        stamp = message.header.stamp
+        yield connection, stamp.sec * 10**9 + stamp.nanosec or time_ns, time_ns, message
     if count < announced:
         raise EOFError(f"{announced} messages are announced, {count} are there")
 
 
-def _beside(reader: Reader, topics: Sequence[str], name: str) -> list[Connection]:
-    """The labels (or boxes) beside these image topics."""
-    places = {beside(topic, name) for topic in topics}
-    return [c for c in reader.connections if c.topic in places and c.msgtype == _TRUTH[name]]
+def _truth(reader: Reader, topics: Sequence[str]) -> list[Connection]:
+    """The labels and boxes beside these image topics."""
+    places = {beside(topic, name): kind for topic in topics for name, kind in _TRUTH.items()}
+    return [c for c in reader.connections if places.get(c.topic) == c.msgtype and c.topic not in topics]
+
+
+def _truth_stamps(reader: Reader, topics: Sequence[str]) -> dict[str, frozenset[int]]:
+    stamps: dict[str, set[int]] = {}
+    for connection, stamp_ns, _, _ in _messages(reader, _truth(reader, topics)):
+        stamps.setdefault(connection.topic, set()).add(stamp_ns)
+    return {topic: frozenset(found) for topic, found in stamps.items()}
 
 
 def _tell_passed_over(path: Path, reader: Reader, topics: Sequence[str]) -> None:
@@ -185,67 +233,51 @@ def _class_names(reader: Reader, topics: Sequence[str]) -> dict[int, str]:
     return {}
 
 
-@dataclass
-class _Matcher:
-    """Joins images with labels and boxes that may come in any order within a window."""
+class _Truth:
+    """Labels and boxes by topic and stamp, read no further than frames ask for them.
 
-    bag: Bag
-    truth: bool
-    waiting: OrderedDict[tuple[str, int], BagFrame] = field(default_factory=OrderedDict)
-    labels: OrderedDict[tuple[str, int], np.ndarray] = field(default_factory=OrderedDict)
-    boxes: OrderedDict[tuple[str, int], Boxes] = field(default_factory=OrderedDict)
-    seen: set[tuple[str, int]] = field(default_factory=set)
+    Recorders write them late and cameras mix, so what is passed on the way to a frame's own is kept: boxes in
+    memory, labels in a file.
+    """
 
-    def match(self, messages: Iterator[tuple[Connection, int, bytes]]) -> Iterator[BagFrame]:
-        cameras = {beside(topic, name): topic for topic in self.bag.topics for name in (LABEL, BOXES)}
-        expects = {c for c in (self.bag.labelled and LABEL, self.bag.boxed and BOXES) if c and self.truth}
-        ids_by_name = {name: class_id for class_id, name in self.bag.class_names.items()}
-        for connection, time_ns, data in messages:
-            message = kinds.deserialize(data, connection.msgtype)
-            stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec or time_ns
-            key = (cameras.get(connection.topic, connection.topic), stamp_ns)
-            if connection.topic in self.bag.topics:
-                self._note(key)
-                image = RecordedImage.from_message(message)
-                self.waiting[key] = BagFrame(key[0], stamp_ns, time_ns, image)
-            elif connection.msgtype == kinds.DETECTIONS:
-                self.boxes[key] = boxes_from_message(message, ids_by_name)
-            elif connection.msgtype == kinds.IMAGE:
-                self.labels[key] = self._label(connection.topic, stamp_ns, message)
-            yield from self._ready(expects)
-            for store in (self.labels, self.boxes):
-                while len(store) > _WINDOW:
-                    store.popitem(last=False)
-        while self.waiting:
-            yield self._take()
+    def __init__(self, bag: Bag, labels: MaskSpool) -> None:
+        self._bag, self._labels = bag, labels
+        self._boxes: dict[Key, Boxes] = {}
+        self._cameras = {beside(topic, name): topic for topic in bag.topics for name in _TRUTH}
+        self._messages = self._read()
 
-    def _label(self, topic: str, stamp_ns: int, message: Any) -> np.ndarray:
+    def take(self, image_topic: str, name: str, stamp_ns: int) -> Any:
+        """The frame's label (uint8 [H,W]) or boxes; None if it has none. To be asked once for each."""
+        key = (beside(image_topic, name), stamp_ns)
+        known = self._bag.truth_stamps.get(key[0], frozenset())
+        if stamp_ns not in known or self._cameras[key[0]] != image_topic:
+            return None
+        if key in self._boxes:
+            return self._boxes.pop(key)
+        if (label := self._labels.get(key)) is not None:
+            return label
+        for passed, value in self._messages:
+            if passed == key:
+                return value
+            if isinstance(value, Boxes):
+                self._boxes[passed] = value
+            else:
+                self._labels.put(passed, value)
+        return None
+
+    def _read(self) -> Iterator[tuple[Key, np.ndarray | Boxes]]:
+        """By a reader of its own: an MCAP file without an index is read at one place only."""
+        ids_by_name = {name: class_id for class_id, name in self._bag.class_names.items()}
+        with _opened(self._bag.path) as reader:
+            for connection, stamp_ns, _, message in _messages(reader, _truth(reader, self._bag.topics)):
+                key = (connection.topic, stamp_ns)
+                if connection.msgtype == kinds.DETECTIONS:
+                    yield key, boxes_from_message(message, ids_by_name)
+                else:
+                    yield key, self._label(key, message)
+
+    def _label(self, key: Key, message: Any) -> np.ndarray:
         try:
             return RecordedImage.from_message(message).label()
         except ImageError as error:
-            raise ReplayError(f"{self.bag.path}, {topic} at {stamp_ns / 1e9:.3f} s: {error}") from error
-
-    def _note(self, key: tuple[str, int]) -> None:
-        """Refuse a second frame of the same stamp: a label or an answer could be either's."""
-        if key in self.seen:
-            topic, (seconds, rest_ns) = key[0], divmod(key[1], 10**9)
-            raise ReplayError(
-                f"{self.bag.path}: two images on {topic} have the stamp {seconds}.{rest_ns:09} s, "
-                "so their labels cannot be told apart; record it again with a driver that stamps each image"
-            )
-        self.seen.add(key)
-
-    def _ready(self, expects: set[str]) -> Iterator[BagFrame]:
-        while self.waiting:
-            key = next(iter(self.waiting))
-            complete = (LABEL not in expects or key in self.labels) and (
-                BOXES not in expects or key in self.boxes
-            )
-            if not complete and len(self.waiting) <= _WINDOW:
-                return
-            yield self._take()
-
-    def _take(self) -> BagFrame:
-        key, frame = self.waiting.popitem(last=False)
-        label, boxes = self.labels.pop(key, None), self.boxes.pop(key, None)
-        return BagFrame(frame.topic, frame.stamp_ns, frame.time_ns, frame.image, label, boxes)
+            raise ReplayError(f"{self._bag.path}, {key[0]} at {key[1] / 1e9:.3f} s: {error}") from error

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from .bag_reader import Bag, BagFrame
 from .ground_truth import Boxes
 from .pace import Pace
 from .recording import STAGES, FrameResult, Recording
+from .topics import BOXES, LABEL, beside
+
+_log = logging.getLogger(__name__)
 
 PERCENTILES = (50, 95, 99)
 _CLASSES_REMEDY = "use a bundle trained on these classes, or leave the labels out (--no-labels)"
@@ -124,7 +128,13 @@ def evaluate(
     results = {result.key: result for result in recording.results}
     scorer = _Scorer(bag, manifest)
     scored_frames = []
+    matched: Counter[str] = Counter()
     for frame in bag.frames():
+        matched.update(
+            beside(frame.topic, name)
+            for name, truth in ((LABEL, frame.label), (BOXES, frame.boxes))
+            if truth is not None
+        )
         result = results.get((frame.topic, frame.stamp_ns))
         if result is None:
             continue
@@ -132,6 +142,7 @@ def evaluate(
         scored = ScoredFrame(result, scorer.add(frame, result, mask) if result.answered else None)
         scored_frames.append(scored)
         visit(frame, scored, mask)
+    _tell_unmatched(bag, matched)
     samples = _samples(recording)
     boxes = scorer.boxes.compute()
     iou = scorer.pixels.iou()
@@ -182,18 +193,64 @@ def check_classes(bag: Bag, manifest: Manifest) -> None:
 def check_labels(bag: Bag, manifest: Manifest, frames: int = 100) -> None:
     """Refuse labels that could not be scored, as far as the bag's first frames tell, before all is played.
 
+    Args:
+        frames: how many to look at; more while not one of them has a label.
+
     Raises:
-        ReplayError: they are of other classes than the bundle, or of another size than their images.
+        ReplayError: they are of other classes than the bundle, of another size than their images, or all of
+            them of stamps that no image has.
     """
     check_classes(bag, manifest)
+    if not bag.truth_stamps:
+        return
     scorer = _Scorer(bag, manifest)
-    unseen = set(bag.topics) if bag.labelled or bag.boxed else set()
-    for frame in islice(bag.frames(), frames) if unseen else ():
+    unseen = set(bag.topics)
+    stamps: dict[str, list[int]] = {topic: [] for topic in bag.topics}
+    for count, frame in enumerate(bag.frames()):
+        if not unseen or (count >= frames and len(unseen) < len(bag.topics)):
+            return
+        stamps[frame.topic].append(frame.stamp_ns)
         if frame.topic in unseen and (frame.label is not None or frame.boxes is not None):
             unseen.discard(frame.topic)
             scorer.check(frame)
-        if not unseen:
-            break
+    if len(unseen) == len(bag.topics):
+        raise ReplayError(_no_image_of(bag, stamps))
+
+
+def _no_image_of(bag: Bag, stamps: dict[str, list[int]]) -> str:
+    """What to say of labels without images. stamps: the images', in nanoseconds, by topic."""
+    counts = ", ".join(f"{len(found)} on {topic}" for topic, found in bag.truth_stamps.items())
+    distances_ns = [
+        _nearest(np.array(sorted(found)), np.array(sorted(stamps[topic])))
+        for topic in bag.topics
+        for name in (LABEL, BOXES)
+        if (found := bag.truth_stamps.get(beside(topic, name))) and stamps[topic]
+    ]
+    nearest = f", the nearest is {min(distances_ns) / 1e9:.9f} s away" if distances_ns else ""
+    return (
+        f"{bag.path}: none of its labels ({counts}) has the stamp of an image of its camera{nearest}; give "
+        "labels the header stamps of their images, or leave them out (--no-labels)"
+    )
+
+
+def _nearest(some: np.ndarray, others: np.ndarray) -> int:
+    """The smallest distance between two sorted int64 [n] and [m]."""
+    after = np.searchsorted(others, some).clip(max=len(others) - 1)
+    before = (after - 1).clip(min=0)
+    return int(np.minimum(abs(others[after] - some), abs(others[before] - some)).min())
+
+
+def _tell_unmatched(bag: Bag, matched: Counter[str]) -> None:
+    """Log which label and box topics have messages that belong to no image. matched: used ones by topic."""
+    for topic, stamps in bag.truth_stamps.items():
+        if matched[topic] < len(stamps):
+            _log.warning(
+                "%s: only %d of the %d labels on %s have the stamp of an image; the others count for nothing",
+                bag.path,
+                matched[topic],
+                len(stamps),
+                topic,
+            )
 
 
 class _Scorer:

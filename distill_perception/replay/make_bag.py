@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..bundle import load_bundle
 from ..errors import ReplayError
-from ..terminal import counted, progress_bars
+from ..terminal import counted, progress_bars, warn
 from .bag_writer import BagOptions, write_bag
 from .labelled_folder import read_labelled_folder
 from .video_file import open_video
@@ -49,4 +49,10 @@ def make_bag(
         names = dict(enumerate(load_bundle(bundle, verify=False).manifest.class_names))
     options = BagOptions(topic, rate_hz or own_rate, storage, compressed, frame_id=frame_id)
     with progress_bars() as report:
-        return write_bag(out, counted(frames, "writing", total, report), options, names, overwrite=force)
+        count = write_bag(out, counted(frames, "writing", total, report), options, names, overwrite=force)
+    if total - count > max(3, total // 50):  # containers may be off by a few
+        warn(
+            f"{source}: only {count} of the {total} frames that it announces could be read; it is cut off or "
+            "damaged, and so the bag is short"
+        )
+    return count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -10,27 +11,28 @@ import numpy as np
 
 from ..errors import ImageError, ReplayError
 from ..manifest import ClassInfo
-from .bag_reader import Bag, BagFrame
+from .bag_reader import BagFrame
 from .evaluation import ScoredFrame
 from .examples import render
 
 
-def frame_rate(bag: Bag) -> float:
-    """Frames per second of one camera of the bag, within what players accept."""
-    each = bag.frame_count / len(bag.topics)
-    rate = (each - 1) / bag.duration_s if bag.duration_s > 0 and each > 1 else 15.0
-    return float(min(max(rate, 1.0), 120.0))
+def frame_rate(stamps_ns: Sequence[int]) -> float:
+    """Frames per second of one camera with these stamps, within what players accept; gaps do not count."""
+    if len(stamps_ns) < 2:
+        return 15.0
+    period_s = float(np.median(np.diff(np.sort(stamps_ns)))) / 1e9
+    return min(max(1 / period_s, 1.0), 120.0)
 
 
 class OverlayVideo:
-    """Writes an .mp4 as frames pass by; only the first camera of a bag is shown. Use as a context manager.
+    """Writes an .mp4 of one camera as frames pass by. Use as a context manager.
 
     MPEG-4 part 2 is what OpenCV's wheels can always write; players such as VLC and mpv show it.
     """
 
-    def __init__(self, path: Path, bag: Bag, classes: tuple[ClassInfo, ...]) -> None:
+    def __init__(self, path: Path, topic: str, rate_hz: float, classes: tuple[ClassInfo, ...]) -> None:
         self.path = path
-        self._topic, self._rate_hz, self._classes = bag.topics[0], frame_rate(bag), classes
+        self._topic, self._rate_hz, self._classes = topic, rate_hz, classes
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ReplayError, ros_is_missing
+from ..errors import ImageError, ReplayError, ros_is_missing
 from ..manifest import Manifest
 from .bag_reader import Bag, BagFrame
 from .node_process import NodeOptions, NodeProcess, free_domain_id
@@ -186,7 +186,14 @@ def _play_in_lockstep(
 ) -> None:
     silent = 0
     for group in _one_of_each_camera(bag.frames(truth=False)):
+        malformed: list[BagFrame] = []
+        readable: list[BagFrame] = []
         for frame in group:
+            (readable if _is_readable(frame) else malformed).append(frame)
+        for frame in malformed:
+            link.publish(frame, link.message(frame))
+        link.ledger.give_up()  # the node counts these as malformed and answers none
+        for frame in readable:
             link.publish(frame, link.message(frame))
         deadline = time.monotonic() + options.answer_timeout_s
         while link.ledger.waiting and time.monotonic() < deadline:
@@ -201,6 +208,14 @@ def _play_in_lockstep(
         link.ledger.give_up()
         link.spin_for_timing()
         progress(link.ledger.sent, link.ledger.answered)
+
+
+def _is_readable(frame: BagFrame) -> bool:
+    try:
+        frame.image.native()
+    except ImageError:
+        return False
+    return True
 
 
 def _one_of_each_camera(frames: Iterator[BagFrame]) -> Iterator[list[BagFrame]]:

@@ -19,7 +19,7 @@ from .evaluation import Evaluation, ScoredFrame, check_labels, evaluate
 from .examples import Examples
 from .in_process import perceive_bag
 from .node_process import NodeOptions
-from .overlay_video import OverlayVideo
+from .overlay_video import OverlayVideo, frame_rate
 from .player import PlayOptions, play
 from .recording import MaskSpool, Recording
 from .report import write_report
@@ -86,6 +86,8 @@ def _prepare_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         for name in (METRICS, REPORT, VIDEO, NODE_LOG):
             (out / name).unlink(missing_ok=True)
+        (out / METRICS).touch()  # before all is played: can results be written here?
+        (out / METRICS).unlink()
     except OSError as error:
         raise ReplayError(
             f"{error.filename}: cannot be made or emptied: {error.strerror}; give another folder with --out"
@@ -127,7 +129,11 @@ def _write_results(
     lowest = SHOWN_FROM if recording.score_threshold == LOWEST_SCORE else 0.0
     count = 0
     with ExitStack() as stack:
-        video = stack.enter_context(OverlayVideo(video_path, bag, manifest.classes)) if video_path else None
+        video = None
+        if video_path:  # of the first camera
+            topic = bag.topics[0]
+            rate_hz = frame_rate([r.key[1] for r in recording.results if r.key[0] == topic])
+            video = stack.enter_context(OverlayVideo(video_path, topic, rate_hz, manifest.classes))
 
         def visit(frame: BagFrame, scored: ScoredFrame, mask: np.ndarray | None) -> None:
             nonlocal count

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from distill_perception.errors import ReplayError
 from distill_perception.replay import message_types as kinds
 from distill_perception.replay.bag_reader import open_bag
 from distill_perception.replay.bag_writer import BagOptions, write_bag
-from distill_perception.replay.labelled_folder import read_labelled_folder
+from distill_perception.replay.ground_truth import Boxes
+from distill_perception.replay.labelled_folder import LabelledFrame, read_labelled_folder
 from tests.replay import drives
 from tests.replay.bags import bag_of, compressed, image
+
+COLOUR = np.zeros((4, 6, 3), np.uint8)
 
 
 def test_labels_that_come_before_or_after_their_image_find_it(tmp_path: Path) -> None:
@@ -31,6 +34,49 @@ def test_labels_that_come_before_or_after_their_image_find_it(tmp_path: Path) ->
 
     assert [frame.stamp_ns for frame in frames] == [1, 2, 3]
     assert [int(frame.label[0, 0]) for frame in frames if frame.label is not None] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("late", [-40, 40, 1000])
+def test_labels_and_boxes_find_their_images_however_late_they_were_recorded(
+    late: int, tmp_path: Path
+) -> None:
+    frames = [
+        LabelledFrame(
+            str(i), COLOUR, np.full((4, 6), i, np.uint8), Boxes(np.full((1, 4), float(i)), np.array([i]))
+        )
+        for i in range(60)
+    ]
+    write_bag(tmp_path / "bag", frames, BagOptions("/cam/image_raw", rate_hz=1.0, start_ns=10**12))
+    moved = []
+    with Reader(tmp_path / "bag") as reader:
+        for connection, time_ns, data in reader.messages():
+            when = time_ns + (connection.topic != "/cam/image_raw") * late * 10**9
+            moved.append((connection.topic, when, bytes(data)))
+    path = bag_of(tmp_path / "late", sorted(moved, key=lambda item: item[1]), boxes=kinds.DETECTIONS)
+
+    found = list(open_bag(path).frames())
+
+    assert [int(frame.label[0, 0]) for frame in found if frame.label is not None] == list(range(60))
+    assert [int(frame.boxes.labels[0]) for frame in found if frame.boxes is not None] == list(range(60))
+
+
+def test_labels_of_cameras_that_were_written_one_after_the_other_find_their_images(tmp_path: Path) -> None:
+    messages, when = [], 0
+    for camera in ("left", "right"):
+        for stamp in range(1, 41):
+            messages.append((f"/{camera}/image_raw", stamp, image(stamp, COLOUR, "bgr8")))
+    for camera in ("right", "left"):
+        for stamp in range(40, 0, -1):
+            ids = np.full((4, 6), stamp + 100 * (camera == "right"), np.uint8)
+            when += 1
+            messages.append((f"/{camera}/label", 100 + when, image(stamp, ids, "mono8")))
+
+    frames = list(open_bag(bag_of(tmp_path / "bag", messages)).frames())
+
+    for frame in frames:
+        assert frame.label is not None
+        assert int(frame.label[0, 0]) == frame.stamp_ns + 100 * (frame.topic == "/right/image_raw")
+    assert len(frames) == 80
 
 
 def test_two_frames_of_one_stamp_are_refused(tmp_path: Path) -> None:
@@ -151,6 +197,23 @@ def test_what_is_not_a_bag_is_refused(tmp_path: Path) -> None:
         open_bag(tmp_path / "text.mcap")
 
 
+def test_a_bag_of_ros_1_is_named_with_the_command_that_converts_it(tmp_path: Path) -> None:
+    (tmp_path / "old.bag").write_bytes(b"#ROSBAG V2.0\n")
+    (tmp_path / "renamed.mcap").write_bytes(b"#ROSBAG V2.0\n")
+
+    for name in ("old.bag", "renamed.mcap"):
+        command = rf"rosbags-convert --src {tmp_path / name} --dst \S+_ros2"
+        with pytest.raises(ReplayError, match=rf"{name}: this is a bag of ROS 1; convert it: {command}"):
+            open_bag(tmp_path / name)
+
+
+def test_a_file_that_is_no_bag_at_all_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "drive.mp4").write_bytes(b"a video")
+
+    with pytest.raises(ReplayError, match=r"drive\.mp4: not a bag .*distill-perception bag \S+drive\.mp4"):
+        open_bag(tmp_path / "drive.mp4")
+
+
 def test_a_bag_without_images_says_what_it_holds(tmp_path: Path) -> None:
     with Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
         kind = "std_msgs/msg/String"
@@ -162,7 +225,6 @@ def test_a_bag_without_images_says_what_it_holds(tmp_path: Path) -> None:
         open_bag(tmp_path / "bag")
 
 
-COLOUR = np.zeros((4, 6, 3), np.uint8)
 MARKERS = "visualization_msgs/msg/MarkerArray"
 
 
@@ -182,7 +244,7 @@ def test_a_boxes_topic_of_another_type_is_passed_over(tmp_path: Path) -> None:
     bag = open_bag(bag_with_markers(tmp_path / "bag"))
     (frame,) = bag.frames()
 
-    assert (bag.labelled, bag.boxed) == (True, False)
+    assert set(bag.truth_stamps) == {"/cam/label"}
     assert frame.label is not None
     assert frame.boxes is None
 
@@ -200,7 +262,7 @@ def test_a_label_topic_of_compressed_images_is_passed_over(tmp_path: Path) -> No
     ]
     bag = open_bag(bag_of(tmp_path / "bag", messages, label=kinds.COMPRESSED_IMAGE))
 
-    assert not bag.labelled
+    assert not bag.truth_stamps
     assert [frame.label for frame in bag.frames()] == [None]
 
 

@@ -144,6 +144,46 @@ def test_a_label_of_another_encoding_is_named_with_its_place(tiny: Path, tmp_pat
         check_labels(open_bag(bag), load_bundle(tiny).manifest)
 
 
+def bag_of_stamps(path: Path, images: range, labels: range) -> Path:
+    """A camera's pictures and labels at these header stamps."""
+    messages = [("/cam/image_raw", stamp, image(stamp, drives.picture(0), "bgr8")) for stamp in images]
+    messages += [("/cam/label", stamp, image(stamp, drives.label(0), "mono8")) for stamp in labels]
+    return bag_of(path, messages)
+
+
+def test_labels_that_have_the_stamp_of_no_image_are_refused(tiny: Path, tmp_path: Path) -> None:
+    bag = bag_of_stamps(tmp_path / "bag", range(1_000, 161_000, 1_000), range(1_250, 13_250, 1_000))
+    options = ReplayOptions(bag, str(tiny), tmp_path / "out", in_process=True)
+
+    words = r"none of its labels \(12 on /cam/label\).* nearest is 0\.000000250 s away.*--no-labels"
+    with pytest.raises(ReplayError, match=words):
+        replay(options)
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_that_begin_late_in_the_bag_are_no_reason_to_refuse_it(tiny: Path, tmp_path: Path) -> None:
+    bag = open_bag(bag_of_stamps(tmp_path / "bag", range(1, 131), range(121, 131)))
+
+    check_labels(bag, load_bundle(tiny).manifest)
+
+
+def test_labels_that_were_not_used_are_told(
+    tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert evaluated(bag_of_stamps(tmp_path / "bag", range(1, 7), range(4, 9)), tiny).labelled == 3
+
+    assert "only 3 of the 5 labels on /cam/label have the stamp of an image" in caplog.text
+
+
+def test_labels_that_were_all_used_are_not_told(
+    labelled_bag: Path, tiny: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    evaluated(labelled_bag, tiny)
+
+    assert not caplog.text
+
+
 def test_a_mask_id_that_is_no_class_is_refused(labelled_bag: Path, tiny: Path) -> None:
     bag = open_bag(labelled_bag)
     frame = next(bag.frames())
