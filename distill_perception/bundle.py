@@ -56,6 +56,9 @@ TASK_OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "detection": ("boxes", "scores", "labels"),
 }
 
+# The key that every tensor outside the file has (external_data in onnx.proto), as protobuf writes it.
+_EXTERNAL_DATA = b"\n\x08location\x12"
+
 Dim = int | str | None
 
 # Fastest first; what a bundle lacks is passed over.
@@ -119,10 +122,10 @@ def load_bundle(path_or_name: str | Path, verify: bool = True) -> Bundle:
 
     Args:
         path_or_name: a bundle's folder, its manifest file, or an installed bundle's name.
-        verify: compare every model file's SHA-256 with the manifest.
+        verify: compare every model file's SHA-256 with the manifest, and see that it is the whole model.
 
     Raises:
-        BundleError: not found, manifest not valid, a file missing or changed.
+        BundleError: not found, manifest not valid, a file missing, changed, or with weights in other files.
     """
     folder = _find(path_or_name)
     manifest_path = folder / MANIFEST_NAME
@@ -135,6 +138,12 @@ def load_bundle(path_or_name: str | Path, verify: bool = True) -> Bundle:
             raise BundleError(
                 f"{file}: SHA-256 is {found}, the manifest says {entry.sha256}; "
                 "the file was changed or damaged: copy or export the bundle again"
+            )
+        if verify and _EXTERNAL_DATA in file.read_bytes():
+            raise BundleError(
+                f"{file}: keeps weights in other files, which the manifest's SHA-256 does not cover; save it "
+                "as one file, in Python with onnx.save(onnx.load(FILE), FILE), and put its SHA-256 into the "
+                "manifest"
             )
     return bundle
 

@@ -12,7 +12,15 @@ from typer.core import TyperGroup
 
 from . import __version__
 from .cli_engine import engine_app
-from .cli_options import BundleOption, DeviceOption, EngineOption, ParamOption, PrecisionOption, ThreadsOption
+from .cli_options import (
+    BundleOption,
+    DeviceOption,
+    EngineOption,
+    ParamOption,
+    PrecisionOption,
+    ThreadsOption,
+    expanded,
+)
 from .cli_replay import replay_command
 from .compare.cli import compare_command
 from .dependencies import check_dependencies
@@ -34,6 +42,10 @@ class _Edge(TyperGroup):
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
 
+
+NewBagArgument = Annotated[
+    Path, typer.Argument(metavar="BAG", help="The bag's folder, to be made.", callback=expanded)
+]
 
 app = typer.Typer(
     cls=_Edge,
@@ -146,10 +158,12 @@ def bag_(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="SOURCE", help="Folder with images/ (and labels/, boxes.json), or a video file."
+            metavar="SOURCE",
+            help="Folder with images/ (and labels/, boxes.json), or a video file.",
+            callback=expanded,
         ),
     ],
-    out: Annotated[Path, typer.Argument(metavar="BAG", help="The bag's folder, to be made.")],
+    out: NewBagArgument,
     rate: Annotated[
         float | None, typer.Option(min=0.01, help="Frames per second. [default: 15, or the video's own]")
     ] = None,
@@ -177,7 +191,7 @@ def bag_(
 @app.command("record")
 def record_(
     topic: Annotated[str, typer.Argument(metavar="TOPIC", help="Image topic of a running camera.")],
-    out: Annotated[Path, typer.Argument(metavar="BAG", help="The bag's folder, to be made.")],
+    out: NewBagArgument,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long, from the first frame on.")] = 15.0,
     storage: Annotated[str, typer.Option(help="mcap or sqlite3.")] = "mcap",
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing bag.")] = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .cli_options import DeviceOption
+from .cli_options import DeviceOption, expanded
 
 engine_app = typer.Typer(
     no_args_is_help=True, help="Inference engines of this machine; TensorRT's built ones."
@@ -20,6 +20,7 @@ CacheOption = Annotated[
         help="Folder of built engines. Default: $DISTILL_PERCEPTION_CACHE, or "
         "distill_perception/engines in the user's cache folder.",
         show_default=False,
+        callback=expanded,
     ),
 ]
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+
+
+def expanded(value: Any) -> Any:
+    """A path, or several, with `~` as the home folder: shells leave it to us in `--out=~/results`."""
+    if isinstance(value, list):
+        return [expanded(item) for item in value]
+    return value and Path(os.path.expanduser(value))  # pathlib's raises where there is no such user
+
 
 BundleOption = Annotated[
     str, typer.Option("--bundle", "-b", help="Model bundle: a folder, or the name of a shipped one.")

@@ -10,7 +10,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from .cli_options import BundleOption, DeviceOption, EngineOption, ParamOption, PrecisionOption, ThreadsOption
+from .cli_options import (
+    BundleOption,
+    DeviceOption,
+    EngineOption,
+    ParamOption,
+    PrecisionOption,
+    ThreadsOption,
+    expanded,
+)
 
 # The options that each way to replay does not use. Who gives one would take the results for something else.
 _NOT_USED = {
@@ -22,9 +30,14 @@ _NOT_USED = {
 
 def replay_command(
     context: typer.Context,
-    bag: Annotated[Path, typer.Argument(metavar="BAG", help="rosbag2 folder, or a .mcap or .db3 file.")],
+    bag: Annotated[
+        Path,
+        typer.Argument(metavar="BAG", help="rosbag2 folder, or a .mcap or .db3 file.", callback=expanded),
+    ],
     bundle: BundleOption = "camvid_lite0",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("replay_out"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the results.", callback=expanded)
+    ] = Path("replay_out"),
     topics: Annotated[
         list[str] | None,
         typer.Option(

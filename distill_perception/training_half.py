@@ -1,11 +1,11 @@
 """Commands of the offline half, which takes over this process: this half never imports torch."""
 
 import os
-import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import NoReturn
 
+from .child import module_command
 from .errors import ConfigError
 
 
@@ -23,4 +23,5 @@ def hand_over(command: str, arguments: Sequence[str]) -> NoReturn:
             f"`{command}` needs the training extra ({', '.join(missing)} missing): "
             "pip install 'distill_perception[training]'"
         )
-    os.execv(sys.executable, [sys.executable, "-m", "training", command, *arguments])
+    line = [*module_command("training"), command, *arguments]
+    os.execv(line[0], line)

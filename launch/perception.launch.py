@@ -3,6 +3,8 @@
 ros2 launch distill_perception perception.launch.py cameras:="['/camera/front/image_raw']"
 """
 
+import os
+
 import launch
 import launch.actions
 import launch.event_handlers
@@ -66,7 +68,10 @@ def _node_and_events(context: launch.LaunchContext) -> list:
         output="screen",
         # The launch events below drive the node. One that is started again drives itself: for seconds DDS
         # believes its dead predecessor alive, to whose service launch's request would go.
-        parameters=[value["params_file"], {**overrides, "autostart": autostart and respawn}],
+        parameters=[
+            os.path.expanduser(value["params_file"]),
+            {**overrides, "autostart": autostart and respawn},
+        ],
         arguments=["--ros-args", "--log-level", value["log_level"]],
         respawn=respawn,
         respawn_delay=2.0,

@@ -3,12 +3,11 @@
 ros2 launch distill_perception replay.launch.py bag:=drive.mcap out:=results
 """
 
-import sys
-
 import launch
 import launch.actions
 import launch.substitutions
 
+from distill_perception.child import module_command
 from distill_perception.ros.transport import use_large_messages
 
 ARGUMENTS = {
@@ -28,7 +27,7 @@ def generate_launch_description() -> launch.LaunchDescription:
         for name, (default, text) in ARGUMENTS.items()
     ]
     value = {name: launch.substitutions.LaunchConfiguration(name) for name in ARGUMENTS}
-    command = [sys.executable, "-m", "distill_perception.cli", "replay", value["bag"]]
+    command = [*module_command("distill_perception.cli"), "replay", value["bag"]]
     for name in ("bundle", "out", "rate", "engine"):
         command += [f"--{name}", value[name]]
     replay = launch.actions.ExecuteProcess(

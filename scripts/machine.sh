@@ -8,6 +8,8 @@ fail() {
 
 in_range() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; }
 
+version_of() { "$1" -c 'import sys; print("python%d.%d" % sys.version_info[:2])'; }
+
 # Print the interpreter to use: $PYTHON, else python3, else the newest python3.X in range.
 choose_python() {
   local candidate
@@ -44,6 +46,22 @@ find_apt_ros() {
   done
 }
 
+# Refuse a .venv that was made with another Python than $PYTHON, or before the ROS 2 that is installed now.
+check_venv() {
+  local has python ros_setup
+  has=$(version_of .venv/bin/python)
+  if [ -n "${PYTHON:-}" ]; then
+    python=$(choose_python)
+    [ "$(version_of "$python")" = "$has" ] ||
+      fail ".venv has $has, PYTHON=$PYTHON is $(version_of "$python"); run \`make clean\` first"
+  fi
+  if [ ! -f .venv/ros_setup ]; then
+    ros_setup=$(find_apt_ros "$(readlink -f .venv/bin/python)")
+    [ -z "$ros_setup" ] ||
+      fail ".venv has $has without the ROS 2 that is installed now ($ros_setup); run \`make clean\` first"
+  fi
+}
+
 # Install Debian packages where we may, else say the command.
 apt_install() {
   local command="apt-get install -y --no-install-recommends $*"
@@ -61,7 +79,7 @@ apt_install() {
 # Check for what no wheel brings: venv itself, and (where vision_msgs must be generated) a C++ compiler and headers.
 require_system_packages() {
   local python=$1 ros_setup=$2 version missing=()
-  version=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+  version=$(version_of "$python")
   "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=("$version-venv")
   if [ -z "$ros_setup" ]; then
     "$python" -c 'import os, sysconfig as s, sys; sys.exit(not os.path.exists(s.get_path("include") + "/Python.h"))' ||

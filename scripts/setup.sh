@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make .venv ready: scripts/setup.sh demo (what the node and replay need) or test (that, training and tests too).
-# A second run with nothing changed returns at once. PYTHON=python3.12 chooses the interpreter.
+# A second run with nothing changed returns at once. PYTHON=python3.12 chooses .venv's interpreter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/machine.sh
@@ -11,6 +11,8 @@ case $profile in
   test) extras="training,tensorrt,test" ;;
   *) fail "unknown set-up '$profile'; choose demo or test" ;;
 esac
+
+if [ -x .venv/bin/python ]; then check_venv; fi
 
 inputs=(setup.py setup.cfg pyproject.toml constraints.txt constraints-numpy1.txt scripts/setup.sh scripts/machine.sh)
 stamp=$(cat "${inputs[@]}" interfaces/*.* interfaces/vision_msgs/msg/* | sha256sum | cut -c1-16)

@@ -2,6 +2,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
+import onnx.external_data_helper
 import pytest
 import yaml
 
@@ -94,6 +97,31 @@ def test_a_changed_model_file_is_refused_with_both_hashes(tiny: Path) -> None:
     assert before in message
     assert sha256_of(tiny / "student.onnx") in message
     assert load_bundle(tiny, verify=False).manifest.name == "tiny"
+
+
+@pytest.mark.parametrize("kind", ["initializer", "constant", "constant of a subgraph"])
+def test_a_model_with_weights_in_another_file_is_refused(tiny: Path, kind: str) -> None:
+    file = tiny / "student.onnx"
+    model = onnx.load(str(file))
+    tensor = onnx.numpy_helper.from_array(np.zeros(300, np.float32), "weights")
+    onnx.external_data_helper.set_external_data(tensor, "student.onnx.data")
+    tensor.ClearField("raw_data")
+    constant = onnx.helper.make_node("Constant", [], ["weights"], value=tensor)
+    if kind == "initializer":
+        model.graph.initializer.append(tensor)
+    elif kind == "constant":
+        model.graph.node.append(constant)
+    else:
+        branch = onnx.helper.make_graph([constant], "branch", [], [])
+        model.graph.node.append(onnx.helper.make_node("If", ["c"], ["y"], then_branch=branch))
+    file.write_bytes(model.SerializeToString())
+    edit_manifest(tiny, lambda data: data["precisions"]["fp32"].update(sha256=sha256_of(file)))
+
+    message = refusal(tiny)
+
+    assert str(file) in message
+    assert "weights in other files" in message
+    assert "save it as one file" in message
 
 
 def test_an_unknown_precision_lists_the_known_ones(tiny: Path) -> None:

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import distill_perception
 from distill_perception import bundle_view
+from distill_perception.cli import app
 from distill_perception.engines import open_engine
 from tests.replay import drives
 from tests.support.environ import with_checkout
@@ -261,3 +263,23 @@ def test_without_ros_its_commands_say_how_to_get_it(
     assert "`make setup` in the checkout" in done.stderr
     assert ("--in-process" in done.stderr) == (words[0] == "replay")
     assert "Traceback" not in done.stderr
+
+
+def test_a_tilde_that_the_shell_has_left_is_the_home_folder(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    here.mkdir()
+    drives.write_folder(home / "frames", frames=2)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(home))
+    for words in (
+        ("bag", "~/frames", "~/bag"),
+        ("replay", "~/bag", "--bundle", str(tiny), "--out=~/results", "--in-process", "--no-video"),
+        ("compare", "~/results", "--json=~/all.json"),
+    ):
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.output
+
+    assert {path.name for path in home.iterdir()} == {"frames", "bag", "results", "all.json"}
+    assert not list(here.iterdir())

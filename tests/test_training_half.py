@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from distill_perception import training_half
+from distill_perception.child import module_command
 from distill_perception.cli import app
 from tests.support.environ import with_checkout
 
@@ -39,6 +40,24 @@ def test_the_training_half_speaks_for_itself() -> None:
     assert "cannot read recipe nowhere.yaml" in done.stderr
 
 
+def stand_ins(folder: Path, main: str) -> None:
+    """Packages named as the training half and what it needs."""
+    for name in ("torch", "lightning", "torch_pruning", "training/__init__"):
+        (folder / f"{name}.py").parent.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.py").touch()
+    (folder / "training" / "__main__.py").write_text(main)
+
+
+def test_files_of_the_current_folder_are_not_taken_for_it(tmp_path: Path) -> None:
+    stand_ins(tmp_path / "installed", "import random, sys\nprint('the real one', *sys.argv[1:])")
+    for name in ("training", "random"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the user')")
+    line = [*module_command("distill_perception.cli"), "compress", "recipe.yaml", "--jobs", "2"]
+    environ = with_checkout(tmp_path / "installed")
+    done = subprocess.run(line, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60)
+    assert (done.stderr, done.stdout) == ("", "the real one compress recipe.yaml --jobs 2\n")
+
+
 STAND_IN = """
 import sys, time
 from pathlib import Path
@@ -53,10 +72,7 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_lets_it_save_and_its_exit_status_is_passed_on(tmp_path: Path) -> None:
-    for name in ("torch", "lightning", "torch_pruning", "training/__init__"):
-        (tmp_path / f"{name}.py").parent.mkdir(exist_ok=True)
-        (tmp_path / f"{name}.py").touch()
-    (tmp_path / "training" / "__main__.py").write_text(STAND_IN)
+    stand_ins(tmp_path, STAND_IN)
     line = [sys.executable, "-m", "distill_perception.cli", "compress", "recipe.yaml", "--max-miou-drop", "2"]
     with subprocess.Popen(
         line,

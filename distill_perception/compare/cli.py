@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..cli_options import expanded
 from ..errors import ConfigError
 from ..terminal import OUT
 
@@ -21,6 +22,7 @@ def compare_command(
         typer.Argument(
             metavar="RUN",
             help="Run folder of a training, a bundle, a replay's results, or a folder of such.",
+            callback=expanded,
         ),
     ],
     baseline: Annotated[
@@ -48,11 +50,17 @@ def compare_command(
         ),
     ] = False,
     markdown: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the table as Markdown.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the table as Markdown.", callback=expanded),
     ] = None,
     json_: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Write all numbers, those by class too, as JSON."),
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write all numbers, those by class too, as JSON.",
+            callback=expanded,
+        ),
     ] = None,
     figures: Annotated[
         list[Path] | None,
@@ -61,6 +69,7 @@ def compare_command(
             metavar="FILE",
             help="Draw the first metric over latency (MACs if nobody measured) as .png, .svg or .pdf; "
             "may be repeated. Needs matplotlib.",
+            callback=expanded,
         ),
     ] = None,
     engine: Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,16 +125,46 @@ def _check_topic(options: BagOptions) -> None:
 
 
 @contextmanager
-def finished_folder(path: Path) -> Iterator[Path]:
-    """A folder to write into, moved to `path` on success and removed on any error, Ctrl-C included."""
+def finished_folder(path: Path, worth_keeping: Callable[[], bool] = lambda: False) -> Iterator[Path]:
+    """A folder to write into, moved to `path` on success and removed on any error, Ctrl-C included.
+
+    Args:
+        path: what is there is replaced at the end; where it is a link, what the link names.
+        worth_keeping: asked after an error; if so, what was written stays, and the error says where.
+
+    Raises:
+        ReplayError: what is at `path` cannot be replaced, which is found out before anything is written; an
+            error has come of which something stays.
+    """
+    path = path.resolve()
     parent = Path(tempfile.mkdtemp(prefix=f".{path.name}-unfinished-", dir=path.parent))
+    new, old = parent / path.name, path.with_name(f"{parent.name}-old")
+    replaces, complete = path.exists(), False
     try:
-        yield parent / path.name
-        if path.exists():
-            shutil.rmtree(path)
-        (parent / path.name).rename(path)
-    finally:
+        if replaces:
+            _move_there_and_back(path, old)
+        yield new
+        complete = True
+        if replaces and path.exists():
+            path.rename(old)
+        new.rename(path)
+    except BaseException as error:
+        if complete or worth_keeping():
+            reason = str(error) or type(error).__name__
+            raise ReplayError(f"{path} was not written: {reason}; what there is stays in {new}") from error
         shutil.rmtree(parent, ignore_errors=True)
+        raise
+    for rest in (old, parent):
+        shutil.rmtree(rest, ignore_errors=True)
+
+
+def _move_there_and_back(path: Path, aside: Path) -> None:
+    """Whether a folder can be moved is known only to who tries: owners, mounts and flags all have a say."""
+    try:
+        path.rename(aside)
+        aside.rename(path)
+    except OSError as error:
+        raise ReplayError(f"{path} cannot be replaced: {error.strerror}; choose another name") from error
 
 
 class _FrameWriter:

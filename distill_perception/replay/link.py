@@ -39,9 +39,14 @@ def use_environment(environ: Mapping[str, str]) -> Iterator[None]:
     """This process's environment while it talks to the node; large images can pass in any case.
 
     The middleware reads its settings from the environment when the first participant is made.
+
+    Args:
+        environ: all of it; empty where it is to stay as it is.
     """
     before = dict(os.environ)
-    os.environ.update(environ)
+    if environ:  # what it leaves out must not stay
+        os.environ.clear()
+        os.environ.update(environ)
     use_large_messages()
     try:
         yield

@@ -7,12 +7,12 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from ..child import module_command
 from ..errors import ReplayError
 
 _TAIL_LINES = 15
@@ -49,11 +49,14 @@ def ros_arguments(values: Mapping[str, object], extra: Sequence[str] = ()) -> li
 
 
 class NodeProcess:
-    """Starts the node on entering and ends it on leaving; Ctrl-C in the terminal does not reach it."""
+    """Starts the node on entering and ends it on leaving; Ctrl-C in the terminal does not reach it.
+
+    It ends with this process too, however that ends: its standard input is a pipe from here.
+    """
 
     def __init__(self, options: NodeOptions, log: Path, environ: dict[str, str]) -> None:
         self.log = log
-        self._command = [sys.executable, "-m", "distill_perception.ros.node", *options.arguments()]
+        self._command = [*module_command("distill_perception.replay.tied_node"), *options.arguments()]
         self._environ = environ
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -61,7 +64,7 @@ class NodeProcess:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._environ,
@@ -75,14 +78,21 @@ class NodeProcess:
         process = self._process
         if process is None:
             return
+        interrupt: KeyboardInterrupt | None = None
         for number, patience_s in ((signal.SIGINT, 8.0), (signal.SIGTERM, 4.0), (signal.SIGKILL, 4.0)):
-            if process.poll() is not None:
-                return
-            process.send_signal(number)
             try:
+                if process.poll() is not None:
+                    break
+                process.send_signal(number)
                 process.wait(patience_s)
             except subprocess.TimeoutExpired:
                 continue
+            except KeyboardInterrupt as again:  # from somebody who will not wait: sooner, but in order
+                interrupt = again
+        if process.stdin:
+            process.stdin.close()
+        if interrupt:
+            raise interrupt
 
     def check(self) -> None:
         """Raise ReplayError with the end of the node's log if the process has ended."""

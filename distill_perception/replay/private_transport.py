@@ -12,11 +12,13 @@ from ..ros.transport import VARIABLE, use_large_messages
 
 _NETWORK = "<type>UDPv4</type>"
 _LOOPBACK = f"{_NETWORK}<interfaceWhiteList><address>127.0.0.1</address></interfaceWhiteList>"
+# They send discovery elsewhere, to a server that the loopback does not reach for instance.
+_DISCOVERY = ("ROS_DISCOVERY_SERVER", "ROS_SUPER_CLIENT", "ROS_STATIC_PEERS", "ROS2_EASY_MODE")
 
 
 @contextmanager
 def private_environment(domain_id: int) -> Iterator[dict[str, str]]:
-    """Environment variables for a replay and its node; valid until the context ends.
+    """The whole environment for a replay and its node; valid until the context ends.
 
     A transport that the user has chosen is left alone. Where the profile is not read (another middleware),
     the domain alone keeps the replay apart.
@@ -28,6 +30,8 @@ def private_environment(domain_id: int) -> Iterator[dict[str, str]]:
             "ROS_LOCALHOST_ONLY": "0",
             "PYTHONUNBUFFERED": "1",
         }
+        for name in _DISCOVERY:
+            environ.pop(name, None)
         if use_large_messages(environ):
             shipped = Path(environ[VARIABLE]).read_text(encoding="utf8")
             profile = Path(folder) / "transport.xml"

@@ -33,24 +33,39 @@ def record(topic: str, out: Path, seconds: float, storage: str = "mcap", force: 
         The number of frames written.
 
     Raises:
-        ReplayError: nothing came before SIGINT; the bag cannot be written.
+        ReplayError: nothing came before SIGINT; the bag cannot be written: if frames had come, they stay, and
+            the error says where.
         ConfigError: ROS is not installed or does not start.
     """
     options = BagOptions(topic, storage=storage, compressed=is_compressed(topic))
     check_options(out, options, force)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with finished_folder(out) as unfinished, progress_bars() as report:
+    times: list[float] = []
+    failure: Exception | None = None
+    with (
+        finished_folder(out, worth_keeping=lambda: bool(times)) as unfinished,
+        progress_bars() as report,
+    ):
         with Writer(unfinished, version=BAG_VERSION, storage_plugin=STORAGES[storage]) as writer:
-            count, trouble = _listen(topic, writer, seconds, report)
-        if not count:
+            try:
+                trouble = _listen(topic, writer, seconds, report, times)
+            except Exception as error:  # raised when the bag is closed: Writer would leave it unreadable
+                failure = error
+        if failure:
+            raise failure
+        if not times:
             raise ReplayError(f"{topic}: no frame came; {trouble or 'it was waited for less than 3 s'}")
     if trouble:
         warn(f"{topic}: {trouble}")
-    return count
+    return len(times)
 
 
-def _listen(topic: str, writer: Writer, seconds: float, report: Report) -> tuple[int, str]:
-    """Write what comes; returns how many frames, and what is wrong with the stream if anything is."""
+def _listen(topic: str, writer: Writer, seconds: float, report: Report, times: list[float]) -> str:
+    """Write what comes; returns what is wrong with the stream if anything is.
+
+    Args:
+        times: gets the time of each frame that was written, seconds of the monotonic clock.
+    """
     use_large_messages()
     try:
         from ..ros.diagnostics import OK, Health, Reminder, Tally, judge
@@ -61,11 +76,10 @@ def _listen(topic: str, writer: Writer, seconds: float, report: Report) -> tuple
         raise ros_is_missing(error) from error
     kind = kinds.COMPRESSED_IMAGE if is_compressed(topic) else kinds.IMAGE
     connection = writer.add_connection(topic, kind, typestore=kinds.typestore())
-    times: list[float] = []
 
     def write(data: bytes) -> None:
-        times.append(time.monotonic())
         writer.write(connection, time.time_ns(), data)
+        times.append(time.monotonic())
 
     ros = Participant("record")
     # An interrupt in the middle of a write would spoil the file, so it is only noted.
@@ -100,7 +114,7 @@ def _listen(topic: str, writer: Writer, seconds: float, report: Report) -> tuple
                 looked_s, lost_before = now_s, lost
                 if (said := reminder.say(trouble_now, now_s)) and trouble_now:
                     warn(f"{topic}: {said}")
-        return len(times), trouble(stream.lost())
+        return trouble(stream.lost())
     finally:
         stream.destroy()
         ros.close()

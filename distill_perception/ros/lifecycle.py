@@ -45,6 +45,7 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
         self._progress = ""
         self._told_ns = 0
         self._reminders: dict[str, Reminder] = {}
+        self._complain_again_s: dict[str, float] = {}
         self._bad_parameters = parameters.declare(self)
         self._settings = Settings(**{spec.name: spec.default for spec in parameters.PARAMETERS})  # type: ignore[arg-type]
         self.add_on_set_parameters_callback(self._on_set_parameters)
@@ -218,7 +219,11 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
                 self.get_logger().info(f"{camera.hardware_id}: {said}")
 
     def _complain(self, text: str) -> None:
-        self.get_logger().warning(text, throttle_duration_sec=_COMPLAIN_PERIOD_S)
+        """Log it, one complaint of each camera in five seconds: a camera's must not hide another's."""
+        camera, now_s = text.partition(": ")[0], self._steady.now().nanoseconds / 1e9
+        if now_s >= self._complain_again_s.get(camera, 0.0):
+            self._complain_again_s[camera] = now_s + _COMPLAIN_PERIOD_S
+            self.get_logger().warning(text)
 
 
 class RosLogHandler(logging.Handler):

@@ -12,6 +12,10 @@ ChannelOrder = Literal["rgb", "bgr"]
 
 CHANNELS: dict[str, int] = {"bgr8": 3, "rgb8": 3, "bgra8": 4, "rgba8": 4, "mono8": 1}
 
+# OpenCV's type names, which a driver writes that leaves the encoding to cv_bridge; in OpenCV's order.
+_OPENCV = {"8UC3": "bgr8", "8UC4": "bgra8", "8UC1": "mono8"}
+CHANNELS |= {name: CHANNELS[same] for name, same in _OPENCV.items()}
+
 # (encoding, wanted order) -> OpenCV's conversion; None where the picture is in that order already.
 _CONVERSIONS: dict[tuple[str, str], int | None] = {
     ("bgr8", "bgr"): None,
@@ -25,10 +29,13 @@ _CONVERSIONS: dict[tuple[str, str], int | None] = {
     ("mono8", "bgr"): cv2.COLOR_GRAY2BGR,
     ("mono8", "rgb"): cv2.COLOR_GRAY2RGB,
 }
+_CONVERSIONS |= {
+    (name, order): _CONVERSIONS[same, order] for name, same in _OPENCV.items() for order in ("bgr", "rgb")
+}
 
 
 def check_picture(pixels: NDArray[Any], encoding: str) -> None:
-    """Check a camera picture: uint8 [H,W] for mono8, else [H,W,channels of the encoding], not empty.
+    """Check a camera picture: uint8 [H,W] for mono8 and 8UC1, else [H,W,channels of the encoding], not empty.
 
     Raises:
         ImageError: says what was expected and what was found.

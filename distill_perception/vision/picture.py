@@ -12,13 +12,16 @@ from .color import CHANNELS
 
 _NOT_8_BIT = re.compile(r"(8S|16|32|64)[USF]?C\d+|\w*16")  # sensor_msgs/image_encodings
 _COLOUR = ("bgr", "rgb")
+_CONVERTIBLE = ("bayer_", "yuv", "yuyv", "uyvy")
+_CONVERT = "convert it to colour first, with image_proc for example"
 
 
 def raw_problem(encoding: str) -> str:
     """Why raw pictures of this encoding cannot be taken; empty if they can."""
     if encoding in CHANNELS:
         return ""
-    return f"encoding '{encoding}' is not supported; supported: {', '.join(CHANNELS)}"
+    remedy = f"; {_CONVERT}" if encoding.startswith(_CONVERTIBLE) else ""
+    return f"encoding '{encoding}' is not supported; supported: {', '.join(CHANNELS)}{remedy}"
 
 
 def compressed_problem(kind: str) -> str:
@@ -39,7 +42,7 @@ def compressed_problem(kind: str) -> str:
     if encoding.startswith("bayer_"):
         if target == "mono8":
             return ""
-        return f"format '{kind}' is a Bayer mosaic; convert it to colour first, with image_proc for example"
+        return f"format '{kind}' is a Bayer mosaic; {_CONVERT}"
     if _NOT_8_BIT.fullmatch(encoding.strip()):
         return f"format '{kind}' is not of 8 bits, a depth image perhaps; a colour or grey camera is needed"
     return ""
@@ -52,7 +55,7 @@ def view_raw(height: int, width: int, encoding: str, step: int, data: Any) -> ND
         data: a buffer of bytes.
 
     Returns:
-        uint8 [H,W,C], or [H,W] for mono8, backed by `data`.
+        uint8 [H,W,C], or [H,W] for mono8 and 8UC1, backed by `data`.
 
     Raises:
         ImageError: unknown encoding, zero size, rows shorter than the width needs, or data of another length

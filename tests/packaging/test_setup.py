@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -115,6 +116,39 @@ def test_ros_2_from_apt_is_found_where_its_rclpy_imports(tmp_path):
     python = executable(tmp_path / "bare_python", f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
     done = shell(f"find_apt_ros {python}", ROS_ROOT=str(tmp_path))
     assert done.stdout.strip() == str(working / "setup.bash")
+
+
+def set_up(folder, **variables):
+    """Run set-up in a folder whose .venv is that of this Python."""
+    shutil.copytree(SCRIPTS, folder / "scripts", dirs_exist_ok=True)
+    executable(folder / ".venv" / "bin" / "python", f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    return shell("scripts/setup.sh demo", cwd=folder, **variables)
+
+
+def test_another_python_than_that_of_the_venv_is_refused(tmp_path):
+    other = executable(tmp_path / "other", '#!/bin/sh\ncase "$2" in *print*) echo python3.99 ;; esac\n')
+    done = set_up(tmp_path, PYTHON=str(other))
+    own = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    assert done.returncode == 1
+    assert done.stderr == f"error: .venv has {own}, PYTHON={other} is python3.99; run `make clean` first\n"
+    again = set_up(tmp_path, PYTHON=sys.executable)
+    assert "make clean" not in again.stderr
+
+
+def test_a_ros_2_that_was_installed_after_the_venv_is_not_passed_over(tmp_path):
+    (tmp_path / "ros" / "jazzy" / "rclpy").mkdir(parents=True)
+    (tmp_path / "ros" / "jazzy" / "rclpy" / "__init__.py").touch()
+    setup = tmp_path / "ros" / "jazzy" / "setup.bash"
+    setup.write_text(f"export PYTHONPATH={setup.parent}\n")
+    done = set_up(tmp_path, ROS_ROOT=str(tmp_path / "ros"))
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"error: \.venv has python3\.\d+ without the ROS 2 that is installed now \(.*/jazzy/setup\.bash\); "
+        r"run `make clean` first\n",
+        done.stderr,
+    )
+    (tmp_path / ".venv" / "ros_setup").write_text(f"{setup}\n")
+    assert "make clean" not in set_up(tmp_path, ROS_ROOT=str(tmp_path / "ros")).stderr
 
 
 def test_a_second_set_up_returns_at_once_and_says_nothing():

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from distill_perception.replay.bag_writer import BagOptions, write_bag
 from distill_perception.replay.ground_truth import Boxes
 from distill_perception.replay.labelled_folder import LabelledFrame, read_labelled_folder
 from distill_perception.replay.make_bag import make_bag
+from distill_perception.replay.video_file import open_video
 from tests.replay import drives
 
 
@@ -92,6 +94,45 @@ def test_a_video_becomes_a_bag_at_its_own_rate(tmp_path: Path) -> None:
     assert {b.stamp_ns - a.stamp_ns for a, b in itertools.pairwise(frames)} == {40_000_000}
 
 
+def video_of(path: Path, frames: int) -> Path:
+    """Noise as motion JPEG."""
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 15.0, (64, 48))
+    for index in range(frames):
+        video.write(np.random.default_rng(index).integers(0, 255, (48, 64, 3), np.uint8))
+    video.release()
+    return path
+
+
+def test_a_video_that_was_cut_off_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    video = video_of(tmp_path / "drive.avi", frames=40)
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+
+    count = make_bag(video, tmp_path / "bag")
+
+    assert 10 < count < 30
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"drive.avi: only {count} of the 40 frames that it announces could be read" in told
+
+
+def test_a_whole_video_is_no_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_bag(video_of(tmp_path / "drive.avi", frames=10), tmp_path / "bag")
+
+    assert "could be read" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("announced", [0, 12])
+def test_a_frame_count_that_is_unknown_or_a_little_off_is_no_warning(
+    announced: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = open_video(video_of(tmp_path / "drive.avi", frames=10))
+    monkeypatch.setattr(
+        "distill_perception.replay.make_bag.open_video", lambda path: replace(whole, frame_count=announced)
+    )
+
+    assert make_bag(whole.path, tmp_path / "bag") == 10
+    assert "could be read" not in capsys.readouterr().err
+
+
 def test_something_that_is_no_video_is_refused(tmp_path: Path) -> None:
     (tmp_path / "drive.mp4").write_bytes(b"not a video")
 
@@ -146,6 +187,50 @@ def test_an_existing_bag_is_only_replaced_when_told_and_other_folders_never(
         write_bag(tmp_path / "precious", folder.frames(), overwrite=True)
 
     assert open_bag(tmp_path / "bag").frame_count == 2
+
+
+def test_where_a_link_stands_the_bag_that_it_names_is_replaced(drive: Path, tmp_path: Path) -> None:
+    folder = read_labelled_folder(drive)
+    write_bag(tmp_path / "real", folder.frames())
+    (tmp_path / "latest").symlink_to("real")
+
+    write_bag(tmp_path / "latest", itertools.islice(folder.frames(), 2), overwrite=True)
+
+    assert open_bag(tmp_path / "real").frame_count == 2
+    assert (tmp_path / "latest").is_symlink()
+    assert {item.name for item in tmp_path.iterdir()} == {"real", "latest"}
+
+
+def test_a_bag_that_cannot_be_replaced_is_named_before_anything_is_written(
+    drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rename(path: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    def frames() -> Iterator[LabelledFrame]:
+        pytest.fail("it has begun to write")
+        yield
+
+    write_bag(tmp_path / "bag", read_labelled_folder(drive).frames())
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(ReplayError, match=r"/bag cannot be replaced: Operation not permitted; choose"):
+        write_bag(tmp_path / "bag", frames(), overwrite=True)
+
+    assert [item.name for item in tmp_path.iterdir()] == ["bag"]
+    assert open_bag(tmp_path / "bag").frame_count == drives.FRAMES
+
+
+def test_a_whole_bag_that_cannot_be_moved_into_place_stays_and_is_named(drive: Path, tmp_path: Path) -> None:
+    def frames() -> Iterator[LabelledFrame]:
+        yield from read_labelled_folder(drive).frames()
+        (tmp_path / "bag" / "of somebody else").mkdir(parents=True)
+
+    with pytest.raises(ReplayError, match=r"/bag was not written: .*; what there is stays in ") as caught:
+        write_bag(tmp_path / "bag", frames())
+
+    kept = Path(str(caught.value).rpartition(" stays in ")[2])
+    assert open_bag(kept).frame_count == drives.FRAMES
+    assert (tmp_path / "bag" / "of somebody else").exists()
 
 
 @pytest.mark.parametrize(

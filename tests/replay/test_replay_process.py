@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from distill_perception.child import module_command
+from distill_perception.errors import ReplayError
+from distill_perception.replay import node_process
 from distill_perception.replay.bag_writer import BagOptions, write_bag
 from distill_perception.replay.labelled_folder import read_labelled_folder
-from distill_perception.replay.node_process import free_domain_id
+from distill_perception.replay.node_process import NodeOptions, NodeProcess, free_domain_id
 from tests.replay import drives
 from tests.replay.conftest import command
 from tests.replay.references import reference_miou
@@ -33,6 +36,30 @@ def test_a_node_that_cannot_start_ends_the_replay_with_its_log(
     assert "the perception node ended" in done.err
     assert "has no precision 'int8'" in done.err
     assert "Traceback" not in done.err
+
+
+def test_files_of_the_current_folder_are_not_taken_for_the_nodes(
+    labelled_bag: Path, tiny: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "random.py").write_text("raise SystemExit('a file of the user')")
+    words = ("replay", labelled_bag, "-b", tiny, "-o", tmp_path / "out", "--precision", "int8")
+    done = subprocess.run(
+        [*module_command("distill_perception.cli"), *map(str, words)],
+        env=with_checkout(COLUMNS="200"), capture_output=True, text=True, timeout=60, cwd=tmp_path,
+    )  # fmt: skip
+
+    assert "has no precision 'int8'" in done.stderr
+
+
+def test_a_robots_discovery_server_does_not_keep_a_replay_from_its_node(
+    labelled_bag: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROS_DISCOVERY_SERVER", "192.0.2.1:11811")  # as a TurtleBot 4 sets it
+    monkeypatch.setenv("ROS_SUPER_CLIENT", "True")
+    words = ("--as-fast-as-possible", "--no-video", "--start-timeout", 20)
+    done = command("replay", labelled_bag, "-b", tiny, "-o", tmp_path, *words)
+
+    assert done.code == 0, done.err
 
 
 def start(*words: object, domain_id: int | None = None) -> "subprocess.Popen[str]":
@@ -89,6 +116,58 @@ def test_stopping_early_keeps_what_was_answered_and_ends_the_node(
     assert 0 < metrics["answered"] <= metrics["frames"] < 30
     assert "incomplete" in (out / "report.html").read_text()
     assert not Path(f"/proc/{node}").exists()
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()  # a container's init may reap nobody
+    except FileNotFoundError:
+        return True
+
+
+def test_a_killed_replay_takes_its_node_along(tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    replay = start("replay", long_bag(tmp_path), "-b", tiny, "-o", out)
+    wait_for(
+        lambda: (out / "node.log").is_file() and "active" in (out / "node.log").read_text(), "it is active"
+    )
+    (node,) = children(replay.pid)
+    replay.kill()
+    replay.communicate(timeout=30)
+
+    wait_for(lambda: has_ended(node), "the node has ended", 60)
+
+
+IMPOLITE = """
+import signal, time
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+def test_ctrl_c_while_the_node_is_being_ended_ends_it_sooner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(process: "subprocess.Popen[bytes]", timeout: float) -> int:
+        waits.append(timeout)
+        if len(waits) < 3:
+            raise KeyboardInterrupt
+        return in_earnest(process, timeout)
+
+    waits: list[float] = []
+    in_earnest = subprocess.Popen.wait
+    monkeypatch.setattr(node_process, "module_command", lambda name: [sys.executable, "-c", IMPOLITE])
+    node = NodeProcess(NodeOptions("bundle", ("/camera",)), tmp_path / "log", dict(os.environ))
+    node.__enter__()
+    wait_for(lambda: "up" in node.log.read_text(), "it is up")
+    monkeypatch.setattr(subprocess.Popen, "wait", wait)
+    with pytest.raises(KeyboardInterrupt):
+        node.__exit__(None, None, None)
+
+    with pytest.raises(ReplayError, match="exit status -9"):
+        node.check()
 
 
 def test_a_node_that_dies_ends_the_replay_with_its_log(tiny: Path, tmp_path: Path) -> None:

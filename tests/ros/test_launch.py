@@ -13,6 +13,7 @@ from lifecycle_msgs.msg import Transition
 
 from distill_perception.ros.parameters import BY_NAME, problem_with
 from distill_perception.ros.transport import VARIABLE
+from tests.support.environ import with_checkout
 from tests.support.recorded_launch import recorded_launch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,13 +147,13 @@ def test_without_autostart_a_lifecycle_manager_is_left_in_charge() -> None:
 def test_arguments_override_the_parameter_file() -> None:
     (node,) = of_kind(
         perception_entities(
-            bundle="b", engine="openvino", cameras="['/a/image', '/b/image']", params_file="/p.yaml",
+            bundle="b", engine="openvino", cameras="['/a/image', '/b/image']", params_file="~/p.yaml",
             log_level="debug", respawn="true", namespace="car",
         ),
         "LifecycleNode",
     )  # fmt: skip
     file, found = node.parameters
-    assert file == "/p.yaml"
+    assert file == str(Path.home() / "p.yaml")
     assert plain(found) == {
         "bundle": "b", "engine": "openvino", "cameras": ["/a/image", "/b/image"], "autostart": True
     }  # fmt: skip
@@ -190,15 +191,15 @@ def test_one_camera_needs_no_list_and_nonsense_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("stand_ins")
-def test_the_replay_ends_the_launch_when_it_ends() -> None:
+def test_the_replay_ends_the_launch_when_it_ends(tmp_path: Path) -> None:
     import launch
 
     entities = load(ROOT / "launch" / "replay.launch.py").generate_launch_description().initial_entities
     (process,) = of_kind(entities, "ExecuteProcess")
     context = launch.LaunchContext({"bag": "B", "bundle": "M", "out": "O", "rate": "2", "engine": "auto"})
     command = [part if isinstance(part, str) else part.perform(context) for part in process.cmd]
-    assert command[1:] == [
-        "-m", "distill_perception.cli", "replay", "B",
+    assert command[command.index("distill_perception.cli") :] == [
+        "distill_perception.cli", "replay", "B",
         "--bundle", "M", "--out", "O", "--rate", "2", "--engine", "auto",
     ]  # fmt: skip
     end = SimpleNamespace(returncode=0)
@@ -206,13 +207,14 @@ def test_the_replay_ends_the_launch_when_it_ends() -> None:
     end.returncode = 2
     with pytest.raises(RuntimeError, match="exit code 2"):  # the only way to let `ros2 launch` fail
         process.on_exit(end, context)
+    (tmp_path / "random.py").write_text("raise SystemExit('a file of the user')")
     help_text = subprocess.run(
-        [*command[:4], "--help"],
+        [*command[: command.index("B")], "--help"],
         capture_output=True,
         text=True,
         timeout=60,
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "200"},
+        cwd=tmp_path,
+        env=with_checkout(COLUMNS="200"),
     )
     assert help_text.returncode == 0, help_text.stderr
     assert all(option in help_text.stdout for option in command if option.startswith("--"))

@@ -5,13 +5,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import Writer
 from sensor_msgs.msg import CompressedImage, Image
 
+from distill_perception.errors import ReplayError
+from distill_perception.replay import record as record_module
+from distill_perception.replay.record import record
 from tests.support.environ import with_checkout
 from tests.support.ros_process import (
     BEST_EFFORT,
@@ -93,3 +99,34 @@ def test_a_topic_of_another_type_is_named(domain: int, client: Client, tmp_path:
     recorder.terminate()
     _, err = recorder.communicate(timeout=30)
     assert "/odd/image_raw is published as sensor_msgs/msg/CompressedImage" in err
+
+
+def test_an_error_while_recording_keeps_the_frames_that_came_and_the_old_bag(
+    domain: int, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FullDisk(Writer):
+        def write(self, *frame: object) -> None:
+            if sum(self.counts.values()) == 2:
+                raise OSError(28, "No space left on device")
+            super().write(*frame)
+
+    def send_on(what: str, done: int, total: int) -> None:
+        camera.send(image_message(np.zeros((8, 8, 3), np.uint8)))
+
+    @contextmanager
+    def progress() -> Iterator[object]:
+        yield send_on
+
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    monkeypatch.setattr(record_module, "progress_bars", progress)
+    camera = CameraClient(client, "/cam/image_raw")
+    record("/cam/image_raw", tmp_path / "bag", 0.5)
+    before = (tmp_path / "bag" / "metadata.yaml").read_text()
+    monkeypatch.setattr(record_module, "Writer", FullDisk)
+    with pytest.raises(ReplayError, match="No space left on device; what there is stays in ") as caught:
+        record("/cam/image_raw", tmp_path / "bag", 60, force=True)
+
+    kept = Path(str(caught.value).rpartition(" stays in ")[2])
+    with AnyReader([kept]) as reader:
+        assert reader.message_count == 2
+    assert (tmp_path / "bag" / "metadata.yaml").read_text() == before

@@ -11,19 +11,22 @@ PIXEL = {
     "bgra8": [BLUE, GREEN, RED, ALPHA],
     "rgba8": [RED, GREEN, BLUE, ALPHA],
     "mono8": [40],
+    "8UC3": [BLUE, GREEN, RED],
+    "8UC4": [BLUE, GREEN, RED, ALPHA],
+    "8UC1": [40],
 }
 
 
 def picture(encoding: str) -> np.ndarray:
     pixels = np.full((4, 5, CHANNELS[encoding]), PIXEL[encoding], np.uint8)
-    return pixels[:, :, 0] if encoding == "mono8" else pixels
+    return pixels[:, :, 0] if CHANNELS[encoding] == 1 else pixels
 
 
 @pytest.mark.parametrize("encoding", CHANNELS)
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
 @pytest.mark.parametrize("given", [True, False])
 def test_every_encoding_reaches_the_models_order(encoding: str, order: str, given: bool) -> None:
-    wanted = [40] * 3 if encoding == "mono8" else PIXEL[f"{order}8"]
+    wanted = [40] * 3 if CHANNELS[encoding] == 1 else PIXEL[f"{order}8"]
     out = np.zeros((6, 7, 3), np.uint8)[1:5, 1:6] if given else None
     result = convert(picture(encoding), encoding, order, out)  # type: ignore[arg-type]
     assert (result == wanted).all()

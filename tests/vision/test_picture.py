@@ -1,8 +1,8 @@
-"""Which compressed pictures are cameras', by the format that image_transport writes."""
+"""Which pictures are cameras', by their encoding and by the format that image_transport writes."""
 
 import pytest
 
-from distill_perception.vision.picture import compressed_problem
+from distill_perception.vision.picture import compressed_problem, raw_problem
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,14 @@ def test_colour_and_grey_pictures_are_taken(kind: str) -> None:
 )
 def test_depth_and_mosaics_are_not_taken(kind: str, said: str) -> None:
     assert f"format '{kind}' {said}" in compressed_problem(kind)
+
+
+@pytest.mark.parametrize("encoding", ["bayer_rggb8", "bayer_gbrg16", "yuv422", "yuv422_yuy2", "yuyv"])
+def test_for_raw_pictures_that_can_be_made_colour_it_is_said_how(encoding: str) -> None:
+    assert "convert it to colour first, with image_proc for example" in raw_problem(encoding)
+
+
+def test_opencvs_names_of_8_bit_pictures_are_taken_and_depth_gets_no_remedy() -> None:
+    assert [raw_problem(encoding) for encoding in ("8UC1", "8UC3", "8UC4")] == [""] * 3
+    assert raw_problem("16UC1").startswith("encoding '16UC1' is not supported; supported: bgr8, rgb8")
+    assert "image_proc" not in raw_problem("16UC1")
