@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 # `python -m` looks into the current folder first, where a user's training.py or random.py would be run in
-# place of the real one; -P, which keeps it from that, came with Python 3.11. The path at the end finds a
-# checkout that is not installed.
+# place of the real one; -P, which keeps it from that, came with Python 3.11. The folder of this very package
+# is put first where Python does not know it: a checkout that is not installed must not start a release.
 _RUN = (
-    "import sys; sys.path[:] = [*filter(None, sys.path), sys.argv.pop(1)]; "
+    "import sys; own, known = sys.argv.pop(1), [*filter(None, sys.path)]; "
+    "sys.path[:] = known if own in known else [own, *known]; "
     "import runpy; runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 )
 

@@ -12,6 +12,7 @@ from .strict import StrictModel, describe_validation_error
 
 SCHEMA_VERSION: Literal[1] = 1
 MANIFEST_NAME = "manifest.yaml"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # of a bundle
 
 Task = Literal["segmentation", "detection"]
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -79,7 +80,7 @@ class Manifest(StrictModel):
     """The whole of `manifest.yaml`."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    name: Annotated[str, Field(pattern=NAME)]
     version: str
     description: str = ""
     tasks: Annotated[tuple[Task, ...], Field(min_length=1)]

@@ -40,7 +40,8 @@ def accuracy() -> str:
     for manifest in manifests:
         for metric in manifest.metrics:
             if metric.name in SCORES:
-                data, _, form = metric.data.rpartition(", ")
+                source, _, form = metric.data.partition(" frames, ")
+                data = f"{source} frames"
                 found.setdefault((manifest.name, data, SCORES[metric.name]), {})[form] = metric.value
     forms = list(dict.fromkeys(form for values in found.values() for form in values))
     rows = [

@@ -263,6 +263,8 @@ def export_command(
     from training.export.gate import Budget
     from training.export.write_bundle import ExportRequest, write_bundle
 
+    if calibration is not None and not (int8 or fp8):
+        raise typer.BadParameter("--calibration is for --int8 or --fp8, of which there is neither")
     command = "python -m training " + shlex.join(sys.argv[1:])
     activations = "symmetric" if symmetric else "asymmetric"
     form = QuantizeSpec(
@@ -308,7 +310,7 @@ def main() -> None:
     keep_freed_memory()
     try:
         app()
-    except PerceptionError as error:
+    except (PerceptionError, OSError) as error:
         console.print("error:", style="red", end=" ")
         console.print(str(error), highlight=False, soft_wrap=True)
         sys.exit(2)

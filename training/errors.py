@@ -10,4 +10,11 @@ class TrainingError(PerceptionError):
 
 
 class GateError(TrainingError):
-    """What was to be shipped does not answer as the network does, or loses more than its budget."""
+    """What was to be shipped does not answer as the network does, or loses more than its budget.
+
+    precision: of the form that does, as a bundle names it.
+    """
+
+    def __init__(self, message: str, precision: str = "") -> None:
+        super().__init__(message)
+        self.precision = precision

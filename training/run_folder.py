@@ -59,7 +59,7 @@ def start_run(folder: Path, recipe: Recipe) -> None:
     (folder / RESULT).unlink(missing_ok=True)
     if recipe.model.init is not None and (shapes := read_shapes(recipe.model.init)) is not None:
         write_shapes(folder, shapes)
-    (folder / RECIPE).write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+    write_whole(folder / RECIPE, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
     now = this_command()
     provenance = {
         **now,
@@ -74,7 +74,14 @@ def start_run(folder: Path, recipe: Recipe) -> None:
     if path.is_file() and any(checkpoint.is_file() for checkpoint in begun):
         first = read_json(folder, PROVENANCE)
         provenance = {**first, "resumed": [*first.get("resumed", []), now]}
-    path.write_text(json.dumps(provenance, indent=2) + "\n")
+    write_whole(path, json.dumps(provenance, indent=2) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that a kill or a full disk leaves the one before, never a part of the new one."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
 
 
 def note_evaluation(folder: Path) -> None:
@@ -242,4 +249,4 @@ def write_result(
     """
     shown = {key: None if math.isnan(value) else round(value, 5) for key, value in metrics.items()}
     result = {**(more or {}), "epochs": epochs, "minutes": round(minutes, 1), "metrics": shown}
-    (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    write_whole(folder / RESULT, json.dumps(result, indent=2) + "\n")

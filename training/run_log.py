@@ -16,14 +16,17 @@ METRICS = "metrics.csv"
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """The rows of a run's log, each without its empty cells; `step` and `epoch` are whole numbers."""
+    """The rows of a run's log, each without its empty cells; `step` and `epoch` are whole numbers.
+
+    A last row that was cut off by a full disk or a kill is left out.
+    """
     path = folder / LOG / METRICS
     if not path.is_file():
         return []
     with path.open(newline="") as file:
-        return [
-            {key: _number(key, text) for key, text in row.items() if text} for row in csv.DictReader(file)
-        ]
+        rows = ({key: text for key, text in row.items() if text} for row in csv.DictReader(file))
+        whole = (row for row in rows if {"step", "epoch"} <= row.keys())
+        return [{key: _number(key, text) for key, text in row.items()} for row in whole]
 
 
 def _number(key: str, text: str) -> float:

@@ -15,7 +15,7 @@ from training.curves import plot_curves
 from training.hardware import Hardware
 from training.models.shapes import SHAPES
 from training.recipe import Recipe
-from training.run_folder import CHECKPOINTS, LAST, RESULT, STAGED_RECIPE, read_json, start_run
+from training.run_folder import CHECKPOINTS, LAST, RESULT, STAGED_RECIPE, read_json, start_run, write_whole
 from training.run_log import joined, read_rows, write_rows
 from training.stages import STAGES, stage_folder
 from training.trainer import refuse_to_overwrite, train_plain
@@ -32,8 +32,8 @@ def train_stages(recipe: Recipe, folder: Path, resume: bool, hardware: Hardware)
         TrainingError: `folder` already holds a run and `resume` is false, or as `train_plain`.
     """
     stages = recipe.plain_stages(folder)
-    refuse_to_overwrite(folder / CHECKPOINTS / LAST, resume)
-    refuse_to_overwrite(stage_folder(folder, stages[0][0]) / CHECKPOINTS / LAST, resume)
+    refuse_to_overwrite(folder, resume)
+    refuse_to_overwrite(stage_folder(folder, stages[0][0]), resume)
     _start(folder, recipe, stages[-1][1])
     metrics: dict[str, float] = {}
     done: list[str] = []
@@ -53,7 +53,7 @@ def _start(folder: Path, recipe: Recipe, last: Recipe) -> None:
     """Recipes and provenance."""
     start_run(folder, last.model_copy(update={"name": recipe.name, "seed": recipe.seed}))
     text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
-    (folder / STAGED_RECIPE).write_text(text)
+    write_whole(folder / STAGED_RECIPE, text)
 
 
 @rank_zero_only
@@ -83,7 +83,7 @@ def _finish(folder: Path, names: list[str]) -> None:
         "metrics": results[-1]["metrics"],
         STAGES: [{"name": name, **item} for name, item in zip(names, results, strict=True)],
     }
-    (folder / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    write_whole(folder / RESULT, json.dumps(result, indent=2) + "\n")
 
 
 def _same_file(source: Path, target: Path) -> None:

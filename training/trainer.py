@@ -51,9 +51,9 @@ def train_plain(
         TrainingError: `folder` already holds a run and `resume` is false, or data or teacher are unusable.
     """
     checkpoint = folder / CHECKPOINTS / LAST
-    refuse_to_overwrite(checkpoint, resume)
     if resume and is_finished(folder, recipe):
         return stored_metrics(folder)
+    refuse_to_overwrite(folder, resume)
     hardware.check(recipe.optimizer.batch)
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     setting = open_setting(recipe)
@@ -132,10 +132,15 @@ def make_trainer(
     )
 
 
-def refuse_to_overwrite(checkpoint: Path, resume: bool) -> None:
-    """Raises TrainingError where a run would overwrite another."""
-    if checkpoint.exists() and not resume:
-        folder = checkpoint.parents[1]
+def refuse_to_overwrite(folder: Path, resume: bool) -> None:
+    """Raises TrainingError where a run would take the place of another one."""
+    finished, begun = (folder / RESULT).exists(), (folder / CHECKPOINTS / LAST).exists()
+    if resume and finished and not begun:
+        raise TrainingError(
+            f"{folder} holds a network without a checkpoint to go on from (restored, pruned or averaged): "
+            "choose another --out; a recipe goes on with such a network by model.init"
+        )
+    if not resume and (finished or begun):
         raise TrainingError(f"{folder} already holds a run: add --resume to go on, or choose another --out")
 
 

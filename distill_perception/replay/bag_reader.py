@@ -81,12 +81,12 @@ class Bag:
             images = set(zip(self.topics, self.kinds, strict=True))
             connections = [c for c in reader.connections if (c.topic, c.msgtype) in images]
             beside_images = _Truth(self, labels)
-            for connection, stamp_ns, time_ns, message in _messages(reader, connections):
+            for connection, stamp_ns, time_ns, data in _messages(reader, connections):
                 self._note((connection.topic, stamp_ns), seen)
                 label, boxes = (
                     beside_images.take(connection.topic, name, stamp_ns) if truth else None for name in _TRUTH
                 )
-                image = RecordedImage.from_message(message)
+                image = RecordedImage.from_message(kinds.deserialize(data, connection.msgtype))
                 yield BagFrame(connection.topic, stamp_ns, time_ns, image, label, boxes)
 
     def _note(self, key: Key, seen: set[Key]) -> None:
@@ -181,8 +181,8 @@ def _refuse_other_files(path: Path) -> None:
         )
 
 
-def _messages(reader: Reader, connections: list[Connection]) -> Iterator[tuple[Connection, int, int, Any]]:
-    """Connection, stamp, recording time and message of each, by recording time.
+def _messages(reader: Reader, connections: list[Connection]) -> Iterator[tuple[Connection, int, int, bytes]]:
+    """Connection, stamp, recording time and bytes of each message, by recording time.
 
     An error ends them if fewer come than announced: sqlite ends a cut-off table without one.
     """
@@ -191,9 +191,7 @@ def _messages(reader: Reader, connections: list[Connection]) -> Iterator[tuple[C
     count, announced = 0, sum(connection.msgcount for connection in connections)
     for connection, time_ns, data in reader.messages(connections):
         count += 1
-        message = kinds.deserialize(data, connection.msgtype)
-        stamp = message.header.stamp
-        yield connection, stamp.sec * 10**9 + stamp.nanosec or time_ns, time_ns, message
+        yield connection, kinds.stamp_ns(data, time_ns), time_ns, data
     if count < announced:
         raise EOFError(f"{announced} messages are announced, {count} are there")
 
@@ -269,8 +267,8 @@ class _Truth:
         """By a reader of its own: an MCAP file without an index is read at one place only."""
         ids_by_name = {name: class_id for class_id, name in self._bag.class_names.items()}
         with _opened(self._bag.path) as reader:
-            for connection, stamp_ns, _, message in _messages(reader, _truth(reader, self._bag.topics)):
-                key = (connection.topic, stamp_ns)
+            for connection, stamp_ns, _, data in _messages(reader, _truth(reader, self._bag.topics)):
+                key, message = (connection.topic, stamp_ns), kinds.deserialize(data, connection.msgtype)
                 if connection.msgtype == kinds.DETECTIONS:
                     yield key, boxes_from_message(message, ids_by_name)
                 else:

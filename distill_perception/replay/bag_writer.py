@@ -149,6 +149,8 @@ def finished_folder(path: Path, worth_keeping: Callable[[], bool] = lambda: Fals
             path.rename(old)
         new.rename(path)
     except BaseException as error:
+        if old.exists() and not path.exists():
+            old.rename(path)
         if complete or worth_keeping():
             reason = str(error) or type(error).__name__
             raise ReplayError(f"{path} was not written: {reason}; what there is stays in {new}") from error

@@ -6,6 +6,7 @@ this project's `interfaces/` and, on a ROS machine, in the share folder of the `
 
 from __future__ import annotations
 
+import struct
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,13 @@ def _definition_folders() -> list[Path]:
     except Exception:  # this install carries no interfaces folder
         pass
     return folders
+
+
+def stamp_ns(data: bytes | memoryview, recorded_ns: int) -> int:
+    """The header stamp of a CDR message that begins with a header; the recording time if it is zero."""
+    order = "<" if data[1] & 1 else ">"
+    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
+    return int(seconds * 10**9 + nanoseconds) or recorded_ns
 
 
 def deserialize(data: bytes, kind: str) -> Any:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]  # frames sent, frames answered
 
 _TICK_S = 0.05
+_DOUBT_S = 0.2  # without an answer in lockstep; then the frames themselves are looked at
 _MAX_SILENT_FRAMES = 3  # in lockstep; then the node is taken to be stuck
 _LAST_ANSWERS_S = 2.0  # after the last frame, silence of this length means that no more will come
 
@@ -186,21 +187,19 @@ def _play_in_lockstep(
 ) -> None:
     silent = 0
     for group in _one_of_each_camera(bag.frames(truth=False)):
-        malformed: list[BagFrame] = []
-        readable: list[BagFrame] = []
         for frame in group:
-            (readable if _is_readable(frame) else malformed).append(frame)
-        for frame in malformed:
             link.publish(frame, link.message(frame))
-        link.ledger.give_up()  # the node counts these as malformed and answers none
-        for frame in readable:
-            link.publish(frame, link.message(frame))
-        deadline = time.monotonic() + options.answer_timeout_s
-        while link.ledger.waiting and time.monotonic() < deadline:
+        unreadable: int | None = None  # frames that the node counts as malformed and does not answer
+        now = time.monotonic()
+        doubt_s, deadline_s = now + _DOUBT_S, now + max(options.answer_timeout_s, 2 * _DOUBT_S)
+        while link.ledger.waiting > (unreadable or 0) and time.monotonic() < deadline_s:
             link.spin(_TICK_S)
             if process:
                 process.check()
-        silent = silent + 1 if link.ledger.waiting else 0
+            if unreadable is None and time.monotonic() > doubt_s:
+                unreadable = sum(not _is_readable(frame) for frame in group)
+        if unreadable != len(group):
+            silent = silent + 1 if link.ledger.waiting > (unreadable or 0) else 0
         if silent and (not link.ledger.answered or silent == _MAX_SILENT_FRAMES):
             times = f"{silent} times " if link.ledger.answered else ""
             text = f"did not answer {times}within {options.answer_timeout_s:g} s"

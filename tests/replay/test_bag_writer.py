@@ -13,7 +13,7 @@ from rosbags.rosbag2 import Reader
 from distill_perception.errors import ReplayError
 from distill_perception.replay import message_types as kinds
 from distill_perception.replay.bag_reader import open_bag
-from distill_perception.replay.bag_writer import BagOptions, write_bag
+from distill_perception.replay.bag_writer import BagOptions, finished_folder, write_bag
 from distill_perception.replay.ground_truth import Boxes
 from distill_perception.replay.labelled_folder import LabelledFrame, read_labelled_folder
 from distill_perception.replay.make_bag import make_bag
@@ -231,6 +231,14 @@ def test_a_whole_bag_that_cannot_be_moved_into_place_stays_and_is_named(drive: P
     kept = Path(str(caught.value).rpartition(" stays in ")[2])
     assert open_bag(kept).frame_count == drives.FRAMES
     assert (tmp_path / "bag" / "of somebody else").exists()
+
+
+def test_the_old_bag_comes_back_where_the_new_one_cannot_take_its_place(tmp_path: Path) -> None:
+    bag = tmp_path / "bag"
+    (bag / "old").mkdir(parents=True)
+    with pytest.raises(ReplayError, match="/bag was not written"), finished_folder(bag):
+        pass  # nothing is there to be moved
+    assert (bag / "old").exists()
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,10 @@ def test_a_node_that_says_nothing_new_is_given_up() -> None:
 
 
 class AnsweringLink:
-    """To a node that answers every frame but the malformed ones, when it is its turn."""
+    """To a node that answers every frame but malformed ones, until it is stuck after so many `answers`."""
 
-    def __init__(self, masks: MaskSpool) -> None:
+    def __init__(self, masks: MaskSpool, answers: int = 1000) -> None:
+        self.answers = answers
         self.ledger = Ledger(("detection",), masks)
         self.due: list[BagFrame] = []
 
@@ -63,6 +64,8 @@ class AnsweringLink:
 
     def spin(self, seconds: float) -> None:
         for frame in self.due:
+            if self.ledger.answered == self.answers:
+                break
             try:
                 frame.image.native()
             except ImageError:
@@ -99,3 +102,17 @@ def test_malformed_frames_are_dropped_in_lockstep_and_not_waited_for(
     dropped = {result.key for result in link.ledger.results(0.0) if not result.answered}
     assert dropped == {("/left/image_raw", stamp) for stamp in malformed}
     assert link.ledger.sent == 6 * len(cameras)
+
+
+def test_malformed_frames_do_not_hide_that_a_node_is_stuck(tmp_path: Path) -> None:
+    good, bad = np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6, 2), np.uint8)
+    messages = [
+        ("/left/image_raw", stamp, image(stamp, bad if stamp % 2 else good, "bgr8")) for stamp in range(2, 14)
+    ]
+    options = PlayOptions(lockstep=True, answer_timeout_s=0.4)
+
+    with MaskSpool() as masks:
+        link = AnsweringLink(masks, answers=1)
+        bag = open_bag(bag_of(tmp_path / "bag", messages))
+        with pytest.raises(ReplayError, match=r"did not answer 3 times within 0\.4 s"):
+            _play_in_lockstep(bag, link, None, options, lambda sent, answered: None)

@@ -56,7 +56,7 @@ def test_a_robots_discovery_server_does_not_keep_a_replay_from_its_node(
 ) -> None:
     monkeypatch.setenv("ROS_DISCOVERY_SERVER", "192.0.2.1:11811")  # as a TurtleBot 4 sets it
     monkeypatch.setenv("ROS_SUPER_CLIENT", "True")
-    words = ("--as-fast-as-possible", "--no-video", "--start-timeout", 20)
+    words = ("--as-fast-as-possible", "--no-video", "--start-timeout", 60)
     done = command("replay", labelled_bag, "-b", tiny, "-o", tmp_path, *words)
 
     assert done.code == 0, done.err

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.support.tiny_training import tiny_recipe, write_color_blocks
+from tests.support.refusal import refusal
+from tests.support.tiny_training import tiny_recipe, untrained_run, write_color_blocks
 from training.average import average_runs
 from training.data.class_sets import CLASS_SETS
 from training.distillation.module import start_model
 from training.errors import TrainingError
-from training.recipe import Recipe
-from training.run_folder import build_model, load_model, start_run, write_result
+from training.recipe import Recipe, load_recipe
+from training.run_folder import build_model, load_model, start_run, write_result, write_whole
 from training.teachers.open import open_teacher
 from training.teachers.spec import TeacherSpec
 from training.train import train
@@ -82,3 +83,42 @@ def test_a_staged_run_that_goes_on_keeps_the_provenance_of_its_first_start(
     provenance = json.loads((tmp_path / "provenance.json").read_text())
     assert provenance["command"].endswith("first")
     assert [item["command"].split()[-1] for item in provenance["resumed"]] == ["--resume"]
+
+
+@pytest.mark.parametrize(
+    ("resume", "message"),
+    [
+        (False, "already holds a run"),
+        (True, "without a checkpoint to go on from .restored, pruned or averaged"),
+    ],
+)
+def test_a_network_that_was_not_trained_here_is_not_trained_over(
+    tmp_path: Path, resume: bool, message: str
+) -> None:
+    run = untrained_run(tmp_path)
+    recipe = load_recipe(run / "recipe.yaml")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with pytest.raises(TrainingError, match=message):
+        train(recipe, run, resume=resume)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> None:
+    write_whole(tmp_path / "recipe.yaml", "name: old")
+
+    def cut_off(path: Path, text: str) -> None:
+        with path.open("w") as file:
+            file.write(text[:3])
+        raise OSError(28, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "write_text", cut_off)
+        with pytest.raises(OSError, match="No space left"):
+            write_whole(tmp_path / "recipe.yaml", "name: new")
+    assert (tmp_path / "recipe.yaml").read_text() == "name: old"
+
+
+def test_a_place_that_cannot_be_written_to_is_one_line(tmp_path: Path) -> None:
+    said = refusal("archive", "pack", untrained_run(tmp_path), "/proc/nowhere/student.dpa")
+    assert "/proc/nowhere" in said
+    assert "Traceback" not in said

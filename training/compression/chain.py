@@ -7,21 +7,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pydantic import ValidationError
-from torch import nn
-
 from distill_perception.bundle import Bundle, load_bundle
-from distill_perception.engines import available_engines, engine_problems
+from distill_perception.engines import available_engines
 from distill_perception.machine import cpus, describe_machine
-from distill_perception.strict import describe_validation_error
+from training.compression.check import checked_recipe
 from training.compression.latency import Candidate, described, latencies_ms
-from training.compression.layer_names import matching
 from training.compression.points import Measured, Point, choose, most_lost, read_point, write_point
 from training.compression.pruning.masks import zero_share
 from training.compression.report import table, write_report
 from training.compression.resume import start
-from training.compression.spec import CompressRecipe, SparsityStep, TakeStep, TrainingStep
-from training.compression.steps import STEPS, Outcome, base_recipe, do, outcome, step_folder, training_recipe
+from training.compression.spec import CompressRecipe, SparsityStep
+from training.compression.steps import STEPS, Outcome, do, outcome, step_folder
 from training.data.class_sets import class_set
 from training.data.sources import open_source
 from training.data.sources.base import Mapped
@@ -53,10 +49,10 @@ def compress(
         command: recorded in the bundle's manifest. say: gets the table after every step.
 
     Raises:
-        TrainingError: `folder` is taken, an engine is missing, a step cannot be done, or no point keeps the
+        TrainingError: see `checked_recipe`; `folder` is taken, a step cannot be done, or no point keeps the
             limits and passes the gate (parity with torch, INT8 in budget); the report is written.
     """
-    recipe = _checked(spec)
+    recipe = checked_recipe(spec, folder)
     start(spec, folder, resume)
     run = spec.run
     outcomes, points = {START: Outcome(run, run)}, []
@@ -92,39 +88,6 @@ def _budget(spec: CompressRecipe, begin: Point, recipe: Recipe) -> Budget:
         )
     own = None if spec.max_map50_drop is None else spec.max_map50_drop / 100
     return Budget(spec.max_miou_drop / 100, begin.scores, own)
-
-
-def _checked(spec: CompressRecipe) -> Recipe:
-    """The recipe to train on with; mistakes in later steps are found before the first one is done."""
-    problems = engine_problems(spec.device)
-    if problem := problems.get(spec.engine, "there is no such engine"):
-        known = ", ".join(name for name, why in problems.items() if why is None) or "none"
-        raise TrainingError(
-            f"engine: '{spec.engine}' is not available on {spec.device} ({problem}); available: {known}"
-        )
-    recipe = base_recipe(spec)
-    _, model = load_model(spec.run)
-    layers = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)]
-    for step in spec.steps:
-        if isinstance(step, TakeStep):
-            _require_same_network(step.run, recipe)
-        if (int8 := outcome(step, spec.run, spec.run).int8) is not None:
-            matching(layers, int8.float_layers)
-        if isinstance(step, TrainingStep):
-            try:
-                training_recipe(step, spec.run, recipe, False)
-            except ValidationError as error:
-                raise TrainingError(f"step '{step.do}': {describe_validation_error(error)}") from error
-    return recipe
-
-
-def _require_same_network(run: Path, recipe: Recipe) -> None:
-    own, _ = load_model(run)
-    if other := recipe.model.other_network(own.model):
-        raise TrainingError(
-            f"step 'take': {run} is another network ({', '.join(other)}); it may have fewer channels than "
-            "the start, but must else be alike"
-        )
 
 
 def _point(
@@ -236,14 +199,16 @@ def _finish(
 
 
 def _gated(request: ExportRequest, say: Callable[[str], None]) -> Bundle:
-    """The bundle with FP16 in it, or without where the gate refuses it for that form alone.
+    """The bundle with FP16 in it, or without where the gate refuses it for that form.
 
     Raises:
-        GateError: it is refused without FP16 too.
+        GateError: it is refused for another form.
     """
     try:
         return write_bundle(request)[0]
     except GateError as error:
+        if error.precision != "fp16":
+            raise
         bundle = write_bundle(replace(request, fp16=False))[0]
         say(f"FP16 is left out of the bundle: {error}\n")
         return bundle

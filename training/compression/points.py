@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from training.errors import TrainingError
 from training.export.gate import MAIN_SCORES, Budget
+from training.run_folder import write_whole
 
 POINT = "point.json"
 
@@ -45,7 +46,7 @@ class Measured:
 
 def write_point(folder: Path, point: Point) -> None:
     """Into a step's folder, as its last act: a step that has a point is done."""
-    (folder / POINT).write_text(json.dumps(asdict(point), indent=2) + "\n")
+    write_whole(folder / POINT, json.dumps(asdict(point), indent=2) + "\n")
 
 
 def read_point(folder: Path) -> Point | None:

@@ -17,9 +17,9 @@ from training.compression.spec import (
     Step,
     load_compress_recipe,
 )
-from training.compression.steps import step_folder
+from training.compression.steps import step_folder, uses_teacher
 from training.errors import TrainingError
-from training.run_folder import weights_file
+from training.run_folder import weights_file, write_whole
 
 RECIPE, START_WEIGHTS = "compress.yaml", "start.sha256"
 
@@ -40,7 +40,7 @@ def start(spec: CompressRecipe, folder: Path, resume: bool) -> None:
             )
         before = load_compress_recipe(path)
         changed = [key for key in _settings(before, folder) if getattr(before, key) != getattr(spec, key)]
-        count = len(_done(before, folder))
+        count = len(done_steps(before, folder))
         if spec.steps[:count] != before.steps[:count]:
             changed.append("steps")
         if changed:
@@ -51,21 +51,23 @@ def start(spec: CompressRecipe, folder: Path, resume: bool) -> None:
                 f"{folder} was not started from what {weights} holds now: choose another --out"
             )
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
+    write_whole(path, yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
     noted.write_text(f"{sha256}  {weights}\n")
 
 
 def _settings(spec: CompressRecipe, folder: Path) -> Iterator[str]:
     """Keys that have an effect on the steps that ended in `folder`."""
-    yield from ("run", "engine", "device", "teacher", "distillation", "data")
-    done = _done(spec, folder)
+    yield from ("run", "engine", "device", "data")
+    done = done_steps(spec, folder)
+    if any(uses_teacher(step) for step in done):
+        yield from ("teacher", "distillation")
     if any(isinstance(step, ChannelStep) for step in done):
         yield "threads"
     if any(_max_float_layers(step) for step in done):
         yield from ("max_miou_drop", "max_map50_drop")
 
 
-def _done(spec: CompressRecipe, folder: Path) -> list[Step]:
+def done_steps(spec: CompressRecipe, folder: Path) -> list[Step]:
     """The steps that ended in `folder`; those behind them may be changed."""
     numbered = enumerate(spec.steps, 1)
     return [step for number, step in numbered if read_point(step_folder(folder, number, step)) is not None]

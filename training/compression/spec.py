@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from distill_perception.manifest import NAME
 from distill_perception.strict import StrictModel
 from training.data.source_spec import AnySource
 from training.data.spec import DataSpec
@@ -142,7 +143,7 @@ Step = Annotated[
 class CompressRecipe(StrictModel):
     """A whole compression."""
 
-    name: str
+    name: str = Field(pattern=NAME, description="the bundle's")
     run: Path = Field(description="folder of the finished run to start from")
     engine: str = Field("openvino", description="whose latency decides: openvino, onnxruntime or tensorrt")
     device: str = Field(

@@ -65,6 +65,11 @@ def outcome(step: Step, run: Path, folder: Path) -> Outcome:
     return Outcome(out, out)
 
 
+def uses_teacher(step: Step) -> bool:
+    """Whether the step takes gradients of the recipe's whole loss, its teacher's part too."""
+    return isinstance(step, TrainingStep) or (isinstance(step, ChannelStep) and step.importance == "taylor")
+
+
 def base_recipe(spec: CompressRecipe) -> Recipe:
     """The start's recipe with what the compress recipe changes, as if it had been trained from scratch."""
     recipe = load_recipe(spec.run / RECIPE)

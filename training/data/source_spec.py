@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from distill_perception.strict import StrictModel
 from training.data.class_set import nearest
@@ -100,6 +100,12 @@ class CocoSpec(SourceSpec):
     rest: str | None = Field(
         None, description="class of the pixels that no outline covers, for masks; null: void"
     )
+
+    @model_validator(mode="after")
+    def _rest_is_of_masks(self) -> CocoSpec:
+        if self.rest is not None and not self.masks:
+            raise ValueError("rest says nothing without masks: true")
+        return self
 
 
 class BagSpec(SourceSpec):

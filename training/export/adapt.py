@@ -69,8 +69,9 @@ def adapt(bundle: Bundle, out: Path, camera: Size | None = None, batch: int | No
             f"{bundle.path} has a fixed batch already; adapt the bundle that it was made from"
         )
     check_place(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".adapt-") as scratch:
+    beside = out.resolve().parent
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".adapt-") as scratch:
         folder = Path(scratch) / out.name
         folder.mkdir()
         files = {}

@@ -156,4 +156,5 @@ def require_parity(results: list[Parity], where: Callable[[str], str] = lambda e
     for result in results:
         if result.problem is not None:
             text = f"parity: {result.engine} {result.problem}; nothing was written"
-            raise GateError("; ".join(filter(None, (text, where(result.engine)))))
+            reasons = "; ".join(filter(None, (text, where(result.engine))))
+            raise GateError(reasons, precision=result.engine.partition(" ")[0])

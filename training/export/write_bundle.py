@@ -85,15 +85,17 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     """Export, check and score a run.
 
     Raises:
-        TrainingError: something else is at `out`, or the run is not finished.
+        TrainingError: something else is at `out`, its name is no bundle's, or a run is not finished.
         GateError: the engines do not agree with torch, or a reduced precision loses too much.
     """
     check_place(request.out)
     trained, model = load_model(request.run)
     recipe = trained if request.data is None else trained.model_copy(update={"data": request.data})
     classes = class_set(recipe.data.class_set)
-    request.out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=request.out.parent, prefix=".export-") as scratch:
+    compared = compared_scores(request)
+    beside = request.out.resolve().parent
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".export-") as scratch:
         folder = Path(scratch) / request.out.name
         draft = draft_bundle(model, recipe, folder, request.int8, request.budget, request.fp16, request.fp8)
         net = DeployedNet(model, recipe.model.detection.max_detections)
@@ -107,7 +109,7 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
         )
         metrics = (
             *_scores(request, draft, recipe, net, forms, frames[0]),
-            *compared_scores(request),
+            *compared,
             *_parity_metrics(request, parity.values()),
         )
         write_manifest(folder, _manifest(request, trained, net, classes, draft.manifest, metrics))
@@ -165,7 +167,8 @@ def _scores(
                 reasons = "; ".join(filter(None, (complaint, growing_error(bundle, form, frame))))
                 raise GateError(
                     f"{reasons}. No bundle was written; the budgets are --max-drop and --max-map50-drop, of "
-                    "compress --max-miou-drop and --max-map50-drop"
+                    "compress --max-miou-drop and --max-map50-drop",
+                    form.precision,
                 )
     return metrics
 

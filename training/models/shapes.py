@@ -19,7 +19,7 @@ Shapes = Mapping[str, list[int]]
 
 
 def shapes_of(model: nn.Module) -> dict[str, list[int]]:
-    """Shape of the weight of every convolution and batch norm, by the layer's name."""
+    """Shape of the weight of every convolution, transposed or not, and batch norm, by the layer's name."""
     layers = model.named_modules()
     return {name: list(layer.weight.shape) for name, layer in layers if isinstance(layer, _CUT)}
 
@@ -68,19 +68,21 @@ def write_shapes(folder: Path, shapes: Shapes) -> None:
     (folder / SHAPES).write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
-_CUT = (nn.Conv2d, nn.BatchNorm2d)
+_CUT = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d)
 
 
-def _cut(layer: nn.Conv2d | nn.BatchNorm2d, shape: list[int]) -> None:
-    outputs = shape[0]
+def _cut(layer: nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d, shape: list[int]) -> None:
     if isinstance(layer, nn.BatchNorm2d):
-        layer.num_features = outputs
+        outputs = layer.num_features = shape[0]
         for name in ("running_mean", "running_var"):
             setattr(layer, name, getattr(layer, name)[:outputs].clone())
     else:
         if layer.groups == layer.in_channels == layer.out_channels:
-            layer.groups = outputs
-        layer.in_channels, layer.out_channels = shape[1] * layer.groups, outputs
+            layer.groups = shape[0]
+        outputs, inputs = shape[0], shape[1] * layer.groups
+        if isinstance(layer, nn.ConvTranspose2d):  # its weight has inputs first
+            outputs, inputs = inputs, outputs
+        layer.in_channels, layer.out_channels = inputs, outputs
     corner = tuple(slice(side) for side in shape)
     layer.weight = nn.Parameter(layer.weight.detach()[corner].clone())
     if layer.bias is not None:

@@ -75,6 +75,19 @@ def test_other_threads_are_refused_once_channels_were_cut_with_them(run: Path, t
         start(recipe(run, QUANTIZE, CHANNELS, threads=2), folder, resume=True)
 
 
+@pytest.mark.parametrize("step", [{"do": "finetune", "epochs": 1}, {**CHANNELS, "importance": "taylor"}])
+def test_another_teacher_is_refused_once_it_has_taught(
+    step: dict[str, object], run: Path, tmp_path: Path
+) -> None:
+    """Until then one that is not there can be put right."""
+    before, now = {"teacher": {"run": "nowhere"}}, {"teacher": {"run": "t"}, "distillation": [{"name": "kl"}]}
+    folder = started(tmp_path / "out", recipe(run, CHANNELS, step, **before), 1)
+    start(recipe(run, CHANNELS, step, **now), folder, resume=True)
+    folder = started(tmp_path / "later", recipe(run, CHANNELS, step, **before), 2)
+    with pytest.raises(TrainingError, match="other teacher, distillation"):
+        start(recipe(run, CHANNELS, step, **now), folder, resume=True)
+
+
 def test_a_start_that_was_trained_anew_is_refused(run: Path, tmp_path: Path) -> None:
     spec = recipe(run, QUANTIZE)
     folder = started(tmp_path / "out", spec, 1)

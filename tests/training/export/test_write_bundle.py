@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from distill_perception.bundle import Bundle
 from tests.support.tiny_nets import tiny_net
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
 from training.data.source_spec import FolderSpec
-from training.errors import GateError
+from training.errors import GateError, TrainingError
 from training.export import write_bundle as writing
 from training.export.draft import draft_bundle
 from training.export.write_bundle import ExportRequest, write_bundle
@@ -73,6 +74,21 @@ def refused(asked: ExportRequest) -> str:
     assert not asked.out.exists()
     assert not list(asked.out.parent.glob(".export-*"))
     return str(caught.value)
+
+
+def test_what_is_missing_or_misnamed_is_told_before_the_work(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("the export has begun")
+
+    monkeypatch.setattr(writing, "draft_bundle", never)
+    asked = request(run, tmp_path / "b", labels=True)
+    with pytest.raises(TrainingError, match=r"nowhere/result\.json is missing"):
+        write_bundle(replace(asked, compare=(tmp_path / "nowhere",)))
+    with pytest.raises(TrainingError, match="'my student' cannot be one"):
+        write_bundle(replace(asked, out=tmp_path / "my student"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_fp32_that_says_something_else_is_not_written(run: Path, tmp_path: Path, tamper: Any) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from tests.support.tiny_nets import answers, tiny_net
 from training.errors import TrainingError
@@ -33,6 +34,15 @@ def test_cut_network_runs_has_these_shapes_and_stays_depthwise() -> None:
     assert {name: list(value.shape) for name, value in model.state_dict().items() if "_bn1" in name}[
         "encoder._blocks.1._bn1.running_mean"
     ] == [8]
+
+
+def test_transposed_convolutions_are_cut_though_their_weight_has_inputs_first() -> None:
+    net = nn.Sequential(nn.ConvTranspose2d(8, 6, 2), nn.ConvTranspose2d(6, 6, 2, groups=6))
+    smaller = nn.Sequential(nn.ConvTranspose2d(8, 3, 2), nn.ConvTranspose2d(3, 3, 2, groups=3))
+    cut_to(net, shapes_of(smaller))
+    net.load_state_dict(smaller.state_dict())
+    image = torch.rand(1, 8, 4, 4)
+    torch.testing.assert_close(net(image), smaller(image))
 
 
 def test_shapes_survive_the_file(tmp_path: Path) -> None:

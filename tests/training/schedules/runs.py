@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def kill_after(recipe: Path, out: Path, wanted: Path, *options: object) -> None:
     while not wanted.exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.01)
     ended = process.poll()
-    os.killpg(process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert ended is None, "the training ended before it could be killed"
     assert wanted.exists()

@@ -57,14 +57,21 @@ def one_process(
     return folder
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize(
+    ("strategy", "killed"), [("fsdp", False), ("ddp", True)], ids=["fsdp", "ddp, killed and resumed"]
+)
 def test_two_processes_compute_what_one_does(
-    folders: tuple[Path, Path], trained: tuple[Path, Path], one_process: Path, tmp_path: Path, strategy: str
+    folders: tuple[Path, Path],
+    trained: tuple[Path, Path],
+    one_process: Path,
+    tmp_path: Path,
+    strategy: str,
+    killed: bool,
 ) -> None:
     recipe = distilled(folders, trained)
     options = ("--devices", 2, "--strategy", strategy, "--accelerator", "cpu", "--threads", 1)
     file = save(recipe, tmp_path / "r.yaml")
-    if strategy == "ddp":  # killed on its way, it comes to the same end
+    if killed:
         kill_after(file, tmp_path / "two", tmp_path / "two" / "checkpoints" / "last.ckpt", *options)
         assert not (tmp_path / "two" / "result.json").exists()
         options += ("--resume",)

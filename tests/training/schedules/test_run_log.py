@@ -19,6 +19,14 @@ def test_a_resumed_log_keeps_whole_epochs_and_goes_on(tmp_path: Path) -> None:
     assert read_rows(tmp_path) == [*before[:2], {"step": 2, "epoch": 1, "loss/total": 2.0, "new": 1.0}]
 
 
+def test_a_row_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
+    write_rows(tmp_path, [{"step": 0, "epoch": 0, "loss/total": 3.5}])
+    file = next(tmp_path.rglob("metrics.csv"))
+    assert file.read_text().splitlines()[0] == "epoch,loss/total,step"
+    file.write_text(file.read_text() + "1,2.")
+    assert read_rows(tmp_path) == [{"step": 0, "epoch": 0, "loss/total": 3.5}]
+
+
 def test_a_fresh_run_begins_with_an_empty_log(tmp_path: Path) -> None:
     write_rows(tmp_path, [{"step": 0, "epoch": 0, "loss/total": 3.5}])
     keep_rows(new_logger(tmp_path), tmp_path, epochs=0)

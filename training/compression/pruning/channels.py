@@ -13,6 +13,7 @@ import torch
 import torch_pruning as tp
 from torch import Tensor, nn
 
+from training.errors import TrainingError
 from training.models.multi_task import MultiTaskNet
 from training.models.outputs import Outputs
 
@@ -39,13 +40,23 @@ def prune_channels(
         widths: channels that are left, by the names of `prunable_widths`; groups left out stay as they are.
         importance: of torch-pruning, see `importance.py`.
         size: height, width of a frame to trace the network with.
+
+    Raises:
+        TrainingError: `importance` tells nothing of a group to cut, which torch-pruning would leave as it is.
     """
     groups = _groups(model, _pruner(model, size, importance, {}))
+    cut = [name for name, width in widths.items() if width < groups[name].channels]
+    unknown = [name for name in cut if importance(groups[name].group) is None]
+    if unknown:
+        raise TrainingError(
+            f"pruning: importance tells nothing of {len(unknown)} of {len(cut)} groups to cut, such as that "
+            f"of layer '{unknown[0]}' (bn_scale: they have no batch norm): use `importance: magnitude` or "
+            "`taylor`"
+        )
     # torch-pruning keeps int(channels * (1 - ratio)); half a channel more keeps that from rounding down.
     ratios = {
-        groups[name].layer: 1 - (width + 0.5 * groups[name].sections) / groups[name].channels
-        for name, width in widths.items()
-        if width < groups[name].channels
+        groups[name].layer: 1 - (widths[name] + 0.5 * groups[name].sections) / groups[name].channels
+        for name in cut
     }
     _pruner(model, size, importance, ratios).step()
 
@@ -56,10 +67,10 @@ def round_width(width: float, most: int, multiple: int) -> int:
 
 
 class _Group:
-    """First layer of a group, its channels, and in how many equal sections they must be cut."""
+    """A group, its first layer, its channels, and in how many equal sections they must be cut."""
 
-    def __init__(self, layer: nn.Conv2d, sections: int) -> None:
-        self.layer, self.channels, self.sections = layer, layer.out_channels, sections
+    def __init__(self, group: tp.Group, layer: nn.Conv2d, sections: int) -> None:
+        self.group, self.layer, self.channels, self.sections = group, layer, layer.out_channels, sections
 
 
 def _groups(model: MultiTaskNet, pruner: tp.pruner.BasePruner) -> dict[str, _Group]:
@@ -69,7 +80,7 @@ def _groups(model: MultiTaskNet, pruner: tp.pruner.BasePruner) -> dict[str, _Gro
         ignored_layers=pruner.ignored_layers, root_module_types=[nn.Conv2d]
     ):
         layer = group[0].dep.target.module
-        found[names[layer]] = _Group(layer, pruner._get_channel_groups(group))
+        found[names[layer]] = _Group(group, layer, pruner._get_channel_groups(group))
     return found
 
 

@@ -79,6 +79,22 @@ def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe
     return share
 
 
+def require_importance(run: Path, step: ChannelStep, size: tuple[int, int]) -> None:
+    """Make sure that the step's importance tells of every group of the network of `run` that it may cut.
+
+    Args:
+        size: height, width of a frame to trace the network with.
+
+    Raises:
+        TrainingError: see `prune_channels`.
+    """
+    if step.importance != "bn_scale":
+        return  # every layer has weights, and gradients
+    model = _network(run)
+    strongest = uniform_plans(prunable_widths(model, size), step.max_ratio, step.multiple)[-1]
+    prune_channels(model, strongest, IMPORTANCE[step.importance](), size)
+
+
 def sparsify_run(run: Path, step: SparsityStep, recipe: Recipe, out: Path) -> None:
     """Set weights of the network of `run` to zero and write it to `out`, not finetuned yet."""
     model = _network(run)

@@ -43,10 +43,8 @@ class BagSource:
         self.class_set = class_set(spec.class_set)
         index = index_bag(spec.path, spec.topics)
         self.frames = index.frames
-        self.masks, self.boxes = (
-            spec.use_masks,
-            spec.use_boxes,
-        )  # what is hidden is not read: it may be foreign
+        self.masks = spec.use_masks  # what is hidden is not read: it may be of foreign classes
+        self.boxes = spec.use_boxes
         names = index.names if self.masks or self.boxes else {}
         self.ids = class_ids(names, self.class_set, spec.path)
         self._ids_by_name = {name: number for number, name in index.names.items()}

@@ -43,6 +43,8 @@ def _pixels(outline: Any, size: tuple[int, int], entry: CocoImage, path: Path) -
     try:
         if isinstance(outline, list):
             code = coco_mask.merge(coco_mask.frPyObjects(_polygons(outline, size), height, width))
+        elif tuple(outline["size"]) != size:
+            raise ValueError(f"it is of {outline['size']}, height and width, and the picture of {list(size)}")
         elif isinstance(outline["counts"], list):
             code = coco_mask.frPyObjects(outline, height, width)
         else:
@@ -53,11 +55,6 @@ def _pixels(outline: Any, size: tuple[int, int], entry: CocoImage, path: Path) -
             f"{where}: a 'segmentation' is neither polygons [[x, y, x, y, x, y, ...], ...] nor a run-length "
             f"code {{size, counts}} ({type(error).__name__}: {error})"
         ) from error
-    if covered.shape != size:
-        raise TrainingError(
-            f"{where}: an outline is of a picture of {covered.shape[1]}x{covered.shape[0]}, "
-            f"this is {width}x{height}"
-        )
     return np.asarray(covered, np.bool_)
 
 

@@ -11,6 +11,7 @@ from tests.support.tiny_training import tiny_recipe
 from training.compression.pruning.channels import prunable_widths, prune_channels, round_width
 from training.compression.pruning.importance import IMPORTANCE
 from training.compression.pruning.plans import uniform_plans
+from training.errors import TrainingError
 from training.models.shapes import cut_to, shapes_of
 from training.models.spec import ModelSpec
 from training.run_folder import load_model, write_untrained
@@ -21,6 +22,9 @@ NETWORKS = {
     "fpn_dense_detail": {"decoder_width": 8, "decoder_dense": True, "decoder_detail": 8},
     "bifpn": {"decoder_width": 96, "decoder": {"name": "bifpn", "width": 16, "repeats": 1}},
     "two_branch": {"decoder_width": 96, "decoder": {"name": "two_branch", "width": 16}},
+    "fcn8s": {"decoder_width": 96, "decoder": {"name": "fcn8s", "width": 16, "hidden": 32}},
+    "segnet": {"decoder_width": 96, "decoder": {"name": "segnet"}},
+    "deeplabv3plus": {"decoder_width": 96, "decoder": {"name": "deeplabv3plus", "width": 16}},
     "mobilenet_v3": {"encoder": "mobilenet_v3_small"},
     "squeezenet": {"encoder": "squeezenet1_1", "width_multiplier": 1.0},
 }
@@ -102,6 +106,17 @@ def test_bn_scale_looks_at_batch_norm_alone() -> None:
     expected = block._expand_conv.weight[kept].clone()
     prune_channels(model, {HIDDEN: 8}, IMPORTANCE["bn_scale"](), SIZE)
     torch.testing.assert_close(block._expand_conv.weight, expected)
+
+
+def test_bn_scale_is_refused_for_a_group_without_batch_norm_that_it_would_leave_whole() -> None:
+    """All of this encoder's are."""
+    model = tiny_net(encoder="squeezenet1_1", width_multiplier=1.0)
+    widths = prunable_widths(model, SIZE)
+    squeeze = "encoder.features.3.squeeze"
+    with pytest.raises(TrainingError, match=r"encoder\.features\.3\.squeeze.*use `importance: magnitude`"):
+        prune_channels(model, {**widths, squeeze: 8}, IMPORTANCE["bn_scale"](), SIZE)
+    assert prunable_widths(model, SIZE) == widths
+    prune_channels(model, {squeeze: widths[squeeze]}, IMPORTANCE["bn_scale"](), SIZE)  # it stays anyway
 
 
 @pytest.mark.parametrize(
