@@ -7,7 +7,7 @@ import yaml
 
 from training.ablation import Ablation
 from training.errors import TrainingError
-from training.recipe import load_recipe, read_spec
+from training.recipe import Recipe, load_recipe, read_spec
 
 FOLDER = Path(__file__).parents[2] / "training" / "recipes"
 ABLATIONS = sorted(path.stem for path in FOLDER.glob("*.yaml") if "\narms:" in path.read_text())
@@ -33,12 +33,18 @@ def test_shipped_recipes_are_valid(path: Path) -> None:
 def test_arms_of_a_shipped_ablation_differ_in_teacher_and_distillation_alone(name: str) -> None:
     ablation = read_spec(FOLDER / f"{name}.yaml", Ablation)
     same = {"name": "", "teacher": None, "distillation": []}
+
+    def trainings(recipe: Recipe) -> list[Recipe]:
+        return [stage for _, stage in recipe.plain_stages(Path("run"))] or [recipe]
+
     for seed in ablation.seeds:
-        baseline, *others = (recipe for recipe in ablation.recipes() if recipe.seed == seed)
-        assert baseline.teacher is None
-        assert all(other.teacher is not None and other.distillation for other in others)
+        baseline, *others = (trainings(recipe) for recipe in ablation.recipes() if recipe.seed == seed)
+        assert all(labels.teacher is None and not labels.distillation for labels in baseline)
         for other in others:
-            assert other.model_copy(update=same) == baseline.model_copy(update=same)
+            for labels, taught in zip(baseline, other, strict=True):
+                assert taught.teacher is not None
+                assert taught.distillation
+                assert taught.model_copy(update=same) == labels.model_copy(update=same)
 
 
 def test_unknown_key_is_refused_with_the_nearest_right_name(tmp_path: Path) -> None:
