@@ -69,7 +69,8 @@ def _header(name: str, evaluation: Evaluation, info: RunInfo) -> str:
     if evaluation.pace and not evaluation.pace.kept:
         badges.append('<span class="badge warn">fell behind the bag\u2019s pace</span>')
     if evaluation.dropped:
-        badges.append(f'<span class="badge bad">{evaluation.dropped} frames dropped</span>')
+        frames = "frame" if evaluation.dropped == 1 else "frames"
+        badges.append(f'<span class="badge bad">{evaluation.dropped} {frames} dropped</span>')
     elif evaluation.complete:
         badges.append('<span class="badge">complete, nothing dropped</span>')
     model = f"{info.bundle} {info.bundle_version} on {info.engine or 'an unknown engine'}"
