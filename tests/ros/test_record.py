@@ -60,7 +60,9 @@ def test_what_a_camera_sends_is_in_the_bag_when_ctrl_c_ends_it(
     time.sleep(1.0)  # until they have come
     recorder.send_signal(signal.SIGINT)
     out, err = recorder.communicate(timeout=30)
-    assert (recorder.returncode, err.strip()) == (0, "")
+    assert recorder.returncode == 0, err
+    assert "error" not in err
+    assert err.count("warning:") == err.count("no frame for")  # which a busy machine may say before the first
     assert "5 frames" in out
     with AnyReader([tmp_path / "bag"]) as reader:
         found = [reader.deserialize(data, kind.msgtype) for kind, _, data in reader.messages()]
