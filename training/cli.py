@@ -222,7 +222,7 @@ def export_command(
         typer.Option(help="Another finished run to record beside it: teacher, labels only."),
     ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Also write an INT8 form, calibrated on some frames.")
+        bool, typer.Option("--int8", help="Also write an INT8 form; --calibration says on which frames.")
     ] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="Also write an FP16 form, for GPUs.")] = False,
     fp8: Annotated[

@@ -174,7 +174,7 @@ def test_a_set_of_ones_own_is_read_from_json_or_yaml(tmp_path: Path) -> None:
 
 def test_classes_that_share_a_name_are_refused(tmp_path: Path) -> None:
     content = own_classes()
-    content["classes"][1]["name"] = "road"  # type: ignore[index]
+    content["classes"][1]["name"] = "road"
     (tmp_path / "classes.json").write_text(json.dumps(content))
     with pytest.raises(TrainingError, match=r"classes\.json: class names used twice: road: give each"):
         class_set(str(tmp_path / "classes.json"))
