@@ -30,7 +30,7 @@ def main(
     engine: Annotated[str, typer.Option(help="Engine to serve it with.")] = "auto",
     keep: Annotated[Path | None, typer.Option(help="Keep report, video and metrics in this folder.")] = None,
 ) -> None:
-    """Replay the drive at 15 Hz and in lockstep; write the record that the README shows."""
+    """Replay the drive at 15 Hz and in lockstep; write the record that the documents show."""
     with tempfile.TemporaryDirectory() as scratch:
         bag = Path(scratch) / "drive"
         make_bag(data, bag, RATE_HZ, bundle=bundle)

@@ -32,7 +32,7 @@ KEPT = ("PIP_", "SSL_", "http", "https", "no_proxy", "HTTP", "HTTPS", "NO_PROXY"
 def main(
     keep: Annotated[Path | None, typer.Option(help="Keep the demo's folder here.")] = None,
 ) -> None:
-    """Clone, set up, run the demo; write the record that the README shows."""
+    """Clone, set up, run the demo; write the record that the documents show."""
     with tempfile.TemporaryDirectory() as scratch:
         clone, home, out = Path(scratch) / "clone", Path(scratch) / "home", keep or Path(scratch) / "demo"
         home.mkdir()

@@ -29,11 +29,11 @@ LABELS = "labels"
 class Ablation(StrictModel):
     """See the module. The recipe's own losses on labels and its budget hold for every arm."""
 
-    recipe: Recipe
+    recipe: Recipe = Field(description="what all runs have in common")
     arms: dict[str, LossEntries] = Field(
         min_length=1, description="losses that are tried, by a name of yours"
     )
-    seeds: list[int] = Field([1, 2], min_length=1)
+    seeds: list[int] = Field([1, 2], min_length=1, description="each list is trained with each of them")
 
     @model_validator(mode="after")
     def _baseline_is_added(self) -> Ablation:

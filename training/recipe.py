@@ -38,14 +38,14 @@ class LossSpec(StrictModel):
 class OptimizerSpec(StrictModel):
     """AdamW with warm-up and decay."""
 
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(20, ge=1, description="passes over the training frames")
     validate_every: int = Field(1, ge=1, description="epochs between validations; a divisor of `epochs`")
     batch: int = Field(8, ge=1, description="frames a forward pass, of all processes together")
     accumulate: int = Field(1, ge=1, description="passes whose gradients are summed up before each step")
-    lr: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(1e-2, ge=0)
-    warmup_steps: int = Field(50, ge=0)
-    schedule: Literal["poly", "cosine"] = "poly"
+    lr: float = Field(1e-3, gt=0, description="highest learning rate, after the warm-up")
+    weight_decay: float = Field(1e-2, ge=0, description="of all but norms and biases")
+    warmup_steps: int = Field(50, ge=0, description="steps in which the learning rate rises from 0")
+    schedule: Literal["poly", "cosine"] = Field("poly", description="how the learning rate falls to 0")
     power: float = Field(0.9, gt=0, description="of the polynomial decay, (1 - step/steps)^power")
     ema: float = Field(
         0.98, ge=0, lt=1, description="decay of the averaged weights that are evaluated; 0 is off"
@@ -68,8 +68,8 @@ class OptimizerSpec(StrictModel):
 class Recipe(StrictModel):
     """A whole experiment."""
 
-    name: str
-    seed: int = 0
+    name: str = Field(description="of the run, also in manifests and tables")
+    seed: int = Field(0, description="of weights that start at random, order of frames and augmentation")
     model: ModelSpec = ModelSpec()
     data: DataSpec
     teacher: TeacherSpec | None = None

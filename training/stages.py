@@ -32,7 +32,7 @@ class StageSpec(StrictModel):
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="also names the stage's folder")
-    epochs: int = Field(ge=1)
+    epochs: int = Field(ge=1, description="passes over the training frames")
     lr: float | None = Field(None, gt=0, description="learning rate; the recipe's if left out")
     optimizer: dict[str, Any] = Field({}, description="other keys of the recipe's optimizer section")
     augment: dict[str, Any] = Field({}, description="keys of data.augment: crop for progressive resolution")

@@ -263,7 +263,7 @@ def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
 
 
 def markdown_table() -> str:
-    """The README's table of parameters."""
+    """The table of parameters in docs/robot.md."""
     lines = ["| parameter | type | default | allowed | at run time | meaning |", "| --- " * 6 + "|"]
     for spec in PARAMETERS:
         default = ", ".join(spec.default) if isinstance(spec.default, tuple) else spec.default

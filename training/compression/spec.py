@@ -62,7 +62,10 @@ class ChannelStep(StrictModel):
         le=1,
         description="share of multiply-accumulates that may be left; alike on every machine, unlike latency",
     )
-    importance: Literal["magnitude", "taylor", "bn_scale"] = "magnitude"
+    importance: Literal["magnitude", "taylor", "bn_scale"] = Field(
+        "magnitude",
+        description="which channels go first: least weights, least effect on the loss, least scale",
+    )
     layers: Literal["uniform", "sensitivity"] = Field(
         "uniform",
         description="the same share of every layer, or more of those that are cheap for the latency saved",
@@ -94,11 +97,11 @@ class SparsityStep(StrictModel):
 class TrainingStep(StrictModel):
     """Train on, with the run's recipe and teacher; keys as in a stage of a training recipe."""
 
-    epochs: int = Field(ge=1)
-    lr: float | None = Field(None, gt=0)
-    optimizer: dict[str, Any] = Field({})
-    augment: dict[str, Any] = Field({})
-    loss: dict[str, Any] = Field({})
+    epochs: int = Field(ge=1, description="passes over the training frames")
+    lr: float | None = Field(None, gt=0, description="learning rate; the run's if left out")
+    optimizer: dict[str, Any] = Field({}, description="other keys of the recipe's optimizer section")
+    augment: dict[str, Any] = Field({}, description="keys of data.augment")
+    loss: dict[str, Any] = Field({}, description="keys of the losses on labels")
 
 
 class FinetuneStep(TrainingStep):
@@ -118,7 +121,7 @@ class QatStep(TrainingStep):
     """Train on with INT8 simulated, then quantize with the ranges that training has seen."""
 
     do: Literal["qat"]
-    quantize: QuantizeSpec = QuantizeSpec()
+    quantize: QuantizeSpec = Field(QuantizeSpec(), description="keys of the step `quantize`")
 
 
 class QuantizeStep(QuantizeSpec):
@@ -163,7 +166,7 @@ class CompressRecipe(StrictModel):
     latency_ms: float | None = Field(
         None, gt=0, description="wanted on the engine; the fastest in budget else"
     )
-    steps: list[Step] = Field(min_length=1)
+    steps: list[Step] = Field(min_length=1, description="one after the other")
 
     @field_validator("device")
     @classmethod

@@ -15,7 +15,7 @@ class SourceSpec(StrictModel):
     """What every source has."""
 
     name: str = Field(description="short name, used in metrics: miou/<name>")
-    path: Path
+    path: Path = Field(description="the folder, or the bag")
     repeat: int = Field(1, ge=1, description="how many times an epoch sees this source")
     every: int = Field(1, ge=1, description="take every n-th frame only; of a bag, of each camera")
     use_masks: bool = Field(True, description="false hides the masks, as if the frames had none")
@@ -72,7 +72,7 @@ class KittiObjectSpec(SourceSpec):
     """KITTI object detection: training/image_2 and training/label_2."""
 
     format: Literal["kitti_object"] = "kitti_object"
-    part: Literal["training", "testing"] = "training"
+    part: Literal["training", "testing"] = Field("training", description="testing has no labels")
     split: Path | None = Field(
         None, description="text file with a frame's number on each line; null: all frames"
     )
@@ -82,7 +82,7 @@ class KittiSemanticSpec(SourceSpec):
     """KITTI semantic: training/image_2, training/semantic and, for boxes, training/instance."""
 
     format: Literal["kitti_semantic"] = "kitti_semantic"
-    part: Literal["training", "testing"] = "training"
+    part: Literal["training", "testing"] = Field("training", description="testing has no labels")
     split: Path | None = Field(
         None, description="text file with a frame's name on each line; null: all frames"
     )
@@ -92,7 +92,7 @@ class CocoSpec(SourceSpec):
     """A folder of pictures (`path`) and a COCO annotation file; its categories are known by their names."""
 
     format: Literal["coco"] = "coco"
-    annotations: Path
+    annotations: Path = Field(description="the JSON file")
     class_set: str = Field("coco", description="name or file of the class set")
     masks: bool = Field(
         False, description="draw the annotations' outlines (polygons, RLE) as masks, the largest first"

@@ -31,7 +31,7 @@ Factors = Annotated[tuple[Factor, Factor], AfterValidator(_smallest_first)]
 class CutoutSpec(StrictModel):
     """Grey rectangles, void in the mask (DeVries, Taylor: Cutout, 2017)."""
 
-    probability: Probability = 0.5
+    probability: Probability = Field(0.5, description="that a frame gets any")
     holes: Counts = Field((1, 4), description="fewest, most")
     size: Shares = Field((0.05, 0.15), description="smallest, largest side over the crop's side")
 
@@ -40,7 +40,7 @@ class CopyPasteSpec(StrictModel):
     """Things and parts of rare classes from other frames (Ghiasi et al.: Simple copy-paste, CVPR 2021)."""
 
     classes: tuple[str, ...] = Field(min_length=1, description="names in the student's class set")
-    probability: Probability = 0.5
+    probability: Probability = Field(0.5, description="that a frame gets any")
     most: int = Field(3, ge=1, description="at most so many pieces from one other frame")
     min_pixels: Pixels = Field(40, description="leave smaller pieces out")
     tries: int = Field(4, ge=1, description="how many other frames to look through for such classes")
@@ -51,10 +51,10 @@ class AugmentSpec(StrictModel):
 
     crop: tuple[Pixels, Pixels] = Field((320, 416), description="training crop: height, width in pixels")
     scale: Factors = Field((0.5, 2.0), description="random resize before the crop")
-    flip: Probability = 0.5
+    flip: Probability = Field(0.5, description="probability of mirroring")
     color: Probability = Field(0.8, description="probability of a change of brightness, contrast, colour")
     color_strength: float = Field(0.4, ge=0, le=1, description="of brightness, contrast and saturation")
-    hue: float = Field(0.04, ge=0, le=0.5)
+    hue: float = Field(0.04, ge=0, le=0.5, description="largest shift, as a share of the colour circle")
     blur: Probability = Field(0.2, description="probability of blur or noise")
     weather: Probability = Field(0.0, description="probability of mild rain, fog, sun flare or shadow")
     cutout: CutoutSpec | None = None
@@ -74,7 +74,7 @@ class DataSpec(StrictModel):
     """Where frames come from and how they are augmented."""
 
     class_set: str = Field("camvid", description="the student's classes: a name, or a .json or .yaml file")
-    train: list[AnySource] = Field(min_length=1)
+    train: list[AnySource] = Field(min_length=1, description="where training frames come from")
     val: list[AnySource] = Field(
         min_length=1, description="the first is the one whose metrics the run is known by"
     )
@@ -86,7 +86,7 @@ class DataSpec(StrictModel):
     )
     augment: AugmentSpec = AugmentSpec()
     cache: CacheSpec = CacheSpec()
-    workers: int = Field(1, ge=0)
+    workers: int = Field(1, ge=0, description="processes that load frames; 0: the training itself does")
 
     @model_validator(mode="before")
     @classmethod

@@ -1,7 +1,7 @@
-"""Fills the README's generated blocks from the shipped manifest, recorded benchmarks and the parameter table.
+"""Fills the generated blocks of README.md and docs/ from manifests, recorded runs and what the code declares.
 
-python scripts/readme_numbers.py           rewrite README.md
-python scripts/readme_numbers.py --check   exit 1 when README.md is not what it would write
+python scripts/doc_numbers.py           rewrite them
+python scripts/doc_numbers.py --check   exit 1 when one is not what it would write
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from distill_perception.compare.comparison import compare
 from distill_perception.compare.show import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 RECORDS = ROOT / "benchmarks" / "results"
 SHIPPED = ("camvid_lite0", "camvid_lite0_small")
 SCORES = {"miou": "mIoU", "map50": "mAP50", "map": "mAP"}
@@ -31,6 +31,35 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     lines = ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]]
     return "\n".join(lines)
+
+
+def glance() -> str:
+    """What each shipped student is worth on a CPU, in one line."""
+    record = _record("cpu_latency.json")
+    rows = []
+    for name in SHIPPED:
+        manifest = read_manifest(ROOT / "models" / name / "manifest.yaml")
+        scores = {
+            m.name: m.value for m in manifest.metrics if m.data == "camvid val, 101 frames, int8 on openvino"
+        }
+        (fast,) = (
+            row
+            for row in record["rows"]
+            if (row["network"], row["engine"], row["precision"]) == (name, "openvino", "int8")
+        )
+        size = (ROOT / "models" / name / manifest.precisions["int8"].file).stat().st_size
+        rows.append(
+            [
+                f"`{name}`",
+                f"{size / 1e6:.1f}",
+                f"{scores['miou']:.3f}",
+                f"{scores['map50']:.3f}",
+                f"{fast['p50_ms']:.1f}",
+                f"{fast['times_as_fast_as_segformer']:.1f}",
+            ]
+        )
+    header = ["INT8", "MB", "mIoU", "mAP50", "ms a frame", "times as fast as SegFormer-B0 in PyTorch"]
+    return f"{table(header, rows)}\n\nCamVid val, OpenVINO; {record['machine']}."
 
 
 def accuracy() -> str:
@@ -146,7 +175,7 @@ def compression() -> str:
             ]
         )
     lines = [" ".join(record["about"]), table(header, rows), f"Taken: {record['chosen']}"]
-    return "\n\n".join([*lines, "![mIoU over latency](benchmarks/results/compress/pareto.png)"])
+    return "\n\n".join([*lines, "![mIoU over latency](../benchmarks/results/compress/pareto.png)"])
 
 
 def overhead() -> str:
@@ -176,6 +205,17 @@ def parameters() -> str:
     return markdown_table().rstrip()
 
 
+def recipes() -> str:
+    """Every key of a recipe, of an ablation and of a compression."""
+    from recipe_tables import recipe_tables
+
+    from training.ablation import Ablation
+    from training.compression.spec import CompressRecipe
+    from training.recipe import Recipe
+
+    return recipe_tables(("Training", Recipe), ("Ablation", Ablation), ("Compression", CompressRecipe))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "ablation": partial(ablated, "ablation", metrics=["miou/camvid", "map50/camvid"]),
     "gain": partial(
@@ -185,6 +225,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         metrics=["miou/camvid", "map50/camvid", "boundary_f/camvid"],
     ),
     "unlabelled": partial(ablated, "unlabelled", metrics=["miou/camvid"]),
+    "glance": glance,
     "accuracy": accuracy,
     "students": partial(
         compared,
@@ -198,6 +239,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "compression": compression,
     "overhead": overhead,
     "parameters": parameters,
+    "recipes": recipes,
 }
 
 
@@ -206,7 +248,7 @@ def _record(name: str) -> Any:
 
 
 def render(text: str) -> str:
-    """The README with every `<!-- generated: NAME -->` ... `<!-- end -->` block filled anew."""
+    """A document with every `<!-- generated: NAME -->` ... `<!-- end -->` block filled anew."""
 
     def fill(match: re.Match[str]) -> str:
         return f"{match[1]}\n{BLOCKS[match[2]]()}\n<!-- end -->"
@@ -215,16 +257,20 @@ def render(text: str) -> str:
 
 
 def main() -> int:
-    """Rewrite or check the README."""
+    """Rewrite or check the documents."""
     os.chdir(RECORDS)  # where compare looks for the runs of teachers first: not at those of this machine
-    old = README.read_text()
-    new = render(old)
-    if "--check" in sys.argv:
-        if new != old:
-            print("README.md is stale: run python scripts/readme_numbers.py", file=sys.stderr)
-        return int(new != old)
-    README.write_text(new)
-    return 0
+    stale = 0
+    for document in DOCUMENTS:
+        old = document.read_text(encoding="utf-8")
+        new = render(old)
+        if new == old:
+            continue
+        if "--check" in sys.argv:
+            stale = 1
+            print(f"{document.name} is stale: run python scripts/doc_numbers.py", file=sys.stderr)
+        else:
+            document.write_text(new, encoding="utf-8")
+    return stale
 
 
 if __name__ == "__main__":
