@@ -1,13 +1,15 @@
 """Strict pydantic models for files that people write: unknown keys are refused, with the nearest name."""
 
 import difflib
+import os
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 
 class StrictModel(BaseModel):
-    """Frozen model that refuses unknown keys and names the one that was probably meant."""
+    """Frozen model that refuses unknown keys and names the one that was probably meant; `~` is home."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -20,6 +22,12 @@ class StrictModel(BaseModel):
             if problems:
                 raise ValueError("; ".join(problems))
         return data
+
+    @field_validator("*")
+    @classmethod
+    def _expand_home(cls, value: Any) -> Any:
+        is_home = isinstance(value, (str, Path)) and str(value).startswith("~")
+        return type(value)(os.path.expanduser(value)) if is_home else value
 
 
 def _unknown_key(key: object, known: list[str]) -> str:

@@ -16,6 +16,7 @@ from training.allocator import keep_freed_memory
 from training.cli_compression import archive_app, compress_command
 from training.cli_data import boxes_command
 from training.cli_export import adapt_command, fusion_command, mobile_command, restore_command
+from training.home import home_expanded
 from training.quiet import quiet_libraries
 
 app = typer.Typer(
@@ -309,7 +310,7 @@ def main() -> None:
     quiet_libraries()
     keep_freed_memory()
     try:
-        app()
+        app(home_expanded(sys.argv[1:]))
     except (PerceptionError, OSError) as error:
         console.print("error:", style="red", end=" ")
         console.print(str(error), highlight=False, soft_wrap=True)

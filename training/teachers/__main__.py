@@ -12,6 +12,7 @@ from rich.console import Console
 
 from training.allocator import keep_freed_memory
 from training.errors import TrainingError
+from training.home import home_expanded
 from training.teachers.progress import frame_bar
 
 app = typer.Typer(
@@ -115,7 +116,7 @@ def main() -> None:
     """Entry point: project errors become one line and exit code 2."""
     keep_freed_memory()
     try:
-        app()
+        app(home_expanded(sys.argv[1:]))
     except TrainingError as error:
         console.print("error:", style="red", end=" ")
         console.print(str(error), highlight=False, soft_wrap=True)

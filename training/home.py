@@ -1,0 +1,18 @@
+"""`~` on the command line, which shells leave to us in `--out=~/runs/x`, and all of them within quotes."""
+
+from __future__ import annotations
+
+import os
+import re
+
+
+def home_expanded(arguments: list[str]) -> list[str]:
+    """Arguments with `~` and `~user` at the start of a value as the home folder.
+
+    No command of this half takes anything but a path that begins so.
+    """
+    return [re.sub(r"^(--[\w-]+=)?(~.*)$", _expanded, argument) for argument in arguments]
+
+
+def _expanded(match: re.Match[str]) -> str:
+    return (match[1] or "") + os.path.expanduser(match[2])
