@@ -16,6 +16,15 @@ from training.allocator import keep_freed_memory
 from training.cli_compression import archive_app, compress_command
 from training.cli_data import boxes_command
 from training.cli_export import adapt_command, fusion_command, mobile_command, restore_command
+from training.cli_hardware import (
+    AcceleratorName,
+    AcceleratorOption,
+    DevicesOption,
+    NodesOption,
+    StrategyName,
+    StrategyOption,
+    ThreadsOption,
+)
 from training.home import home_expanded
 from training.quiet import quiet_libraries
 
@@ -25,22 +34,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console(stderr=True, markup=False, emoji=False)
-
-
-class StrategyName(str, Enum):
-    """How several processes share the work."""
-
-    auto = "auto"
-    ddp = "ddp"
-    fsdp = "fsdp"
-
-
-class AcceleratorName(str, Enum):
-    """What to train on."""
-
-    auto = "auto"
-    cpu = "cpu"
-    gpu = "gpu"
 
 
 class CalibratorName(str, Enum):
@@ -61,16 +54,11 @@ def train_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")
     ] = False,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.")] = 0,
-    devices: Annotated[
-        int, typer.Option(min=1, help="GPUs, or processes on CPU, that share each batch; of each node.")
-    ] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines, with one shared run folder.")] = 1,
-    strategy: Annotated[
-        StrategyName,
-        typer.Option(help="ddp: each has the whole network; fsdp: the teacher is split up too."),
-    ] = StrategyName.auto,
-    accelerator: Annotated[AcceleratorName, typer.Option(help="What to train on.")] = AcceleratorName.auto,
+    threads: ThreadsOption = 0,
+    devices: DevicesOption = 1,
+    nodes: NodesOption = 1,
+    strategy: StrategyOption = StrategyName.auto,
+    accelerator: AcceleratorOption = AcceleratorName.auto,
 ) -> None:
     """Train a teacher or distil a student as the recipe says."""
     from lightning.pytorch.utilities import rank_zero_only
@@ -105,23 +93,32 @@ def ablate_command(
         list[str] | None,
         typer.Option(metavar="NAME", help="Train just this run, or those of a pattern: kl_s1, 'kl_s*'."),
     ] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.")] = 0,
+    threads: ThreadsOption = 0,
+    devices: DevicesOption = 1,
+    nodes: NodesOption = 1,
+    strategy: StrategyOption = StrategyName.auto,
+    accelerator: AcceleratorOption = AcceleratorName.auto,
 ) -> None:
     """Train a recipe with several lists of distillation losses and seeds, and with labels only.
 
     Goes on where an earlier call stopped. Afterwards: distill-perception compare OUT --ablation.
     """
+    from lightning.pytorch.utilities import rank_zero_only
+
     from training.ablation import Ablation, ablate
+    from training.hardware import Hardware
     from training.recipe import read_spec
     from training.train import set_threads
 
     set_threads(threads)
+    hardware = Hardware(devices, nodes, strategy.value, accelerator.value)
     try:
-        ablate(read_spec(ablation, Ablation), out, console.print, only=only or ())
+        ablate(read_spec(ablation, Ablation), out, rank_zero_only(console.print), hardware, only or ())
     except KeyboardInterrupt:
         console.print("stopped; every finished epoch is kept: the same command goes on")
         raise typer.Exit(130) from None
-    typer.echo(f"compare them: distill-perception compare {out} --ablation")
+    if rank_zero_only.rank == 0:  # one process speaks for all
+        typer.echo(f"compare them: distill-perception compare {out} --ablation")
 
 
 @app.command("average")
@@ -188,7 +185,7 @@ def losses_command(
         str | None, typer.Option(help="Stage of a recipe with stages; the first if left out.")
     ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Training frames to look at.")] = 32,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.")] = 0,
+    threads: ThreadsOption = 0,
 ) -> None:
     """Which loss decides: the gradient that each sends into the encoder, which all tasks share."""
     from rich.table import Table

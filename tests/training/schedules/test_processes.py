@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from tests.support.refusal import refusal
 from tests.training.schedules.runs import assert_same_run, kill_after, run, save, small
@@ -103,6 +104,19 @@ def test_two_processes_fill_a_teachers_cache_and_train_from_it_as_one_does(
     assert entries[0] == entries[1]
     assert len(entries[0]) == 8
     assert_same_run(tmp_path / "one" / "run", tmp_path / "two" / "run", atol=1e-4)
+
+
+def test_two_processes_train_the_runs_of_an_ablation(
+    folders: tuple[Path, Path], trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    recipe = small(folders, epochs=1, model=TASKS, teacher={"run": trained[0]}).model_dump(mode="json")
+    file = tmp_path / "a.yaml"
+    file.write_text(yaml.safe_dump({"recipe": recipe, "arms": {"kl": [{"name": "kl"}]}, "seeds": [1]}))
+    options = ("--devices", 2, "--accelerator", "cpu", "--threads", 1)
+    done = run("ablate", file, "--out", tmp_path / "runs", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {path.parent.name for path in (tmp_path / "runs").glob("*/result.json")} == {"labels_s1", "kl_s1"}
+    assert (done.stderr.count("2/2: kl_s1"), done.stdout.count("compare them")) == (1, 1)
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
