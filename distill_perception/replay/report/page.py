@@ -108,7 +108,7 @@ def _verdict(manifest: Manifest, evaluation: Evaluation) -> str:
 
 def _score(title: str, value: float | None, note: str) -> str:
     if value is None:
-        return _kpi(title, "\u2013", "", "no labels in this bag", "none")
+        return _kpi(title, "\u2013", "", "no answered frame has labels", "none")
     return _kpi(title, f"{value:.3f}", "", note)
 
 
