@@ -179,7 +179,7 @@ def test_a_bag_without_labels_gives_the_report_without_accuracy(
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert (metrics["answered"], metrics["miou"], metrics["map50"]) == (drives.FRAMES, None, None)
     words = " ".join(Page((tmp_path / "out" / "report.html").read_text()).words)
-    assert "no labels in this bag" in words
+    assert "no answered frame has labels" in words
     assert "Latency by stage" in words
     assert "Frames of the drive" in words
     assert "Confusion matrix" not in words
