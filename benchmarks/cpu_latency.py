@@ -4,15 +4,15 @@
 
 SegFormer-B0 (Xie et al. 2021, https://arxiv.org/abs/2105.15203) is what Hugging Face's `transformers` builds
 by default, with as many classes as the bundle and random weights, which are as fast as trained ones. Both get
-one camera frame in host memory and give its mask. All take turns in an order that changes with each, so that
-the machine's drift, and what the one before leaves in caches and threads, hits all alike.
+one camera frame in host memory and give its mask. All take turns. `distill-perception engine bench` is the same
+without SegFormer, on any device.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,16 +21,16 @@ import torch
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
+from distill_perception.bench import open_forms, take_turns
 from distill_perception.bundle import load_bundle
-from distill_perception.engines import EngineSettings, engines_by_precision, open_engine
+from distill_perception.engines import EngineSettings
 from distill_perception.machine import cpus, describe_machine
 from distill_perception.replay.run_info import git_hash
+from distill_perception.terminal import progress_bars
 
-WARM_UP = 5
 SEGFORMER = "SegFormer-B0"
 
 
@@ -65,21 +65,16 @@ def main(
     size = (manifest.input.height, manifest.input.width)
     if any(item.manifest.input != manifest.input for item in bundles):
         raise typer.BadParameter("bundles must all take frames of the same size", param_hint="--bundle")
-    frame = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
+    forms = open_forms(bundles, EngineSettings(threads=count))
     rows: list[dict[str, Any]] = [{"engine": "torch, eager", "network": SEGFORMER, "precision": "fp32"}]
-    calls = [segformer(len(manifest.classes), size)]
-    for item in bundles:
-        for engine, precision in engines_by_precision(item):
-            opened = open_engine(item, engine, EngineSettings(precision=precision, threads=count))
-            rows.append({"engine": engine, "network": item.manifest.name, "precision": precision})
-            calls.append(opened.infer)
-    times: list[list[float]] = [[] for _ in calls]
-    for turn in track(range(WARM_UP + rounds), "measuring", transient=True):
-        for index in np.random.default_rng(turn).permutation(len(calls)):
-            begin = time.perf_counter()
-            calls[index](frame)
-            if turn >= WARM_UP:
-                times[index].append((time.perf_counter() - begin) * 1e3)
+    rows += [
+        {"engine": form.name, "network": form.bundle.manifest.name, "precision": form.precision}
+        for form in forms
+    ]
+    calls = [segformer(len(manifest.classes), size), *(form.engine.infer for form in forms)]
+    frame = forms[0].frames()
+    with progress_bars() as report:
+        times = take_turns([partial(call, frame) for call in calls], rounds, report)
     slowest = float(np.median(times[0]))
     for row, taken in zip(rows, times, strict=True):
         p50 = float(np.median(taken))

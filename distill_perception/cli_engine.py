@@ -1,13 +1,15 @@
-"""The commands `distill-perception engine ...`: which engines work here, and TensorRT's built ones."""
+"""The commands `distill-perception engine ...`: which engines work here, how fast; TensorRT's built ones."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .cli_options import DeviceOption, expanded
+from .cli_options import DeviceOption, ThreadsOption, expanded, write_file
 
 engine_app = typer.Typer(
     no_args_is_help=True, help="Inference engines of this machine; TensorRT's built ones."
@@ -37,6 +39,60 @@ def list_command(device: DeviceOption = "auto", cache: CacheOption = None) -> No
     stored = stored_table(store)
     if stored is not None:
         OUT.print(f"\nTensorRT engines in {store.folder}:", stored)
+
+
+@engine_app.command("bench")
+def bench_command(
+    bundles: Annotated[
+        list[str], typer.Argument(metavar="BUNDLE", help="Bundles: folders, or names of shipped ones.")
+    ],
+    device: DeviceOption = "auto",
+    batches: Annotated[
+        list[int] | None,
+        typer.Option("--batch", min=1, help="Frames at once, the number of cameras; may be repeated. [1]"),
+    ] = None,
+    threads: ThreadsOption = 0,
+    rounds: Annotated[int, typer.Option(min=10, help="Timed calls of each.")] = 100,
+    json_: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write all numbers as JSON.", callback=expanded),
+    ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw mIoU over latency as .png, .svg or .pdf. Needs matplotlib.",
+            callback=expanded,
+        ),
+    ] = None,
+) -> None:
+    """Time every precision of bundles on every engine of this machine, beside what it scores.
+
+    All take turns in one run, so that the table's lines can be compared; nothing else should work meanwhile.
+    Frames go in from host memory and answers come back there. "start" is how long an engine took to open:
+    TensorRT builds at the first time and loads afterwards (`engine clear` forgets what was built).
+    """
+    from .bench import accuracy_over_latency, bench, bench_device, open_forms
+    from .bundle import load_bundle
+    from .compare.figure import check_figure, draw
+    from .engine_view import bench_table
+    from .engines import EngineSettings
+    from .machine import describe_machine
+    from .terminal import OUT, progress_bars
+
+    if figure:
+        check_figure(figure)
+    loaded = [load_bundle(item) for item in bundles]
+    with progress_bars() as report:
+        settings = EngineSettings(device=bench_device(device), threads=threads, progress=report)
+        rows = bench(open_forms(loaded, settings, batches or (1,)), rounds, report)
+    OUT.print(f"{describe_machine()}; device {settings.device}", style="dim")
+    OUT.print(bench_table(rows))
+    if json_:
+        record = {"machine": describe_machine(), "device": settings.device, "rounds": rounds}
+        write_file(json_, json.dumps({**record, "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
+    if figure:
+        draw(accuracy_over_latency(rows), figure)
 
 
 @engine_app.command("build")

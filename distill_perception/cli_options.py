@@ -8,12 +8,27 @@ from typing import Annotated, Any
 
 import typer
 
+from .errors import ConfigError
+
 
 def expanded(value: Any) -> Any:
     """A path, or several, with `~` as the home folder: shells leave it to us in `--out=~/results`."""
     if isinstance(value, list):
         return [expanded(item) for item in value]
     return value and Path(os.path.expanduser(value))  # pathlib's raises where there is no such user
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write what a command was asked for, folders included.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 BundleOption = Annotated[

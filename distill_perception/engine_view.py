@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from .bench import Timed
 from .bundle import Bundle
 from .engines import DEVICES, engine_problems
 from .engines.tensorrt.build import BuildRequest, build_engine
@@ -46,6 +47,20 @@ def stored_table(store: EngineStore) -> Table | None:
             entry.bundle, key.precision, key.target, str(key.max_batch), library, size, entry.path.name
         )
     return table if table.row_count else None
+
+
+def bench_table(rows: Sequence[Timed]) -> Table:
+    """A line for every form that was timed."""
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("bundle", "form", "engine"):
+        table.add_column(title, overflow="fold")
+    for title in ("batch", "start s", "p50 ms", "p95 ms", "mIoU", "mAP50"):
+        table.add_column(title, justify="right")
+    for row in rows:
+        scores = ("-" if score is None else f"{score:.3f}" for score in (row.miou, row.map50))
+        times = (f"{row.start_s:.2f}", f"{row.p50_ms:.2f}", f"{row.p95_ms:.2f}")
+        table.add_row(row.bundle, row.precision, row.engine, str(row.batch), *times, *scores)
+    return table
 
 
 def build_engines(

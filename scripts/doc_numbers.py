@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from distill_perception.bench import form_scores
 from distill_perception.bundle import Manifest, read_manifest
 from distill_perception.compare.ablation import ablation_table, compare_losses
 from distill_perception.compare.comparison import compare
@@ -39,9 +40,7 @@ def glance() -> str:
     rows = []
     for name in SHIPPED:
         manifest = read_manifest(ROOT / "models" / name / "manifest.yaml")
-        scores = {
-            m.name: m.value for m in manifest.metrics if m.data == "camvid val, 101 frames, int8 on openvino"
-        }
+        scores = form_scores(manifest, "openvino", "int8")
         (fast,) = (
             row
             for row in record["rows"]

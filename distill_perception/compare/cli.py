@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..cli_options import expanded
-from ..errors import ConfigError
+from ..cli_options import expanded, write_file
 from ..terminal import OUT
 
 if TYPE_CHECKING:
@@ -108,25 +107,17 @@ def compare_command(
         text = as_markdown(comparison)
         print_comparison(comparison, OUT)
     if markdown:
-        _write(markdown, text)
+        write_file(markdown, text)
     if json_:
         _write_json(json_, comparison)
     if figures:
         _draw(comparison, engine, figures)
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
-
-
 def _write_json(path: Path, comparison: Comparison) -> None:
     from .show import as_json
 
-    _write(path, json.dumps(as_json(comparison), indent=2) + "\n")
+    write_file(path, json.dumps(as_json(comparison), indent=2) + "\n")
 
 
 def _draw(comparison: Comparison, engine: str | None, paths: list[Path]) -> None:

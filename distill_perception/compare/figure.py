@@ -11,6 +11,7 @@ from .labels import Box, place_labels
 from .points import Cloud
 
 SUFFIXES = (".png", ".svg", ".pdf")
+LEAST_SPAN = 0.02  # of scores: two points of accuracy, so that a tenth of one does not look large
 LOG_FROM = 8.0  # cheapest and dearest network are this many times apart: logarithmic axis
 COLOR, BASELINE_COLOR, TEXT_COLOR = "#1f5fa8", "#b3541e", "#333333"
 DPI = 150
@@ -71,6 +72,10 @@ def _style(axes: Any, shown: Cloud) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_xlim(0, 1.4 * max(costs))  # from zero: differences that do not matter must not look large
+    scores = [point.y for point in shown.points]
+    if max(scores) - min(scores) < LEAST_SPAN:
+        middle = (max(scores) + min(scores)) / 2
+        axes.set_ylim(middle - LEAST_SPAN / 2, middle + LEAST_SPAN / 2)
     axes.set_xlabel(shown.x_title, color=TEXT_COLOR)
     axes.set_ylabel(shown.y_title, color=TEXT_COLOR)
     spread = any(point.sd is not None for point in shown.points)

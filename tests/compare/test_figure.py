@@ -1,5 +1,6 @@
 """Accuracy over latency: what is drawn, and how."""
 
+import re
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,7 +13,7 @@ from distill_perception.compare.comparison import compare
 from distill_perception.compare.errors import CompareError
 from distill_perception.compare.figure import check_figure, draw
 from distill_perception.compare.labels import Box, place_labels
-from distill_perception.compare.points import Cloud, cloud
+from distill_perception.compare.points import Cloud, Point, cloud
 from tests.compare.runs import write_run, write_seeds
 
 
@@ -70,6 +71,15 @@ def test_svg_holds_names_axes_and_is_the_same_each_time(shown: Cloud, tmp_path: 
     words = " ".join(ElementTree.parse(tmp_path / "new" / "a.svg").getroot().itertext())
     for text in ("labels (baseline)", "wide", "miou/camvid", "latency, ms a frame"):
         assert text in words
+
+
+def test_a_tenth_of_a_point_of_accuracy_does_not_look_large(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    points = (Point("a", 10, 0.742, None, False), Point("b", 12, 0.743, None, False))
+    draw(Cloud("ms", "mIoU", points, ()), tmp_path / "a.svg")
+    words = " ".join(ElementTree.parse(tmp_path / "a.svg").getroot().itertext())
+    ticks = sorted({float(number) for number in re.findall(r"0\.7\d+", words)})
+    assert ticks[-1] - ticks[0] > 0.01
 
 
 def test_png_is_a_picture_of_some_size(shown: Cloud, tmp_path: Path) -> None:

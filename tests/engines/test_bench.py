@@ -1,0 +1,93 @@
+"""`distill-perception engine bench`: every form of a bundle is timed here, beside its scores."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from distill_perception import bench as bench_module
+from distill_perception.bench import WARM_UP, bench, form_scores, open_forms, take_turns
+from distill_perception.bundle import Manifest, Metric, load_bundle
+from distill_perception.cli import app
+from distill_perception.engines import Engine, EngineSettings
+from distill_perception.engines import open_engine as really_open
+from distill_perception.errors import EngineError
+from tests.support.tiny_bundle import write_tiny_bundle
+
+
+def ignore(what: str, done: int, total: int) -> None:
+    pass
+
+
+def test_all_take_turns_and_each_gets_its_own_time() -> None:
+    order: list[str] = []
+
+    def slow() -> None:
+        order.append("slow")
+        time.sleep(0.005)
+
+    times = take_turns([slow, lambda: order.append("fast")], 4, ignore)
+    assert times.shape == (2, 4)
+    assert (times[0] >= 5).all()
+    assert np.median(times[1]) < 5
+    turns = [order[start : start + 2] for start in range(0, len(order), 2)]
+    assert [sorted(turn) for turn in turns] == [["fast", "slow"]] * (WARM_UP + 4)
+    assert len({tuple(turn) for turn in turns}) == 2  # nobody is always first
+
+
+def test_the_command_shows_every_engine_and_writes_what_it_measured(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny", name="tiny")
+    words = ["engine", "bench", str(bundle), "--batch", "1", "--batch", "3", "--rounds", "10"]
+    done = CliRunner().invoke(app, [*words, "--device", "cpu", "--json", str(tmp_path / "new" / "all.json")])
+    assert done.exit_code == 0, done.output
+    rows = json.loads((tmp_path / "new" / "all.json").read_text())["rows"]
+    found = {(row["engine"], row["precision"], row["batch"]) for row in rows}
+    assert found == {(name, "fp32", batch) for name in ("openvino", "onnxruntime") for batch in (1, 3)}
+    assert all(0 < row["p50_ms"] <= row["p95_ms"] for row in rows)
+    for row in rows:
+        assert f"{row['p50_ms']:.2f}" in done.stdout
+
+
+def test_what_an_engine_cannot_open_is_left_out_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def open_engine(bundle: object, name: str, settings: EngineSettings) -> Engine:
+        if name == "openvino":
+            raise EngineError("this GPU has no FP8")
+        return really_open(bundle, name, settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bench_module, "open_engine", open_engine)
+    forms = open_forms([load_bundle(write_tiny_bundle(tmp_path / "tiny"))], EngineSettings())
+    assert [row.engine for row in bench(forms, 10, ignore)] == ["onnxruntime"]
+    assert "left out: tiny fp32 on openvino: this GPU has no FP8" in capsys.readouterr().err
+
+
+def test_a_device_that_nothing_serves_is_refused(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    done = CliRunner().invoke(app, ["engine", "bench", str(bundle), "--device", "cuda:7"])
+    assert done.exit_code == 2
+    said = " ".join(done.output.split())
+    assert (
+        "no engine runs these bundles on device 'cuda:7'; `distill-perception engine list` says why" in said
+    )
+
+
+def test_scores_are_those_of_the_form_on_the_first_data_set(tmp_path: Path) -> None:
+    def metric(name: str, value: float, data: str) -> Metric:
+        return Metric(name=name, value=value, data=data, command="x")
+
+    metrics = (
+        metric("miou", 0.7, "camvid val, 101 frames, fp32 on openvino"),
+        metric("miou", 0.6, "camvid val, 101 frames, int8 on openvino"),
+        metric("map50", 0.5, "camvid val, 101 frames, int8 on openvino"),
+        metric("miou", 0.9, "synthetic val, 24 frames, int8 on openvino"),
+        metric("miou", 0.4, "camvid val, 101 frames, int8 as TensorRT rounds it"),
+    )
+    manifest = load_bundle(write_tiny_bundle(tmp_path / "tiny")).manifest
+    scored = Manifest.model_validate({**manifest.model_dump(), "metrics": metrics})
+    assert form_scores(scored, "openvino", "int8") == {"miou": 0.6, "map50": 0.5}
+    assert form_scores(scored, "tensorrt", "int8") == {"miou": 0.4}
+    assert form_scores(scored, "onnxruntime", "fp16") == {}
