@@ -4,8 +4,8 @@
 
 SegFormer-B0 (Xie et al. 2021, https://arxiv.org/abs/2105.15203) is what Hugging Face's `transformers` builds
 by default, with as many classes as the bundle and random weights, which are as fast as trained ones. Both get
-one camera frame in host memory and give its mask. All take turns. `distill-perception engine bench` is the same
-without SegFormer, on any device.
+one camera frame in host memory and give its mask. All take turns. `distill-perception engine bench` is the
+same without SegFormer, on any device.
 """
 
 from __future__ import annotations
