@@ -64,17 +64,27 @@ def blend(
 def draw_boxes(
     picture: NDArray[np.uint8], detections: Sequence[Detection], classes: Sequence[ClassInfo]
 ) -> None:
-    """Draw boxes with name and score into RGB uint8 [H,W,3], in place; the best one is drawn last, on top."""
+    """Draw boxes with name and score into RGB uint8 [H,W,3], in place; the best one is drawn last, on top.
+
+    A name that would cover that of a better box is left out: the box's colour tells its class.
+    """
     scale, line = _sizes(picture)
     for item in reversed(detections):
-        info = classes[item.label]
         x1, y1, x2, y2 = (round(value) for value in item.box)
-        cv2.rectangle(picture, (x1, y1), (x2, y2), info.color, line + 1)
+        cv2.rectangle(picture, (x1, y1), (x2, y2), classes[item.label].color, line + 1)
+    taken: list[tuple[int, int, int, int]] = []
+    for item in detections:
+        info = classes[item.label]
         text = f"{info.name} {item.score:.2f}"
         (width, height), below = cv2.getTextSize(text, _FONT, scale, line)
-        top = max(0, y1 - height - below)
-        cv2.rectangle(picture, (x1, top), (x1 + width, top + height + below), info.color, cv2.FILLED)
-        cv2.putText(picture, text, (x1, top + height), _FONT, scale, _ink(info.color), line, cv2.LINE_AA)
+        left = max(0, min(round(item.box[0]), picture.shape[1] - width))
+        top = max(0, round(item.box[1]) - height - below)
+        right, bottom = left + width, top + height + below
+        if any(left <= x2 and x1 <= right and top <= y2 and y1 <= bottom for x1, y1, x2, y2 in taken):
+            continue
+        taken.append((left, top, right, bottom))
+        cv2.rectangle(picture, (left, top), (right, bottom), info.color, cv2.FILLED)
+        cv2.putText(picture, text, (left, top + height), _FONT, scale, _ink(info.color), line, cv2.LINE_AA)
 
 
 def draw_legend(picture: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> None:

@@ -53,6 +53,28 @@ def test_a_box_is_outlined_in_its_classes_colour() -> None:
     assert (out[100:150, 60:110] == 0).all()
 
 
+def test_a_name_does_not_cover_that_of_a_better_box() -> None:
+    black = np.zeros((200, 300, 3), np.uint8)
+    best, worse, apart = (
+        Detection((50, 80, 120, 160), 0.9, 2),
+        Detection((54, 82, 110, 150), 0.4, 1),
+        Detection((50, 180, 120, 198), 0.3, 1),
+    )
+    alone = draw_overlay(black, CLASSES, detections=[best])
+    above = np.s_[60:79, 48:140]  # of the box, where its name is
+    assert alone[above].any()
+    crowded = draw_overlay(black, CLASSES, detections=[best, worse, apart])
+    np.testing.assert_array_equal(crowded[above], alone[above])
+    assert tuple(crowded[120, 54]) == CLASSES[1].color  # the box itself is there
+    assert crowded[165:178, 60:100].any()  # and names that cover nothing are too
+
+
+def test_the_name_of_a_box_at_the_right_edge_is_within_the_picture() -> None:
+    box = Detection((270, 80, 298, 160), 0.9, 2)
+    out = draw_overlay(np.zeros((200, 300, 3), np.uint8), CLASSES, detections=[box])
+    assert out[65:79, 200:265].any()  # it begins to the left of its box
+
+
 def test_boxes_at_and_beyond_the_edge_are_drawn_without_fail() -> None:
     boxes = [
         Detection((0, 0, 20, 20), 1.0, 0),
