@@ -157,8 +157,13 @@ def form_scores(manifest: Manifest, engine: str, precision: str) -> dict[str, fl
 
 
 def accuracy_over_latency(rows: Sequence[Timed]) -> Cloud:
-    """The rows as points of a figure; those without a score are left out."""
-    named = [(f"{row.bundle} {row.precision}, {row.engine}", row) for row in rows]
+    """The rows as points of a figure, by what tells them apart; those without a score are left out."""
+    words = [(row.bundle, row.precision, row.engine, f"{row.batch} at once") for row in rows]
+    differ = [len(set(column)) > 1 for column in zip(*words, strict=True)]
+    named = [
+        (" ".join(word for word, differs in zip(texts, differ, strict=True) if differs) or texts[0], row)
+        for texts, row in zip(words, rows, strict=True)
+    ]
     return Cloud(
         "latency, ms a call",
         "mIoU",

@@ -1,4 +1,5 @@
-"""Fills the generated blocks of README.md and docs/ from manifests, recorded runs and what the code declares.
+"""Fills the generated blocks of README.md and docs/ from manifests, recorded runs and what the code declares,
+and draws docs/speed.png.
 
 python scripts/doc_numbers.py           rewrite them
 python scripts/doc_numbers.py --check   exit 1 when one is not what it would write
@@ -15,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distill_perception.bench import form_scores
+from distill_perception.bench import Timed, accuracy_over_latency, form_scores
 from distill_perception.bundle import Manifest, read_manifest
 from distill_perception.compare.ablation import ablation_table, compare_losses
 from distill_perception.compare.comparison import compare
@@ -23,6 +24,7 @@ from distill_perception.compare.show import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+SPEED = ROOT / "docs" / "speed.png"
 RECORDS = ROOT / "benchmarks" / "results"
 SHIPPED = ("camvid_lite0", "camvid_lite0_small")
 SCORES = {"miou": "mIoU", "map50": "mAP50", "map": "mAP"}
@@ -137,9 +139,24 @@ def demo() -> str:
 
 def cpu() -> str:
     """The recorded latency of every precision on the CPU engines, beside SegFormer-B0, on two CPUs."""
-    first = _cpu_table(_record("cpu_latency.json"))
+    first = _cpu_table(_record("cpu_latency.json")) + f"\n\nWith OpenVINO: ![mIoU over latency]({SPEED.name})"
     without_vnni = _cpu_table(_record("cpu_latency_without_vnni.json"))
     return f"{first}\n\nOn a slower CPU, without VNNI, INT8's dot products:\n\n{without_vnni}"
+
+
+def draw_speed() -> None:
+    """docs/speed.png: what the shipped students score over the recorded latency with OpenVINO."""
+    from distill_perception.compare.figure import draw
+
+    record = _record("cpu_latency.json")
+    rows = []
+    for row in record["rows"]:
+        name, engine, form = row["network"], row["engine"], row["precision"]
+        if name in SHIPPED and engine == "openvino":
+            scores = form_scores(read_manifest(ROOT / "models" / name / "manifest.yaml"), engine, form)
+            times = (row["p50_ms"], row["p95_ms"])
+            rows.append(Timed(name, form, engine, engine, 1, 0.0, *times, scores["miou"], scores["map50"]))
+    draw(accuracy_over_latency(rows), SPEED)
 
 
 def _cpu_table(record: dict[str, Any]) -> str:
@@ -269,6 +286,8 @@ def main() -> int:
             print(f"{document.name} is stale: run python scripts/doc_numbers.py", file=sys.stderr)
         else:
             document.write_text(new, encoding="utf-8")
+    if "--check" not in sys.argv:
+        draw_speed()
     return stale
 
 

@@ -9,7 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from distill_perception import bench as bench_module
-from distill_perception.bench import WARM_UP, bench, form_scores, open_forms, take_turns
+from distill_perception.bench import (
+    WARM_UP,
+    Timed,
+    accuracy_over_latency,
+    bench,
+    form_scores,
+    open_forms,
+    take_turns,
+)
 from distill_perception.bundle import Manifest, Metric, load_bundle
 from distill_perception.cli import app
 from distill_perception.engines import Engine, EngineSettings
@@ -73,6 +81,20 @@ def test_a_device_that_nothing_serves_is_refused(tmp_path: Path) -> None:
     assert (
         "no engine runs these bundles on device 'cuda:7'; `distill-perception engine list` says why" in said
     )
+
+
+def test_points_of_the_figure_are_named_by_what_tells_them_apart() -> None:
+    def row(bundle: str, precision: str, miou: float | None) -> Timed:
+        return Timed(bundle, precision, "openvino", "openvino 1, cpu", 1, 0.1, 5.0, 6.0, miou, None)
+
+    one = accuracy_over_latency([row("a", "fp32", 0.7), row("a", "int8", 0.6), row("a", "fp16", None)])
+    assert [(point.name, point.x, point.y) for point in one.points] == [
+        ("fp32", 5.0, 0.7),
+        ("int8", 5.0, 0.6),
+    ]
+    assert one.left_out == ("fp16",)
+    two = accuracy_over_latency([row("a", "int8", 0.7), row("b", "int8", 0.6)])
+    assert [point.name for point in two.points] == ["a", "b"]
 
 
 def test_scores_are_those_of_the_form_on_the_first_data_set(tmp_path: Path) -> None:
