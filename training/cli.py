@@ -125,11 +125,14 @@ def ablate_command(
 def average_command(
     runs: Annotated[list[Path], typer.Argument(help="Finished runs of one network with one model.init.")],
     out: Annotated[Path, typer.Option(help="Run folder to write.")],
+    share: Annotated[
+        float, typer.Option(min=0, max=1, help="How far to go from their start (0) to their mean (1).")
+    ] = 1.0,
 ) -> None:
     """Average the weights of runs that went on from one start: other seeds, other losses."""
     from training.average import average_runs
 
-    for key, value in average_runs(runs, out).items():
+    for key, value in average_runs(runs, out, share).items():
         typer.echo(f"{key:32s} {value:.4f}")
     typer.echo(f"run folder: {out}")
 

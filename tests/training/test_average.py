@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
-from training.average import average_runs, go_part_of_the_way
+from training.average import average_runs
 from training.errors import TrainingError
 from training.recipe import Recipe
 from training.run_folder import RESULT, load_model
@@ -67,11 +67,20 @@ def test_runs_without_a_common_start_are_refused(pair: list[Path], root: Path, s
     assert not (root / "no").exists()
 
 
+def test_a_share_of_the_way_from_the_start_to_the_mean(pair: list[Path], root: Path) -> None:
+    average_runs(pair, root / "part", share=0.6)
+    first, second, start, part = (
+        load_model(run)[1].state_dict() for run in (*pair, root / "start", root / "part")
+    )
+    for name, value in part.items():
+        if value.is_floating_point():
+            wanted = 0.3 * first[name].double() + 0.3 * second[name].double() + 0.4 * start[name].double()
+            torch.testing.assert_close(value, wanted.float())
+
+
 def test_a_share_of_the_way_needs_a_start(root: Path, pair: list[Path]) -> None:
     with pytest.raises(TrainingError, match="start did not go on from another run"):
-        go_part_of_the_way(root / "start", 0.5, root / "no")
-    with pytest.raises(TrainingError, match="already holds a run"):
-        go_part_of_the_way(pair[0], 0.5, pair[1])
+        average_runs([root / "start"], root / "no", 0.5)
     assert not (root / "no").exists()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.average import go_part_of_the_way
+from training.average import average_runs
 from training.compression.archive.run import pack, unpack
 from training.compression.pruning.run import prune_run, sparsify_run
 from training.compression.spec import (
@@ -100,7 +100,7 @@ def do(step: Step, run: Path, folder: Path, recipe: Recipe, spec: CompressRecipe
         train(wanted, trained, resume=True)
         if share < 1:
             shutil.rmtree(out, ignore_errors=True)
-            go_part_of_the_way(trained, share, out)
+            average_runs([trained], out, share)
         return
     shutil.rmtree(out, ignore_errors=True)
     if isinstance(step, TakeStep):
