@@ -65,16 +65,11 @@ def main(
     size = (manifest.input.height, manifest.input.width)
     if any(item.manifest.input != manifest.input for item in bundles):
         raise typer.BadParameter("bundles must all take frames of the same size", param_hint="--bundle")
-    forms = open_forms(bundles, EngineSettings(threads=count))
     rows: list[dict[str, Any]] = [{"engine": "torch, eager", "network": SEGFORMER, "precision": "fp32"}]
-    rows += [
-        {"engine": form.name, "network": form.bundle.manifest.name, "precision": form.precision}
-        for form in forms
-    ]
-    calls = [segformer(len(manifest.classes), size), *(form.engine.infer for form in forms)]
-    frame = forms[0].frames()
-    with progress_bars() as report:
-        times = take_turns([partial(call, frame) for call in calls], rounds, report)
+    with progress_bars() as report, open_forms(bundles, EngineSettings(threads=count)) as forms:
+        rows += [{"engine": form.name, "network": form.label, "precision": form.precision} for form in forms]
+        calls = [segformer(len(manifest.classes), size), *(form.engine.infer for form in forms)]
+        times = take_turns([partial(call, forms[0].frames()) for call in calls], rounds, report)
     slowest = float(np.median(times[0]))
     for row, taken in zip(rows, times, strict=True):
         p50 = float(np.median(taken))

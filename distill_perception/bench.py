@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,7 +17,8 @@ from numpy.typing import NDArray
 from .bundle import Bundle, Manifest
 from .compare.points import Cloud, Point
 from .engines import DEVICES, Engine, EngineSettings, available_engines, engines_by_precision, open_engine
-from .errors import EngineError
+from .engines.tensorrt.store import VARIABLE
+from .errors import BundleError, ConfigError, EngineError
 from .terminal import Report, warn
 
 WARM_UP = 5
@@ -21,14 +26,20 @@ WARM_UP = 5
 
 @dataclass(frozen=True)
 class Form:
-    """A bundle's precision in the engine `name`, open, which took start_s: TensorRT builds or loads."""
+    """A precision of a bundle in the engine `name`, open.
+
+    first_start_s, second_start_s: how long opening took without and with what the first time left behind:
+    TensorRT builds, and loads what it has built.
+    """
 
     bundle: Bundle
+    label: str
     precision: str
     name: str
     engine: Engine
     batch: int
-    start_s: float
+    first_start_s: float
+    second_start_s: float
 
     def frames(self) -> NDArray[np.uint8]:
         """Noise of the shape that the engine takes: uint8 [batch,H,W,3]."""
@@ -37,38 +48,54 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Timed:
-    """A line of the table. Times are of whole calls: frames in host memory in, answers in host memory out.
+class Scores:
+    """What a manifest says of a form on one data set; None: nobody measured it."""
 
-    miou, map50: what the manifest says of this precision on this engine; None if nobody measured it.
-    """
+    data: str = ""
+    miou: float | None = None
+    map50: float | None = None
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A line of the table. Times are of whole calls: frames in host memory in, answers in host memory out."""
 
     bundle: str
     precision: str
     engine: str
     runs_on: str
     batch: int
-    start_s: float
+    first_start_s: float
+    second_start_s: float
     p50_ms: float
     p95_ms: float
-    miou: float | None
-    map50: float | None
+    scores: Scores
 
 
 def bench_device(device: str) -> str:
-    """`auto` as the device that an engine would run on here."""
-    if device != "auto":
-        return device
-    return next((place for place in DEVICES if available_engines(place)), DEVICES[-1])
+    """`auto` as the device that an engine would run on here.
+
+    Raises:
+        EngineError: no engine can serve the device.
+    """
+    if device == "auto":
+        return next((place for place in DEVICES if available_engines(place)), DEVICES[-1])
+    if not available_engines(device.lower()):
+        raise EngineError(
+            f"no engine serves device '{device}' here; `distill-perception engine list --device {device}` "
+            "says why"
+        )
+    return device
 
 
+@contextmanager
 def open_forms(
     bundles: Sequence[Bundle], settings: EngineSettings, batches: Sequence[int] = (1,)
-) -> list[Form]:
-    """Open every precision on every engine that can serve the device, for each number of frames at once.
+) -> Iterator[list[Form]]:
+    """Every precision on every engine that can serve the device, for each number of frames at once.
 
-    What an engine cannot open is left out with a warning. A bundle for a fixed number of frames gets
-    that one.
+    What an engine cannot open is left out with a warning. A bundle for a fixed number of frames gets that.
+    TensorRT's engines are built into a cache of their own, as one for more frames would serve fewer too.
 
     Args:
         settings: device (not `auto`), threads, progress; precision and batch are filled in.
@@ -76,25 +103,43 @@ def open_forms(
     Raises:
         EngineError: nothing could be opened.
     """
-    forms = []
-    for bundle in bundles:
-        for engine, precision in engines_by_precision(bundle, settings.device):
-            # An engine that TensorRT built for more frames would serve fewer too, so the fewest come first
-            for batch in sorted({bundle.manifest.input.batch or batch for batch in batches}):
-                wanted = replace(settings, precision=precision, max_batch=batch)
-                begin = time.monotonic()
-                try:
-                    opened = open_engine(bundle, engine, wanted)
-                except EngineError as error:  # FP8 on an older GPU, for example
-                    warn(f"left out: {bundle.manifest.name} {precision} on {engine}: {error}")
-                    continue
-                forms.append(Form(bundle, precision, engine, opened, batch, time.monotonic() - begin))
-    if not forms:
-        raise EngineError(
-            f"no engine runs these bundles on device '{settings.device}'; "
-            "`distill-perception engine list` says why"
-        )
-    return forms
+    names = [bundle.manifest.name for bundle in bundles]
+    with ExitStack() as stack:
+        forms = []
+        for bundle, name in zip(bundles, names, strict=True):
+            label = name if names.count(name) == 1 else str(bundle.path)
+            for engine, precision in engines_by_precision(bundle, settings.device):
+                for batch in sorted({bundle.manifest.input.batch or batch for batch in batches}):
+                    wanted = replace(settings, precision=precision, max_batch=batch)
+                    cache = stack.enter_context(tempfile.TemporaryDirectory())
+                    try:
+                        opened, *took = _open_twice(bundle, engine, wanted, cache)
+                    except (EngineError, BundleError) as error:  # FP8 on an older GPU, for example
+                        warn(f"left out: {label} {precision} on {engine}: {error}")
+                        continue
+                    stack.callback(opened.close)
+                    forms.append(Form(bundle, label, precision, engine, opened, batch, *took))
+        if not forms:
+            raise EngineError("nothing could be opened; the warnings above say why")
+        yield forms
+
+
+def _open_twice(
+    bundle: Bundle, engine: str, settings: EngineSettings, cache: str
+) -> tuple[Engine, float, float]:
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = cache
+    try:
+        begin = time.monotonic()
+        open_engine(bundle, engine, settings).close()
+        between = time.monotonic()
+        opened = open_engine(bundle, engine, settings)
+        return opened, between - begin, time.monotonic() - between
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
 
 
 def take_turns(calls: Sequence[Callable[[], object]], rounds: int, report: Report) -> NDArray[np.float64]:
@@ -115,45 +160,52 @@ def take_turns(calls: Sequence[Callable[[], object]], rounds: int, report: Repor
 
 
 def bench(forms: Sequence[Form], rounds: int, report: Report) -> list[Timed]:
-    """Time every form, all in turns; they are closed afterwards."""
-    try:
-        calls = [partial(form.engine.infer, form.frames()) for form in forms]
-        times = take_turns(calls, rounds, report)
-    finally:
-        for form in forms:
-            form.engine.close()
-    rows = []
-    for form, taken in zip(forms, times, strict=True):
-        manifest = form.bundle.manifest
-        scores = form_scores(manifest, form.name, form.precision)
-        p50, p95 = (float(np.percentile(taken, percent)) for percent in (50, 95))
-        rows.append(
-            Timed(
-                manifest.name,
-                form.precision,
-                form.name,
-                form.engine.description,
-                form.batch,
-                round(form.start_s, 2),
-                round(p50, 2),
-                round(p95, 2),
-                scores.get("miou"),
-                scores.get("map50"),
-            )
+    """Time every form, all in turns."""
+    times = take_turns([partial(form.engine.infer, form.frames()) for form in forms], rounds, report)
+    return [
+        Timed(
+            form.label,
+            form.precision,
+            form.name,
+            form.engine.description,
+            form.batch,
+            round(form.first_start_s, 2),
+            round(form.second_start_s, 2),
+            round(float(np.percentile(taken, 50)), 2),
+            round(float(np.percentile(taken, 95)), 2),
+            form_scores(form.bundle.manifest, form.name, form.precision),
         )
-    return rows
+        for form, taken in zip(forms, times, strict=True)
+    ]
 
 
-def form_scores(manifest: Manifest, engine: str, precision: str) -> dict[str, float]:
-    """What the manifest says that a precision scores on an engine, on the first data set that it names."""
-    names = [f"{precision} on {engine}"]
+def form_scores(manifest: Manifest, engine: str, precision: str) -> Scores:
+    """What the manifest says that a precision scores on an engine, on the first data set that it names.
+
+    Agreement with FP32's answers, which bundles of unlabelled frames have, is no score.
+    """
+    ways = [f"{precision} on {engine}"]
     if (engine, precision) == ("tensorrt", "int8"):
-        names.append("int8 as TensorRT rounds it")
-    found: dict[str, float] = {}
-    for metric in manifest.metrics:
-        if metric.data.rpartition(", ")[2] in names:
-            found.setdefault(metric.name, metric.value)
-    return found
+        ways.append("int8 as TensorRT rounds it")
+    for way in ways:
+        pattern = re.compile(rf"(.+ val, \d+ frames), {re.escape(way)}(, .+)?")  # a GPU is named behind
+        found = [(match[1], item) for item in manifest.metrics if (match := pattern.fullmatch(item.data))]
+        scored = [data for data, item in found if item.name in ("miou", "map50")]
+        if scored:
+            values = {item.name: item.value for data, item in reversed(found) if data == scored[0]}
+            return Scores(scored[0], values.get("miou"), values.get("map50"))
+    return Scores()
+
+
+def check_scored(forms: Sequence[Form]) -> None:
+    """Refuse a figure that would have no point, before anything is timed.
+
+    Raises:
+        ConfigError: no manifest says what one of the forms scores.
+    """
+    found = (form_scores(form.bundle.manifest, form.name, form.precision) for form in forms)
+    if all(scores.miou is None for scores in found):
+        raise ConfigError("no manifest says a mIoU of what is timed: leave --figure out")
 
 
 def accuracy_over_latency(rows: Sequence[Timed]) -> Cloud:
@@ -167,6 +219,10 @@ def accuracy_over_latency(rows: Sequence[Timed]) -> Cloud:
     return Cloud(
         "latency, ms a call",
         "mIoU",
-        tuple(Point(name, row.p50_ms, row.miou, None, False) for name, row in named if row.miou is not None),
-        tuple(name for name, row in named if row.miou is None),
+        tuple(
+            Point(name, row.p50_ms, row.scores.miou, None, False)
+            for name, row in named
+            if row.scores.miou is not None
+        ),
+        tuple(name for name, row in named if row.scores.miou is None),
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -66,16 +68,16 @@ def bench_command(
         ),
     ] = None,
 ) -> None:
-    """Time every precision of bundles on every engine of this machine, beside what it scores.
+    """Time every precision of bundles on every engine of a device, beside what its manifest says it scores.
 
     All take turns in one run, so that the table's lines can be compared; nothing else should work meanwhile.
-    Frames go in from host memory and answers come back there. "start" is how long an engine took to open:
-    TensorRT builds at the first time and loads afterwards (`engine clear` forgets what was built).
+    Frames go in from host memory and answers come back there. "start" is how long an engine took to open the
+    first and the second time: TensorRT builds, and then loads what it has built (here in a cache of its own).
     """
-    from .bench import accuracy_over_latency, bench, bench_device, open_forms
+    from .bench import accuracy_over_latency, bench, bench_device, check_scored, open_forms
     from .bundle import load_bundle
     from .compare.figure import check_figure, draw
-    from .engine_view import bench_table
+    from .engine_view import print_bench
     from .engines import EngineSettings
     from .machine import describe_machine
     from .terminal import OUT, progress_bars
@@ -85,14 +87,23 @@ def bench_command(
     loaded = [load_bundle(item) for item in bundles]
     with progress_bars() as report:
         settings = EngineSettings(device=bench_device(device), threads=threads, progress=report)
-        rows = bench(open_forms(loaded, settings, batches or (1,)), rounds, report)
-    OUT.print(f"{describe_machine()}; device {settings.device}", style="dim")
-    OUT.print(bench_table(rows))
+        with open_forms(loaded, settings, batches or (1,)) as forms:
+            if figure:
+                check_scored(forms)
+            rows = bench(forms, rounds, report)
+    print_bench(rows)
     if json_:
-        record = {"machine": describe_machine(), "device": settings.device, "rounds": rounds}
+        record: dict[str, Any] = {
+            "machine": describe_machine(),
+            "command": shlex.join(["distill-perception", *sys.argv[1:]]),
+        }
+        record |= {"device": settings.device, "threads": threads, "rounds": rounds}
         write_file(json_, json.dumps({**record, "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
     if figure:
-        draw(accuracy_over_latency(rows), figure)
+        shown = accuracy_over_latency(rows)
+        draw(shown, figure)
+        if shown.left_out:
+            OUT.print(f"not in the figure, as nobody scored them: {', '.join(shown.left_out)}", style="dim")
 
 
 @engine_app.command("build")

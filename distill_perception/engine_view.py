@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
-from .bench import Timed
 from .bundle import Bundle
 from .engines import DEVICES, engine_problems
 from .engines.tensorrt.build import BuildRequest, build_engine
@@ -17,7 +17,11 @@ from .engines.tensorrt.library import find_library
 from .engines.tensorrt.store import EngineStore
 from .engines.tensorrt.targets import AMPERE_PLUS, THIS_GPU, has_float8, stored_target
 from .errors import EngineError
+from .machine import describe_machine
 from .terminal import OUT, progress_bars
+
+if TYPE_CHECKING:
+    from .bench import Timed
 
 
 def engines_table(device: str) -> Table:
@@ -49,18 +53,24 @@ def stored_table(store: EngineStore) -> Table | None:
     return table if table.row_count else None
 
 
-def bench_table(rows: Sequence[Timed]) -> Table:
-    """A line for every form that was timed."""
+def print_bench(rows: Sequence[Timed]) -> None:
+    """A line for every form that was timed; above, what they ran on, below, what scores are of."""
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("bundle", "form", "engine"):
         table.add_column(title, overflow="fold")
-    for title in ("batch", "start s", "p50 ms", "p95 ms", "mIoU", "mAP50"):
+    for title in ("batch", "start", "again", "p50", "p95", "mIoU", "mAP50"):
         table.add_column(title, justify="right")
     for row in rows:
-        scores = ("-" if score is None else f"{score:.3f}" for score in (row.miou, row.map50))
-        times = (f"{row.start_s:.2f}", f"{row.p50_ms:.2f}", f"{row.p95_ms:.2f}")
-        table.add_row(row.bundle, row.precision, row.engine, str(row.batch), *times, *scores)
-    return table
+        times = (row.first_start_s, row.second_start_s, row.p50_ms, row.p95_ms)
+        scores = ("-" if score is None else f"{score:.3f}" for score in (row.scores.miou, row.scores.map50))
+        name = (row.bundle, row.precision, row.engine, str(row.batch))
+        table.add_row(*name, *(f"{value:.2f}" for value in times), *scores)
+    engines = dict.fromkeys(row.runs_on.removesuffix(f", {row.precision}") for row in rows)
+    OUT.print(f"{describe_machine()}; {'; '.join(engines)}", style="dim", soft_wrap=True)
+    OUT.print(table)
+    data = ", ".join(sorted({row.scores.data for row in rows if row.scores.data}))
+    about = "start, again: seconds to open; p50, p95: milliseconds a call of so many frames"
+    OUT.print(about + (f"; scores: {data}" if data else ""), style="dim")
 
 
 def build_engines(

@@ -53,8 +53,8 @@ def glance() -> str:
             [
                 f"`{name}`",
                 f"{size / 1e6:.1f}",
-                f"{scores['miou']:.3f}",
-                f"{scores['map50']:.3f}",
+                f"{scores.miou:.3f}",
+                f"{scores.map50:.3f}",
                 f"{fast['p50_ms']:.1f}",
                 f"{fast['times_as_fast_as_segformer']:.1f}",
             ]
@@ -155,7 +155,7 @@ def draw_speed() -> None:
         if name in SHIPPED and engine == "openvino":
             scores = form_scores(read_manifest(ROOT / "models" / name / "manifest.yaml"), engine, form)
             times = (row["p50_ms"], row["p95_ms"])
-            rows.append(Timed(name, form, engine, engine, 1, 0.0, *times, scores["miou"], scores["map50"]))
+            rows.append(Timed(name, form, engine, engine, 1, 0.0, 0.0, *times, scores))
     draw(accuracy_over_latency(rows), SPEED)
 
 

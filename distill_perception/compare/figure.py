@@ -36,9 +36,11 @@ def draw(shown: Cloud, path: Path) -> None:
     """Write the figure; its suffix says how.
 
     Raises:
-        CompareError: see `check_figure`.
+        CompareError: there is nothing to draw, or see `check_figure`.
     """
     check_figure(path)
+    if not shown.points:
+        raise CompareError(f"{path}: nothing to draw, as nothing has a score ({shown.y_title})")
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -72,10 +74,9 @@ def _style(axes: Any, shown: Cloud) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_xlim(0, 1.4 * max(costs))  # from zero: differences that do not matter must not look large
-    scores = [point.y for point in shown.points]
-    if max(scores) - min(scores) < LEAST_SPAN:
-        middle = (max(scores) + min(scores)) / 2
-        axes.set_ylim(middle - LEAST_SPAN / 2, middle + LEAST_SPAN / 2)
+    low, high = axes.get_ylim()
+    if high - low < LEAST_SPAN:
+        axes.set_ylim((low + high - LEAST_SPAN) / 2, (low + high + LEAST_SPAN) / 2)
     axes.set_xlabel(shown.x_title, color=TEXT_COLOR)
     axes.set_ylabel(shown.y_title, color=TEXT_COLOR)
     spread = any(point.sd is not None for point in shown.points)

@@ -82,6 +82,22 @@ def test_a_tenth_of_a_point_of_accuracy_does_not_look_large(tmp_path: Path) -> N
     assert ticks[-1] - ticks[0] > 0.01
 
 
+def test_spreads_are_drawn_whole(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    points = (Point("a", 10, 0.700, 0.05, False), Point("b", 12, 0.705, 0.04, False))
+    draw(Cloud("ms", "mIoU", points, ()), tmp_path / "a.svg")
+    words = " ".join(ElementTree.parse(tmp_path / "a.svg").getroot().itertext())
+    ticks = [float(number) for number in re.findall(r"0\.[67]\d*", words)]
+    assert min(ticks) <= 0.66
+    assert max(ticks) >= 0.74
+
+
+def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    with pytest.raises(CompareError, match="nothing to draw"):
+        draw(Cloud("ms", "mIoU", (), ("a",)), tmp_path / "a.svg")
+
+
 def test_png_is_a_picture_of_some_size(shown: Cloud, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     cv2 = pytest.importorskip("cv2")
