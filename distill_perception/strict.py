@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 
 
 class StrictModel(BaseModel):
-    """Frozen model that refuses unknown keys and names the one that was probably meant; `~` is home."""
+    """Frozen model that names the key that was probably meant for an unknown one; in paths `~` is home."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,8 +26,7 @@ class StrictModel(BaseModel):
     @field_validator("*")
     @classmethod
     def _expand_home(cls, value: Any) -> Any:
-        is_home = isinstance(value, (str, Path)) and str(value).startswith("~")
-        return type(value)(os.path.expanduser(value)) if is_home else value
+        return Path(os.path.expanduser(value)) if isinstance(value, Path) else value
 
 
 def _unknown_key(key: object, known: list[str]) -> str:

@@ -141,7 +141,8 @@ def cpu() -> str:
     """The recorded latency of every precision on the CPU engines, beside SegFormer-B0, on two CPUs."""
     first = _cpu_table(_record("cpu_latency.json")) + f"\n\nWith OpenVINO: ![mIoU over latency]({SPEED.name})"
     without_vnni = _cpu_table(_record("cpu_latency_without_vnni.json"))
-    return f"{first}\n\nOn a slower CPU, without VNNI, INT8's dot products:\n\n{without_vnni}"
+    about = "On a slower CPU without VNNI, the instructions for dot products of INT8:"
+    return f"{first}\n\n{about}\n\n{without_vnni}"
 
 
 def draw_speed() -> None:

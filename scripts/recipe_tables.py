@@ -14,7 +14,7 @@ from distill_perception.strict import StrictModel
 from training.distillation.schedule import Schedule
 
 Model = type[StrictModel]
-_PLAIN = {Path: "path", str: "text", dict: "mapping", int: "int", float: "float", bool: "bool", Any: "any"}
+_PLAIN = {Path: "path", str: "text", int: "int", float: "float", bool: "bool", Any: "any"}
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
@@ -27,11 +27,12 @@ def recipe_tables(*roots: tuple[str, Model]) -> str:
     parts = []
     for title, root in roots:
         seen.add(root)
-        parts += [f"## {title}", _table(_rows(root.model_fields)), *_sections(root, "", seen)]
+        heading = "### " if root is roots[0][1] else f"### {title}: "
+        parts += [f"## {title}", _table(_rows(root.model_fields)), *_sections(root, "", heading, seen)]
     return "\n\n".join(parts)
 
 
-def _sections(model: Model, path: str, seen: set[Model]) -> Iterator[str]:
+def _sections(model: Model, path: str, heading: str, seen: set[Model]) -> Iterator[str]:
     for key, field in model.model_fields.items():
         place = f"{path}.{key}" if path else key
         inner = [
@@ -39,11 +40,11 @@ def _sections(model: Model, path: str, seen: set[Model]) -> Iterator[str]:
         ]
         seen.update(inner)
         if len(inner) == 1:
-            yield f"### `{place}`\n\n{_summary(inner[0])}\n\n{_table(_rows(inner[0].model_fields))}"
+            yield f"{heading}`{place}`\n\n{_summary(inner[0])}\n\n{_table(_rows(inner[0].model_fields))}"
         elif inner:
-            yield f"### `{place}`\n\n{_variants(inner)}"
+            yield f"{heading}`{place}`\n\n{_variants(inner)}"
         for kind in inner:
-            yield from _sections(kind, place, seen)
+            yield from _sections(kind, place, heading, seen)
 
 
 def _variants(models: list[Model]) -> str:
@@ -108,6 +109,8 @@ def _name(kind: Any) -> str:
         return " or ".join([*names, *(["null"] if type(None) in inner else [])])
     if origin is tuple and inner[-1] is not Ellipsis:
         return "[" + ", ".join(_name(item) for item in inner) + "]"
+    if origin is dict:
+        return f"mapping of {_name(inner[0])} to {_name(inner[1])}"
     if origin in (list, tuple):
         return f"list of {_name(inner[0])}"
     if isinstance(kind, type) and issubclass(kind, Schedule):

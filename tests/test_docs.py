@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 from typer.main import get_command
 
 ROOT = Path(__file__).resolve().parents[1]
+MADE_BY_THE_READER = ("models/your_own", "models/camvid_front")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -31,14 +31,41 @@ def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_commands_that_are_shown_exist(document: Path) -> None:
+def test_commands_and_their_options_that_are_shown_exist(document: Path) -> None:
     from distill_perception.cli import app as runtime
     from training.cli import app as offline
 
-    known = {"distill-perception": _commands(runtime), "distill-perception-train": _commands(offline)}
-    text = document.read_text(encoding="utf-8")
-    for program, command in re.findall(r"(?<![-/\w])(distill-perception(?:-train)?) ([a-z]+)\b", text):
-        assert command in known[program], f"{program} {command}"
+    programs = {"distill-perception": get_command(runtime), "distill-perception-train": get_command(offline)}
+    text = document.read_text(encoding="utf-8").replace("\\\n", " ")
+    for program, words in re.findall(r"(?<![-/\w])(distill-perception(?:-train)?) ([^`\n]*)", text):
+        command, rest = programs[program], words.split()
+        while rest and (inner := getattr(command, "commands", {})) and re.fullmatch("[a-z]+", rest[0]):
+            assert rest[0] in inner, f"{program} {words}"
+            name = rest.pop(0)
+            handed_on = inner[name].context_settings.get("ignore_unknown_options", False)
+            command = programs["distill-perception-train"].commands[name] if handed_on else inner[name]
+        options = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+        for word in rest:
+            flag = re.match(r"--[a-z0-9-]+", word)
+            assert not flag or flag[0] in options, f"{program} {words}: {word}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_files_of_this_project_that_are_named_exist(document: Path) -> None:
+    text = re.sub(r"<!-- gen.*?<!-- end", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    rooms = "training|benchmarks|tests|config|scripts|models"
+    named = re.findall(rf"(?<![-\w/])((?:{rooms})/[\w./*-]*\w)", text)
+    missing = [
+        name for name in named if not name.startswith(MADE_BY_THE_READER) and not list(ROOT.glob(name))
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_no_sentence_stands_twice(document: Path) -> None:
+    prose = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    lines = [line for line in prose.splitlines() if len(line) > 60 and not line.startswith(("|", "- "))]
+    assert sorted(lines) == sorted(set(lines))
 
 
 def test_every_key_of_a_recipe_is_explained() -> None:
@@ -50,7 +77,3 @@ def _anchors(document: Path) -> set[str]:
     """Headings as GitHub makes links of them."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
-
-
-def _commands(app: typer.Typer) -> set[str]:
-    return set(get_command(app).commands)

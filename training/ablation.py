@@ -31,7 +31,8 @@ class Ablation(StrictModel):
 
     recipe: Recipe = Field(description="what all runs have in common")
     arms: dict[str, LossEntries] = Field(
-        min_length=1, description="losses that are tried, by a name of yours"
+        min_length=1,
+        description="by names of yours, lists as in `distillation`; labels alone are always trained too",
     )
     seeds: list[int] = Field([1, 2], min_length=1, description="each list is trained with each of them")
 

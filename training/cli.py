@@ -74,7 +74,9 @@ def train_command(
     try:
         metrics = train(spec, folder, resume, hardware)
     except KeyboardInterrupt:
-        console.print(f"stopped; every finished epoch is kept: go on with --out {folder} --resume")
+        rank_zero_only(console.print)(
+            f"stopped; every finished epoch is kept: go on with --out {folder} --resume"
+        )
         raise typer.Exit(130) from None
     if rank_zero_only.rank != 0:
         return  # one process speaks for all
@@ -115,7 +117,7 @@ def ablate_command(
     try:
         ablate(read_spec(ablation, Ablation), out, rank_zero_only(console.print), hardware, only or ())
     except KeyboardInterrupt:
-        console.print("stopped; every finished epoch is kept: the same command goes on")
+        rank_zero_only(console.print)("stopped; every finished epoch is kept: the same command goes on")
         raise typer.Exit(130) from None
     if rank_zero_only.rank == 0:  # one process speaks for all
         typer.echo(f"compare them: distill-perception compare {out} --ablation")

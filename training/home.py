@@ -1,9 +1,14 @@
-"""`~` on the command line, which shells leave to us in `--out=~/runs/x`, and all of them within quotes."""
+"""`~` where shells leave it to us: in `--out=~/runs/x`, within quotes, in recipes."""
 
 from __future__ import annotations
 
 import os
 import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+PlaceOrName = Annotated[str, AfterValidator(os.path.expanduser)]  # paths are expanded by StrictModel
 
 
 def home_expanded(arguments: list[str]) -> list[str]:

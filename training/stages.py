@@ -39,10 +39,16 @@ class StageSpec(StrictModel):
     loss: dict[str, Any] = Field({}, description="keys of the losses on labels")
     distillation: list[dict[str, Any]] | None = Field(None, description="replaces the recipe's list")
     teacher: str | dict[str, Any] | None = Field(
-        None, description="an earlier stage's name, a teacher section (`stage:` beside `run:`), or none"
+        None,
+        description="an earlier stage's name, a teacher section (`stage:` may stand for `run:`), or the "
+        "word `none`: "
+        "labels alone; the recipe's if left out",
     )
     model: dict[str, Any] | None = Field(
-        None, description="start a network of its own: the recipe's, changed"
+        None,
+        description="start a new network, these keys over the recipe's (`{}`: just the recipe's); if left "
+        "out, the "
+        "network of the stage before goes on",
     )
 
 

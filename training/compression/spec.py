@@ -64,7 +64,8 @@ class ChannelStep(StrictModel):
     )
     importance: Literal["magnitude", "taylor", "bn_scale"] = Field(
         "magnitude",
-        description="which channels go first: least weights, least effect on the loss, least scale",
+        description="which channels go first: of the smallest weights, the smallest effect on the loss "
+        "(by gradients), or the smallest batch norm scale",
     )
     layers: Literal["uniform", "sensitivity"] = Field(
         "uniform",
@@ -164,7 +165,7 @@ class CompressRecipe(StrictModel):
         None, ge=0, description="points of mAP50 that may be lost; as many as of mIoU if left out"
     )
     latency_ms: float | None = Field(
-        None, gt=0, description="wanted on the engine; the fastest in budget else"
+        None, gt=0, description="ms a frame to reach; if left out, the fastest in budget is taken"
     )
     steps: list[Step] = Field(min_length=1, description="one after the other")
 

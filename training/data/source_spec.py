@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from distill_perception.strict import StrictModel
 from training.data.class_set import nearest
+from training.home import PlaceOrName
 
 
 class SourceSpec(StrictModel):
@@ -30,7 +31,7 @@ class FolderSpec(SourceSpec):
     """images/NAME.jpg|png with labels/NAME.png (class ids), boxes.json (COCO) or both; the renderer's too."""
 
     format: Literal["folder"] = "folder"
-    class_set: str | None = Field(
+    class_set: PlaceOrName | None = Field(
         None, description="name or file of the class set; null: the folder's classes.json, else camvid"
     )
 
@@ -93,7 +94,7 @@ class CocoSpec(SourceSpec):
 
     format: Literal["coco"] = "coco"
     annotations: Path = Field(description="the JSON file")
-    class_set: str = Field("coco", description="name or file of the class set")
+    class_set: PlaceOrName = Field("coco", description="name or file of the class set")
     masks: bool = Field(
         False, description="draw the annotations' outlines (polygons, RLE) as masks, the largest first"
     )
@@ -113,7 +114,7 @@ class BagSpec(SourceSpec):
 
     format: Literal["bag"] = "bag"
     topics: tuple[str, ...] = Field((), description="image topics; empty: one for each camera")
-    class_set: str = Field("camvid", description="name or file of the class set of the labels")
+    class_set: PlaceOrName = Field("camvid", description="name or file of the class set of the labels")
 
 
 _SPECS: tuple[type[SourceSpec], ...] = (

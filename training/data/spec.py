@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from distill_perception.strict import StrictModel
 from training.data.source_spec import AnySource
+from training.home import PlaceOrName
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Pixels = Annotated[int, Field(ge=1)]
@@ -31,7 +32,7 @@ Factors = Annotated[tuple[Factor, Factor], AfterValidator(_smallest_first)]
 class CutoutSpec(StrictModel):
     """Grey rectangles, void in the mask (DeVries, Taylor: Cutout, 2017)."""
 
-    probability: Probability = Field(0.5, description="that a frame gets any")
+    probability: Probability = Field(0.5, description="of a frame's getting any")
     holes: Counts = Field((1, 4), description="fewest, most")
     size: Shares = Field((0.05, 0.15), description="smallest, largest side over the crop's side")
 
@@ -40,7 +41,7 @@ class CopyPasteSpec(StrictModel):
     """Things and parts of rare classes from other frames (Ghiasi et al.: Simple copy-paste, CVPR 2021)."""
 
     classes: tuple[str, ...] = Field(min_length=1, description="names in the student's class set")
-    probability: Probability = Field(0.5, description="that a frame gets any")
+    probability: Probability = Field(0.5, description="of a frame's getting any")
     most: int = Field(3, ge=1, description="at most so many pieces from one other frame")
     min_pixels: Pixels = Field(40, description="leave smaller pieces out")
     tries: int = Field(4, ge=1, description="how many other frames to look through for such classes")
@@ -60,7 +61,7 @@ class AugmentSpec(StrictModel):
     cutout: CutoutSpec | None = None
     copy_paste: CopyPasteSpec | None = None
     min_box: float = Field(3.0, ge=0, description="drop boxes with a side of fewer pixels")
-    min_visible: Probability = Field(0.2, description="drop boxes of which less is left")
+    min_visible: Probability = Field(0.2, description="drop boxes that a crop leaves a smaller share of")
 
 
 class CacheSpec(StrictModel):
@@ -73,7 +74,13 @@ class CacheSpec(StrictModel):
 class DataSpec(StrictModel):
     """Where frames come from and how they are augmented."""
 
-    class_set: str = Field("camvid", description="the student's classes: a name, or a .json or .yaml file")
+    class_set: PlaceOrName = Field(
+        "camvid",
+        description="the student's classes: camvid, camvid32, cityscapes, bdd100k, bdd100k_drivable, "
+        "bdd100k_lane, "
+        "kitti, coco, or a .json or .yaml file with `classes` (id, name, color, kind) and `void_id`, as in a "
+        "bundle's manifest",
+    )
     train: list[AnySource] = Field(min_length=1, description="where training frames come from")
     val: list[AnySource] = Field(
         min_length=1, description="the first is the one whose metrics the run is known by"

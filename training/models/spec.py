@@ -79,7 +79,11 @@ class DetectionSpec(StrictModel):
 class ModelSpec(StrictModel):
     """The network."""
 
-    encoder: str = Field("efficientnet_lite0", description="encoder name, see training/models/encoders")
+    encoder: str = Field(
+        "efficientnet_lite0",
+        description="efficientnet_lite0 to 4, mobilenet_v2, mobilenet_v3_large, mobilenet_v3_small or "
+        "squeezenet1_1",
+    )
     width_multiplier: float = Field(1.0, gt=0, description="scales the encoder's channels")
     pretrained: bool | Path = Field(
         True, description="start the encoder from ImageNet weights, or from this .pth or .safetensors file"

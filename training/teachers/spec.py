@@ -23,6 +23,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from distill_perception.strict import StrictModel
+from training.home import PlaceOrName
 
 Task = Literal["auto", "semantic", "universal", "detection"]
 
@@ -56,7 +57,7 @@ class MemberSpec(StrictModel):
     """One network: a run trained here, or a Hugging Face checkpoint."""
 
     run: Path | None = Field(None, description="folder of a finished run")
-    huggingface: str | None = Field(None, description="checkpoint folder or hub id")
+    huggingface: PlaceOrName | None = Field(None, description="checkpoint folder or hub id")
     revision: str | None = Field(None, description="branch, tag or commit of a hub id")
     task: Task = Field("auto", description="what the checkpoint does; auto reads it from its config")
     mapping: dict[str, list[str]] = Field(
@@ -68,7 +69,7 @@ class MemberSpec(StrictModel):
         "of 32), or height, width",
     )
     tta: AugmentationSpec | None = Field(None, description="test-time augmentation")
-    weight: float = Field(1.0, gt=0, description="in an ensemble")
+    weight: float = Field(1.0, gt=0, description="share of this member in an ensemble's mean")
 
     @field_validator("mapping", mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from rich.progress import track
 from training.data.synthetic.folder import prepare_folder, write_folder
 from training.data.synthetic.render import render_drive
 from training.data.synthetic.settings import WEATHERS, DriveSettings, SyntheticError
+from training.home import home_expanded
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -50,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(home_expanded(sys.argv[1:] if arguments is None else arguments))
     try:
         width, height = options.size
         settings = DriveSettings(

@@ -31,8 +31,8 @@ class TermSpec(StrictModel):
 class FeatureSpec(TermSpec):
     """An entry that compares feature maps."""
 
-    student: str = Field(description="dotted path of the student's module, or `logits`")
-    teacher: str = Field(description="dotted path of the teacher's module, or `logits`")
+    student: str = Field(description="student's module, a dotted path such as `decoder`, or `logits`")
+    teacher: str = Field(description="teacher's module, a dotted path, or `logits`")
 
 
 @dataclass(frozen=True)

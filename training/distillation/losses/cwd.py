@@ -19,8 +19,8 @@ class CwdSpec(FeatureSpec):
     """KL between the channels' distributions over the picture; on logits unless modules are named."""
 
     name: Literal["cwd"] = "cwd"
-    student: str = Field(LOGITS, description="dotted path of the student's module, or `logits`")
-    teacher: str = Field(LOGITS, description="dotted path of the teacher's module, or `logits`")
+    student: str = Field(LOGITS, description="student's module, a dotted path such as `decoder`, or `logits`")
+    teacher: str = Field(LOGITS, description="teacher's module, a dotted path, or `logits`")
     temperature: Temperature = Field(Schedule.constant(4.0), description="T; a number or a schedule")
 
 

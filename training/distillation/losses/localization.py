@@ -18,7 +18,9 @@ class LocalizationSpec(TermSpec):
     """Distance to the teacher's boxes where the teacher sees an object."""
 
     name: Literal["localization"] = "localization"
-    form: Literal["giou", "smooth_l1"] = Field("giou", description="how far two boxes are apart")
+    form: Literal["giou", "smooth_l1"] = Field(
+        "giou", description="distance of two boxes: 1 - GIoU, or smooth L1 of their sides"
+    )
     threshold: float = Field(0.1, ge=0, lt=1, description="cells count from this score of the teacher on")
 
 
