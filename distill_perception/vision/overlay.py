@@ -66,8 +66,7 @@ def draw_boxes(
 ) -> None:
     """Draw boxes with name and score into RGB uint8 [H,W,3], in place; the best box is drawn last, on top.
 
-    A name is above its box, or below it where the name of a better box is there, or nowhere if that place is
-    taken too: the box's colour tells its class.
+    A name that would cover that of a better box is left out: the box's colour tells its class.
     """
     scale, line = _sizes(picture)
     for item in reversed(detections):
@@ -79,15 +78,13 @@ def draw_boxes(
         text = f"{info.name} {item.score:.2f}"
         (width, height), below = cv2.getTextSize(text, _FONT, scale, line)
         left = max(0, min(round(item.box[0]), picture.shape[1] - width))
-        for top in (max(0, round(item.box[1]) - height - below), round(item.box[3])):
-            right, bottom = left + width, top + height + below
-            if any(left <= x2 and x1 <= right and top <= y2 and y1 <= bottom for x1, y1, x2, y2 in taken):
-                continue
-            taken.append((left, top, right, bottom))
-            cv2.rectangle(picture, (left, top), (right, bottom), info.color, cv2.FILLED)
-            place = (left, top + height)
-            cv2.putText(picture, text, place, _FONT, scale, _ink(info.color), line, cv2.LINE_AA)
-            break
+        top = max(0, round(item.box[1]) - height - below)
+        right, bottom = left + width, top + height + below
+        if any(left <= x2 and x1 <= right and top <= y2 and y1 <= bottom for x1, y1, x2, y2 in taken):
+            continue
+        taken.append((left, top, right, bottom))
+        cv2.rectangle(picture, (left, top), (right, bottom), info.color, cv2.FILLED)
+        cv2.putText(picture, text, (left, top + height), _FONT, scale, _ink(info.color), line, cv2.LINE_AA)
 
 
 def draw_legend(picture: NDArray[np.uint8], classes: Sequence[ClassInfo]) -> None:
