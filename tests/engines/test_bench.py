@@ -24,7 +24,7 @@ from distill_perception.bench import (
 )
 from distill_perception.bundle import Manifest, Metric, load_bundle
 from distill_perception.cli import app
-from distill_perception.engines import Engine, EngineSettings
+from distill_perception.engines import Engine, EngineSettings, available_engines
 from distill_perception.engines import open_engine as really_open
 from distill_perception.engines.tensorrt.store import VARIABLE
 from distill_perception.errors import ConfigError, EngineError
@@ -58,7 +58,7 @@ def test_the_command_shows_every_engine_and_writes_what_it_measured(tmp_path: Pa
     assert done.exit_code == 0, done.output
     rows = json.loads((tmp_path / "new" / "all.json").read_text())["rows"]
     found = {(row["engine"], row["precision"], row["batch"]) for row in rows}
-    assert found == {(name, "fp32", batch) for name in ("openvino", "onnxruntime") for batch in (1, 3)}
+    assert found == {(name, "fp32", batch) for name in available_engines() for batch in (1, 3)}
     assert all(0 < row["p50_ms"] <= row["p95_ms"] for row in rows)
     for row in rows:
         assert f"{row['p50_ms']:.2f}" in done.stdout
@@ -67,15 +67,17 @@ def test_the_command_shows_every_engine_and_writes_what_it_measured(tmp_path: Pa
 def test_what_an_engine_cannot_open_is_left_out_and_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    first, *others = available_engines()
+
     def open_engine(bundle: object, name: str, settings: EngineSettings) -> Engine:
-        if name == "openvino":
+        if name == first:
             raise EngineError("this GPU has no FP8")
         return really_open(bundle, name, settings)  # type: ignore[arg-type]
 
     monkeypatch.setattr(bench_module, "open_engine", open_engine)
     with open_forms([load_bundle(write_tiny_bundle(tmp_path / "tiny"))], EngineSettings()) as forms:
-        assert [row.engine for row in bench(forms, 10, ignore)] == ["onnxruntime"]
-    assert "left out: tiny fp32 on openvino: this GPU has no FP8" in capsys.readouterr().err
+        assert [row.engine for row in bench(forms, 10, ignore)] == others
+    assert f"left out: tiny fp32 on {first}: this GPU has no FP8" in capsys.readouterr().err
 
 
 def test_a_device_that_nothing_serves_is_refused(tmp_path: Path) -> None:
