@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,7 +80,8 @@ def _meaning(field: FieldInfo) -> str:
 
 def _table(rows: list[list[str]]) -> str:
     lines = [["key", "value", "default", "meaning"], ["---"] * 4, *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return re.sub(r"<(?=\w)", "&lt;", text)  # `miou/<name>` is no HTML
 
 
 def _summary(model: Model) -> str:
@@ -112,7 +114,7 @@ def _name(kind: Any) -> str:
     if origin is dict:
         return f"mapping of {_name(inner[0])} to {_name(inner[1])}"
     if origin in (list, tuple):
-        return f"list of {_name(inner[0])}"
+        return f"list of {_name(inner[0])}".replace("of section", "of sections")
     if isinstance(kind, type) and issubclass(kind, Schedule):
         return "float or schedule"
     if isinstance(kind, type) and issubclass(kind, StrictModel):
