@@ -241,6 +241,12 @@ BLOCKS: dict[str, Callable[[], str]] = {
         baseline="gain/labels_s1",
         metrics=["miou/camvid", "map50/camvid", "boundary_f/camvid"],
     ),
+    "self": partial(
+        compared,
+        *("self", "camvid_gain_teacher"),
+        baseline="self/labels_s1",
+        metrics=["miou/camvid", "map50/camvid", "miou/synthetic", "map50/synthetic"],
+    ),
     "unlabelled": partial(ablated, "unlabelled", metrics=["miou/camvid"]),
     "glance": glance,
     "accuracy": accuracy,
