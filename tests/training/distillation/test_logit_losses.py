@@ -219,8 +219,9 @@ def test_dist_is_blind_to_scale_and_shift_of_probabilities_but_kl_is_not(seed: i
     _, teacher = random_logits(seed)
     student = ((1 - share) * teacher.softmax(1) + share / teacher.shape[1]).log()
     inputs = logit_inputs(student, teacher)
-    assert make_term("dist")(inputs).item() == pytest.approx(0, abs=1e-5)
-    assert make_term("kl")(inputs).item() > 1e-5
+    dist, kl = (make_term(name)(inputs).item() for name in ("dist", "kl"))
+    assert kl > 1e-3
+    assert abs(dist) < 0.01 * kl  # what float32 leaves of it
 
 
 def test_jaccard_metric_of_two_pixels_worked_by_hand() -> None:
