@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
-from distill_perception.bench import open_forms, take_turns
+from distill_perception.bench import noise, open_forms, take_turns
 from distill_perception.bundle import load_bundle
 from distill_perception.engines import EngineSettings
 from distill_perception.machine import cpus, describe_machine
@@ -69,7 +69,7 @@ def main(
     with progress_bars() as report, open_forms(bundles, EngineSettings(threads=count)) as forms:
         rows += [{"engine": form.name, "network": form.label, "precision": form.precision} for form in forms]
         calls = [segformer(len(manifest.classes), size), *(form.engine.infer for form in forms)]
-        times = take_turns([partial(call, forms[0].frames()) for call in calls], rounds, report)
+        times = take_turns([partial(call, noise(1, size)) for call in calls], rounds, report)
     slowest = float(np.median(times[0]))
     for row, taken in zip(rows, times, strict=True):
         p50 = float(np.median(taken))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from .bundle import Bundle, Manifest
 from .compare.points import Cloud, Point
 from .engines import DEVICES, Engine, EngineSettings, available_engines, engines_by_precision, open_engine
-from .engines.tensorrt.store import VARIABLE
+from .engines.tensorrt.store import engines_kept_in
 from .errors import BundleError, ConfigError, EngineError
 from .terminal import Report, warn
+from .vision.geometry import Size
 
 WARM_UP = 5
 
@@ -40,11 +41,6 @@ class Form:
     batch: int
     first_start_s: float
     second_start_s: float
-
-    def frames(self) -> NDArray[np.uint8]:
-        """Noise of the shape that the engine takes: uint8 [batch,H,W,3]."""
-        shape = (self.batch, *self.engine.input_size, 3)
-        return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -78,14 +74,13 @@ def bench_device(device: str) -> str:
     Raises:
         EngineError: no engine can serve the device.
     """
-    if device == "auto":
-        return next((place for place in DEVICES if available_engines(place)), DEVICES[-1])
-    if not available_engines(device.lower()):
-        raise EngineError(
-            f"no engine serves device '{device}' here; `distill-perception engine list --device {device}` "
-            "says why"
-        )
-    return device
+    for place in DEVICES if device == "auto" else (device.lower(),):
+        if available_engines(place):
+            return place
+    raise EngineError(
+        f"no engine serves device '{device}' here; `distill-perception engine list --device {device}` "
+        "says why"
+    )
 
 
 @contextmanager
@@ -127,22 +122,22 @@ def open_forms(
 def _open_twice(
     bundle: Bundle, engine: str, settings: EngineSettings, cache: str
 ) -> tuple[Engine, float, float]:
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = cache
-    try:
+    with engines_kept_in(Path(cache)):
         begin = time.monotonic()
         open_engine(bundle, engine, settings).close()
         between = time.monotonic()
         opened = open_engine(bundle, engine, settings)
         return opened, between - begin, time.monotonic() - between
-    finally:
-        if before is None:
-            del os.environ[VARIABLE]
-        else:
-            os.environ[VARIABLE] = before
 
 
-def take_turns(calls: Sequence[Callable[[], object]], rounds: int, report: Report) -> NDArray[np.float64]:
+def noise(batch: int, size: Size) -> NDArray[np.uint8]:
+    """Frames of noise, which take as long as any: uint8 [batch,H,W,3]."""
+    return np.random.default_rng(0).integers(0, 256, (batch, *size, 3), np.uint8)
+
+
+def take_turns(
+    calls: Sequence[Callable[[], object]], rounds: int, report: Report = lambda what, done, total: None
+) -> NDArray[np.float64]:
     """Milliseconds that each call took in each round: float64 [calls,rounds].
 
     All take turns, in an order that changes with each round, so that the machine's drift, and what the one
@@ -161,7 +156,8 @@ def take_turns(calls: Sequence[Callable[[], object]], rounds: int, report: Repor
 
 def bench(forms: Sequence[Form], rounds: int, report: Report) -> list[Timed]:
     """Time every form, all in turns."""
-    times = take_turns([partial(form.engine.infer, form.frames()) for form in forms], rounds, report)
+    calls = [partial(form.engine.infer, noise(form.batch, form.engine.input_size)) for form in forms]
+    times = take_turns(calls, rounds, report)
     return [
         Timed(
             form.label,

@@ -16,10 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distill_perception.bench import Timed, accuracy_over_latency, form_scores
+from distill_perception.bench import form_scores
 from distill_perception.bundle import Manifest, read_manifest
 from distill_perception.compare.ablation import ablation_table, compare_losses
 from distill_perception.compare.comparison import compare
+from distill_perception.compare.points import Cloud, Point
 from distill_perception.compare.show import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -149,15 +150,13 @@ def draw_speed() -> None:
     """docs/speed.png: what the shipped students score over the recorded latency with OpenVINO."""
     from distill_perception.compare.figure import draw
 
-    record = _record("cpu_latency.json")
-    rows = []
-    for row in record["rows"]:
+    points = []
+    for row in _record("cpu_latency.json")["rows"]:
         name, engine, form = row["network"], row["engine"], row["precision"]
         if name in SHIPPED and engine == "openvino":
             scores = form_scores(read_manifest(ROOT / "models" / name / "manifest.yaml"), engine, form)
-            times = (row["p50_ms"], row["p95_ms"])
-            rows.append(Timed(name, form, engine, engine, 1, 0.0, 0.0, *times, scores))
-    draw(accuracy_over_latency(rows), SPEED)
+            points.append(Point(f"{name} {form}", row["p50_ms"], scores.miou, None, False))
+    draw(Cloud("latency, ms a call", "mIoU", tuple(points), ()), SPEED)
 
 
 def _cpu_table(record: dict[str, Any]) -> str:

@@ -20,11 +20,8 @@ from training.data.synthetic.settings import DriveSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = {"width": 640, "height": 480}
-STREETS = (
-    ("clear", 903),
-    ("rain", 911),
-    ("dusk", 919),
-)  # weather and seed; no street that the student learnt from
+# Weather and seed; no street that the student learnt from
+STREETS = (("clear", 903), ("rain", 911), ("dusk", 919))
 
 
 def main() -> None:

@@ -41,14 +41,12 @@ class StageSpec(StrictModel):
     teacher: str | dict[str, Any] | None = Field(
         None,
         description="an earlier stage's name, a teacher section (`stage:` may stand for `run:`), or the "
-        "word `none`: "
-        "labels alone; the recipe's if left out",
+        "word `none`: labels alone; the recipe's if left out",
     )
     model: dict[str, Any] | None = Field(
         None,
         description="start a new network, these keys over the recipe's (`{}`: just the recipe's); if left "
-        "out, the "
-        "network of the stage before goes on",
+        "out, the network of the stage before goes on",
     )
 
 

@@ -22,7 +22,7 @@ from distill_perception.bench import (
     open_forms,
     take_turns,
 )
-from distill_perception.bundle import Manifest, Metric, load_bundle
+from distill_perception.bundle import Bundle, Manifest, Metric, load_bundle
 from distill_perception.cli import app
 from distill_perception.engines import Engine, EngineSettings, available_engines
 from distill_perception.engines import open_engine as really_open
@@ -42,7 +42,7 @@ def test_all_take_turns_and_each_gets_its_own_time() -> None:
         order.append("slow")
         time.sleep(0.005)
 
-    times = take_turns([slow, lambda: order.append("fast")], 4, ignore)
+    times = take_turns([slow, lambda: order.append("fast")], 4)
     assert times.shape == (2, 4)
     assert (times[0] >= 5).all()
     assert np.median(times[1]) < 5
@@ -69,10 +69,10 @@ def test_what_an_engine_cannot_open_is_left_out_and_said(
 ) -> None:
     first, *others = available_engines()
 
-    def open_engine(bundle: object, name: str, settings: EngineSettings) -> Engine:
+    def open_engine(bundle: Bundle, name: str, settings: EngineSettings) -> Engine:
         if name == first:
             raise EngineError("this GPU has no FP8")
-        return really_open(bundle, name, settings)  # type: ignore[arg-type]
+        return really_open(bundle, name, settings)
 
     monkeypatch.setattr(bench_module, "open_engine", open_engine)
     with open_forms([load_bundle(write_tiny_bundle(tmp_path / "tiny"))], EngineSettings()) as forms:

@@ -6,20 +6,16 @@ ratios hold even where the milliseconds do not.
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
+from distill_perception.bench import noise, take_turns
 from distill_perception.bundle import Bundle
 from distill_perception.engines import EngineSettings, open_engine
-from distill_perception.engines.tensorrt.store import VARIABLE
-
-WARM_UP = 3
 
 
 @dataclass(frozen=True)
@@ -28,20 +24,6 @@ class Candidate:
 
     bundle: Bundle
     precision: str = "fp32"
-
-
-@contextmanager
-def engines_kept_in(folder: Path) -> Iterator[None]:
-    """TensorRT's engines go there meanwhile: nobody loads those of networks that were only tried."""
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[VARIABLE]
-        else:
-            os.environ[VARIABLE] = before
 
 
 def described(candidate: Candidate, engine: str, device: str) -> str:
@@ -62,20 +44,10 @@ def latencies_ms(
     Raises:
         EngineError: the engine is not there or cannot load a candidate.
     """
-    engines = [
-        open_engine(item.bundle, engine, EngineSettings(item.precision, device, threads))
-        for item in candidates
-    ]
-    rng = np.random.default_rng(0)
-    inputs = [item.bundle.manifest.input for item in candidates]
-    frames = [rng.integers(0, 256, (1, size.height, size.width, 3), np.uint8) for size in inputs]
-    times: list[list[float]] = [[] for _ in candidates]
-    for turn in range(WARM_UP + rounds):
-        for one, frame, taken in zip(engines, frames, times, strict=True):
-            begin = time.perf_counter()
-            one.infer(frame)
-            if turn >= WARM_UP:
-                taken.append((time.perf_counter() - begin) * 1e3)
-    for one in engines:
-        one.close()
-    return [float(np.median(taken)) for taken in times]
+    with ExitStack() as stack:
+        calls = []
+        for item in candidates:
+            opened = open_engine(item.bundle, engine, EngineSettings(item.precision, device, threads))
+            stack.callback(opened.close)
+            calls.append(partial(opened.infer, noise(1, opened.input_size)))
+        return [float(np.median(taken)) for taken in take_turns(calls, rounds)]

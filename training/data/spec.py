@@ -77,9 +77,8 @@ class DataSpec(StrictModel):
     class_set: PlaceOrName = Field(
         "camvid",
         description="the student's classes: camvid, camvid32, cityscapes, bdd100k, bdd100k_drivable, "
-        "bdd100k_lane, "
-        "kitti, coco, or a .json or .yaml file with `classes` (id, name, color, kind) and `void_id`, as in a "
-        "bundle's manifest",
+        "bdd100k_lane, kitti, coco, or a .json or .yaml file with `classes` (id, name, color, kind) and "
+        "`void_id`, as in a bundle's manifest",
     )
     train: list[AnySource] = Field(min_length=1, description="where training frames come from")
     val: list[AnySource] = Field(

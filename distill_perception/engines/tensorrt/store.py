@@ -15,6 +15,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -87,6 +88,20 @@ def default_folder() -> Path:
         return Path(os.path.expanduser(os.environ[VARIABLE]))
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(os.path.expanduser(base)) / "distill_perception" / "engines"
+
+
+@contextmanager
+def engines_kept_in(folder: Path) -> Iterator[None]:
+    """TensorRT's engines go there meanwhile: nobody loads those of networks that were only tried or timed."""
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
 
 
 class EngineStore:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
+from distill_perception.engines.tensorrt.store import engines_kept_in
 from training.compression.fake_quant import take_fake_quant
-from training.compression.latency import Candidate, engines_kept_in, latencies_ms
+from training.compression.latency import Candidate, latencies_ms
 from training.compression.pruning.channels import Widths, prunable_widths, prune_channels
 from training.compression.pruning.importance import IMPORTANCE, add_gradients
 from training.compression.pruning.masks import PATTERNS
