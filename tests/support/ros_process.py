@@ -1,5 +1,6 @@
 """The node under test in its own process, and a client that talks to it over real DDS; waits are bounded."""
 
+import itertools
 import json
 import os
 import random
@@ -47,11 +48,24 @@ def wait_until(condition: Callable[[], Any], timeout_s: float, what: str) -> Any
     raise AssertionError(f"not within {timeout_s:g} s: {what}")
 
 
-def random_domain() -> int:
-    """A ROS domain that no other worker draws; a replay looks for one that nobody uses."""
+def _domains() -> Iterator[int]:
+    """The ROS domains of this worker, which no other worker draws, in random order and over again."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
     width = 100 // _WORKERS
-    return 1 + worker * width + random.SystemRandom().randrange(width)
+    own = [1 + worker * width + n for n in range(width)]
+    random.SystemRandom().shuffle(own)
+    return itertools.cycle(own)
+
+
+_DOMAINS = _domains()
+
+
+def random_domain() -> int:
+    """A ROS domain of this test's own, not even that of a test just before: its nodes may still be about.
+
+    A replay looks for one that nobody uses.
+    """
+    return next(_DOMAINS)
 
 
 def environment(domain: int) -> dict[str, str]:
