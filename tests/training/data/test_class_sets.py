@@ -236,6 +236,19 @@ def test_a_faulty_set_of_ones_own_is_refused(change: dict[str, object], message:
         class_set(str(tmp_path / "classes.json"))
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (["road", "car"], "names alone, which bags take, do not say what are things"),
+        ({"classes": own_classes()["classes"]}, "it has no 'void_id'"),
+    ],
+)
+def test_a_file_that_is_no_set_says_what_it_lacks(content: object, message: str, tmp_path: Path) -> None:
+    (tmp_path / "classes.json").write_text(json.dumps(content))
+    with pytest.raises(TrainingError, match=f"cannot read a class set .*{message}"):
+        class_set(str(tmp_path / "classes.json"))
+
+
 def test_sets_with_nothing_in_common_ask_for_names() -> None:
     robot = class_set("kitti").classes[0].model_copy(update={"name": "robot"})
     own = ClassSet("own", (robot,), 255)
