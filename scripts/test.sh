@@ -8,8 +8,8 @@ computing=" $(echo \
   tests/replay/test_{bag_reader,bag_writer,evaluation,labelled_folder,ledger,recorded_image,report,run}.py \
   tests/ros/test_{diagnostics,messages,parameters}.py) "
 timed=" $(echo \
-  tests/replay/test_{camvid_val,pace,player,replay,shipped_students}.py \
-  tests/ros/test_{node_counts,transport,worker}.py) "
+  tests/replay/test_{camvid_val,replay,shipped_students}.py \
+  tests/ros/test_node_counts.py) "
 waiting=() in_turn=()
 for file in tests/replay/test_*.py tests/ros/test_*.py tests/test_training_half.py; do
   case "$computing" in *" $file "*) continue ;; esac

@@ -108,15 +108,20 @@ class NodeProcess:
 
 
 def free_domain_id() -> int:
-    """A ROS domain that nobody on this machine seems to use: its first discovery port can be bound."""
-    candidates = random.SystemRandom().sample(range(1, 101), 100)
-    for domain_id in candidates:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(("", 7400 + 250 * domain_id + 10))
-            except OSError:
-                continue
+    """A ROS domain that nobody on this machine seems to use."""
+    for domain_id in random.SystemRandom().sample(range(1, 101), 100):
+        if is_domain_free(domain_id):
             return domain_id
     raise ReplayError(
         "no free ROS domain on this machine (all of 1 to 100 are in use); give one with --domain-id"
     )
+
+
+def is_domain_free(domain_id: int) -> bool:
+    """Whether nobody on this machine seems to use a ROS domain: its first discovery port can be bound."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("", 7400 + 250 * domain_id + 10))
+        except OSError:
+            return False
+        return True

@@ -31,7 +31,10 @@ HANGS = """
 import sys, time
 from distill_perception.perceptor import Perceptor
 from distill_perception.ros import node
-Perceptor.perceive = lambda *arguments: time.sleep(600)
+def hang(*arguments):
+    print("hanging", flush=True)
+    time.sleep(600)
+Perceptor.perceive = hang
 sys.exit(node.main(sys.argv))
 """
 
@@ -65,9 +68,13 @@ def test_a_second_signal_ends_a_node_whose_engine_hangs(
     node = NodeProcess(domain, tmp_path / "log", parameters, program=("-c", HANGS))
     node.wait_for_log("active:")
     camera = CameraClient(client, RAW)
-    wait_until(camera._publisher.get_subscription_count, 15.0, "the node subscribes")
-    camera.send(image_message(np.zeros((96, 128, 3), np.uint8)))
-    time.sleep(1.0)
+
+    def hangs() -> bool:
+        camera.send(image_message(np.zeros((96, 128, 3), np.uint8)))
+        time.sleep(0.05)
+        return "hanging" in node.log
+
+    wait_until(hangs, 15.0, "a frame arrives")
     node.send_signal(signal.SIGINT)
     node.wait_for_log("another signal, 2 s later, ends the node at once")
     time.sleep(2.1)
