@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All tests, or those that pytest's arguments choose: scripts/test.sh -k latest; scripts/test.sh tests/ros
 # Most share out the cores. Those that start nodes mostly wait: four at a time, apart from what computes. Those that
-# hold a node to a camera's rate, or look at a clock themselves, run one after another.
+# hold a node to a camera's rate run one after another.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 computing=" $(echo \

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ros_process import Client, random_domain
+from tests.support.ros_process import Client, own_domain
 from tests.support.tiny_bundle import write_tiny_bundle
 
 
@@ -17,7 +17,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def domain() -> int:
-    return random_domain()
+    return own_domain()
 
 
 @pytest.fixture(scope="module")

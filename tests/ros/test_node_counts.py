@@ -16,7 +16,7 @@ from tests.support.ros_process import (
     Client,
     compressed_message,
     image_message,
-    random_domain,
+    own_domain,
     running_node,
     start_camera,
     wait_until,
@@ -68,7 +68,7 @@ class Diagnostics:
 
 @pytest.fixture
 def fresh_client() -> Iterator[tuple[int, Client]]:
-    domain = random_domain()
+    domain = own_domain()
     client = Client(domain)
     yield domain, client
     client.close()

@@ -16,7 +16,7 @@ from tests.support.ros_process import (
     Client,
     NodeProcess,
     image_message,
-    random_domain,
+    own_domain,
     running_node,
     wait_until,
 )
@@ -216,7 +216,7 @@ def test_silence_is_explained(client: Client, domain: int, tiny_bundle: Path, tm
 def test_a_camera_of_the_wrong_type_is_named(client: Client, tiny_bundle: Path, tmp_path: Path) -> None:
     from sensor_msgs.msg import CompressedImage
 
-    domain = random_domain()
+    domain = own_domain()
     other = Client(domain)
     try:
         other.node.create_publisher(CompressedImage, RAW, 5)
@@ -227,7 +227,7 @@ def test_a_camera_of_the_wrong_type_is_named(client: Client, tiny_bundle: Path, 
 
 
 def test_a_best_effort_camera_and_a_reliable_node_are_explained(tiny_bundle: Path, tmp_path: Path) -> None:
-    domain = random_domain()
+    domain = own_domain()
     other = Client(domain)
     try:
         camera = CameraClient(other, RAW)

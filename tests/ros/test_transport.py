@@ -17,7 +17,7 @@ from distill_perception.replay.private_transport import private_environment
 from distill_perception.ros.transport import VARIABLE, remedy, use_large_messages
 from distill_perception.share import share_path
 from tests.support.environ import with_checkout
-from tests.support.ros_process import ROOT, Client, random_domain, wait_until
+from tests.support.ros_process import ROOT, Client, own_domain, wait_until
 
 SHIPPED = str(share_path("config", "fastdds.xml"))
 CHOICES = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
@@ -120,7 +120,7 @@ sys.exit(0 if masks else "no mask came back")
 def test_processes_with_default_transports_are_heard_and_hear(
     discovery: str, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    env = plain_environment(random_domain(), ROS_AUTOMATIC_DISCOVERY_RANGE=discovery)
+    env = plain_environment(own_domain(), ROS_AUTOMATIC_DISCOVERY_RANGE=discovery)
     with running(tmp_path / "log", env, "--bundle", str(tiny_bundle), "--camera", RAW):
         for command in (["-c", PLAIN_CAMERA], ["-m", "distill_perception.cli", "watch", "--once"]):
             done = subprocess.run(
@@ -133,7 +133,7 @@ def test_processes_with_default_transports_are_heard_and_hear(
 def test_a_large_camera_with_default_transports_is_seen_to_lose_frames(
     tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    domain = random_domain()
+    domain = own_domain()
     client = Client(domain)
     diagnostics = client.collect(DiagnosticArray, "/diagnostics")
     env = plain_environment(domain)
@@ -159,7 +159,7 @@ def test_a_large_camera_with_default_transports_is_seen_to_lose_frames(
 
 
 def test_a_recording_says_how_many_frames_were_lost_and_that_no_more_come(tmp_path: Path) -> None:
-    env = plain_environment(random_domain(), COLUMNS="200")
+    env = plain_environment(own_domain(), COLUMNS="200")
     line = [sys.executable, "-m", "distill_perception.cli", "record", RAW, str(tmp_path / "bag")]
     recorder = subprocess.Popen(line, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     camera = [sys.executable, "-m", "tests.support.camera_process", RAW, "1280", "720", "30", "60"]

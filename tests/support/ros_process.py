@@ -1,6 +1,5 @@
 """The node under test in its own process, and a client that talks to it over real DDS; waits are bounded."""
 
-import itertools
 import json
 import os
 import random
@@ -9,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,24 +49,26 @@ def wait_until(condition: Callable[[], Any], timeout_s: float, what: str) -> Any
     raise AssertionError(f"not within {timeout_s:g} s: {what}")
 
 
-def _domains() -> Iterator[int]:
-    """The ROS domains of this worker, which no other worker draws, in random order and over again."""
+def _domains() -> list[int]:
+    """The ROS domains of this worker, which no other worker has, in random order."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
     width = 100 // _WORKERS
-    own = [1 + worker * width + n for n in range(width)]
-    random.SystemRandom().shuffle(own)
-    return itertools.cycle(own)
+    return random.SystemRandom().sample(range(1 + worker * width, 1 + (worker + 1) * width), width)
 
 
-_DOMAINS = _domains()
+_DOMAINS = deque(_domains())
 
 
-def random_domain() -> int:
+def own_domain() -> int:
     """A ROS domain of this test's own, not even that of a test just before: its nodes may still be about.
 
     Replays of other workers are in domains that they choose among all.
     """
-    return next(domain for domain in _DOMAINS if is_domain_free(domain))
+    for _ in range(len(_DOMAINS)):
+        _DOMAINS.rotate()
+        if is_domain_free(_DOMAINS[0]):
+            return _DOMAINS[0]
+    raise AssertionError(f"all ROS domains of this worker are in use: {sorted(_DOMAINS)}")
 
 
 def environment(domain: int) -> dict[str, str]:
