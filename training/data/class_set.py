@@ -137,13 +137,16 @@ def read_class_set(path: Path) -> ClassSet:
         content: Any = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
         if not isinstance(content, dict):
             raise ValueError("it holds no keys; names alone, which bags take, do not say what are things")
+        if missing := {"classes", "void_id"} - content.keys():
+            raise ValueError(f"it has no '{min(missing)}'")
         entries = tuple(ClassInfo.model_validate(item) for item in content["classes"])
         void_id = int(content["void_id"])
     except ValidationError as error:
         raise TrainingError(f"{path}: {describe_validation_error(error)}") from error
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise TrainingError(
-            f"cannot read a class set from {path} ({_reason(error)}); expected 'classes', a list of id, "
+            f"cannot read a class set from {path} ({reason}); expected 'classes', a list of id, "
             "name, color and kind (thing or stuff), and 'void_id'"
         ) from error
     if [item.id for item in entries] != list(range(len(entries))) or not len(entries) <= void_id < 256:
@@ -151,9 +154,3 @@ def read_class_set(path: Path) -> ClassSet:
     if twice := [name for name, count in Counter(item.name for item in entries).items() if count > 1]:
         raise TrainingError(f"{path}: class names used twice: {', '.join(twice)}: give each its own")
     return ClassSet(str(path), entries, void_id)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"it has no {error}"
-    return (isinstance(error, OSError) and error.strerror) or str(error)
