@@ -37,12 +37,12 @@ def draw_overlay(
         A new array uint8 [H,W,3] RGB.
     """
     result = picture.copy() if mask is None else blend(picture, mask, classes, alpha)
-    draw_boxes(result, detections, classes)
     if legend:
         present = {item.label for item in detections}
         if mask is not None:
             present |= set(np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist())
         draw_legend(result, [item for item in classes if item.id in present])
+    draw_boxes(result, detections, classes)  # over the legend: what was found in that corner is seen
     return result
 
 

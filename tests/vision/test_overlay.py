@@ -92,6 +92,16 @@ def test_the_legend_lists_only_what_is_there() -> None:
     assert CLASSES[0].color not in colours
 
 
+def test_the_legend_covers_no_box_and_no_name() -> None:
+    black = np.zeros((200, 300, 3), np.uint8)
+    box = Detection((10, 30, 60, 80), 0.9, 2)
+    alone = draw_overlay(black, CLASSES, detections=[box])
+    with_legend = draw_overlay(black, CLASSES, detections=[box], legend=True)
+    drawn = alone.any(axis=2)
+    np.testing.assert_array_equal(with_legend[drawn], alone[drawn])
+    assert (with_legend[:10] != alone[:10]).any()  # the legend is there
+
+
 def test_a_legend_larger_than_the_picture_is_cut() -> None:
     mask = np.array([[0, 1, 2, 255]] * 4, np.uint8)
     assert draw_overlay(np.zeros((4, 4, 3), np.uint8), CLASSES, mask, legend=True).shape == (4, 4, 3)
