@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ try:
     from cuda.bindings import runtime as cudart
 except ImportError:  # reported by find_gpu(), with the remedy
     cudart = None
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,14 @@ def check(result: tuple[Any, ...]) -> Any:
     return values[0] if values else None
 
 
+def _give_back(call: Callable[[], tuple[Any, ...]]) -> None:
+    """Free something; after an error on the GPU that fails too, and must not hide the error."""
+    try:
+        check(call())
+    except EngineError as error:
+        _log.warning("not freed: %s", error)
+
+
 def _text(error: Any) -> str:
     _, text = cudart.cudaGetErrorString(error)
     return f"{getattr(error, 'name', error)}: {text.decode() if isinstance(text, bytes) else text}"
@@ -83,7 +94,7 @@ def pinned_array(shape: tuple[int, ...], dtype: np.dtype[Any], resources: ExitSt
     """A host array in page-locked memory, which the GPU copies by itself; freed with `resources`."""
     size = int(np.prod(shape)) * dtype.itemsize
     pointer = int(check(cudart.cudaHostAlloc(size, cudart.cudaHostAllocDefault)))
-    resources.callback(lambda: check(cudart.cudaFreeHost(pointer)))
+    resources.callback(_give_back, lambda: cudart.cudaFreeHost(pointer))
     memory = memoryview((ctypes.c_uint8 * size).from_address(pointer))
     return np.frombuffer(memory, dtype).reshape(shape)
 
@@ -91,7 +102,7 @@ def pinned_array(shape: tuple[int, ...], dtype: np.dtype[Any], resources: ExitSt
 def device_memory(size: int, resources: ExitStack) -> int:
     """Address of `size` bytes on the current device, freed with `resources`."""
     pointer = int(check(cudart.cudaMalloc(max(size, 1))))
-    resources.callback(lambda: check(cudart.cudaFree(pointer)))
+    resources.callback(_give_back, lambda: cudart.cudaFree(pointer))
     return pointer
 
 
@@ -103,7 +114,7 @@ class Stream:
         self.use_device()
         self._stream = check(cudart.cudaStreamCreateWithFlags(cudart.cudaStreamNonBlocking))
         self.handle = int(self._stream)
-        resources.callback(lambda: check(cudart.cudaStreamDestroy(self._stream)))
+        resources.callback(_give_back, lambda: cudart.cudaStreamDestroy(self._stream))
 
     def use_device(self) -> None:
         """Make the stream's GPU the calling thread's: CUDA keeps that by thread."""
@@ -145,7 +156,7 @@ class Stream:
             executable = check(cudart.cudaGraphInstantiate(graph, 0))
         finally:
             check(cudart.cudaGraphDestroy(graph))
-        resources.callback(lambda: check(cudart.cudaGraphExecDestroy(executable)))
+        resources.callback(_give_back, lambda: cudart.cudaGraphExecDestroy(executable))
         return executable
 
     def launch(self, executable: Any) -> None:

@@ -90,13 +90,14 @@ class _Graph:
             scale = np.asarray(self._constants[node.input[1]] * steps / _INT8_MAX, np.float32)
             if node.op_type == "QuantizeLinear" and zero == limits.min:
                 self._insert_relu(node)
-            node.input[1] = self._add_constant(f"{node.input[1]}_symmetric", scale)
+            # Named by both: pairs of different zero points may share a scale.
+            node.input[1] = self._add_constant(f"{node.input[1]}_{node.input[2]}_symmetric", scale)
             node.input[2] = self._add_constant("int8_zero", np.zeros((), np.int8))
 
     def _insert_relu(self, node: onnx.NodeProto) -> None:
         from onnx import helper
 
-        output = f"{node.input[0]}_relu"
+        output = f"{node.output[0]}_relu"
         relu = helper.make_node("Relu", [node.input[0]], [output], name=output)
         self._proto.node.insert(list(self._proto.node).index(node), relu)
         node.input[0] = output

@@ -189,7 +189,10 @@ class TensorRtEngine(Engine):
 
     def close(self) -> None:
         if self._engine is not None:
-            self._stream.use_device()
+            try:
+                self._stream.use_device()
+            except EngineError as error:  # after an error on the GPU; there is no more to do than to go on
+                _log.warning("closing: %s", error)
         self._resources.close()  # the other way round: graphs, engine, memory, stream
 
     def _drop_engine(self) -> None:

@@ -51,9 +51,10 @@ def find_library() -> Library:
     for name in ("tensorrt", "tensorrt_rtx"):
         try:
             trt = importlib.import_module(name)
-        except ImportError as error:  # with the package there but not its libraries, the text names them
-            if not isinstance(error, ModuleNotFoundError):
-                reasons.append(f"{name} cannot be imported ({error})")
+        except ModuleNotFoundError:
+            continue
+        except Exception as error:  # whatever a broken installation raises: other engines may do
+            reasons.append(f"{name} cannot be imported ({error})")
             continue
         library = Library(name, str(trt.__version__), trt)
         if not library.is_rtx and version_key(library.version) < OLDEST:

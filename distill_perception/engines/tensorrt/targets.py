@@ -56,6 +56,10 @@ def stored_target(target: str, library: Library, gpu: Gpu | None) -> str:
         )
     elif gpu.sm < 80 and target == AMPERE_PLUS:
         raise EngineError(f"target '{target}': must be built on Ampere or newer, {gpu.name} is older")
+    elif target != AMPERE_PLUS and not hasattr(
+        library.trt.HardwareCompatibilityLevel, "SAME_COMPUTE_CAPABILITY"
+    ):
+        raise EngineError(f"target '{target}': needs TensorRT 10.9 or newer ({library} is here); use {THIS_GPU}")
     return target
 
 

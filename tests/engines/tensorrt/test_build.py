@@ -1,5 +1,6 @@
 """Building with the real tensorrt_rtx, which needs no GPU for it."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -263,7 +264,9 @@ def test_an_engine_that_was_tampered_with_never_reaches_the_library(
     bundle: Bundle, library: Library, store: EngineStore
 ) -> None:
     request = BuildRequest(bundle, "fp32")
-    store.write(request.key(library, GPU), b"engine", "tiny").write_bytes(b"malice")
+    store.write(request.key(library, GPU), b"engine", "tiny")
+    (entry,) = store.entries()
+    entry.path.write_bytes(b"malice")
     reached = []
     load_engine(request, library, GPU, store, lambda content, host_code: reached.append(content) or 1, quiet)
     assert len(reached) == 1
@@ -295,9 +298,19 @@ def test_progress_of_nested_phases_is_a_share_of_the_whole() -> None:
     assert progress.percent == 100
 
 
-def test_without_tensorrt_the_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
+def test_a_broken_tensorrt_is_passed_over_and_its_reason_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As where a library of its own cannot be opened: no ImportError, and yet other engines may do."""
+    (tmp_path / "tensorrt.py").write_text("raise OSError('libcudart.so.12: cannot open shared object file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
+    with pytest.raises(EngineError, match="tensorrt cannot be imported .libcudart.so.12"):
+        find_library()
 
+
+def test_without_tensorrt_the_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
     with pytest.raises(EngineError, match="pip install tensorrt-rtx-cu13"):

@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from distill_perception.engines.tensorrt.dialect import to_tensorrt
 from tests.support.quantized_graph import quantized_conv
@@ -38,6 +38,26 @@ def test_a_zero_point_at_the_low_end_stays_the_relu_that_it_was() -> None:
     before, after = (run(model, values) for model in (quantized_conv(0), to_tensorrt(quantized_conv(0))))
     assert (after.ravel()[:2] == np.float32(BIAS)).all()
     np.testing.assert_allclose(after, before, atol=127.5 / 127 / 2 + 0.25)
+
+
+def test_pairs_that_share_a_tensor_and_a_scale_keep_their_own_ranges() -> None:
+    """One tensor quantized twice, 0 to 127.5 (a ReLU too) and -50 to 77.5, with one scale of 0.5."""
+    nodes, constants = [], {"scale": np.float32(0.5), "low": np.uint8(0), "middle": np.uint8(100)}
+    for zero in ("low", "middle"):
+        nodes.append(helper.make_node("QuantizeLinear", ["images", "scale", zero], [f"{zero}_levels"]))
+        nodes.append(helper.make_node("DequantizeLinear", [f"{zero}_levels", "scale", zero], [f"{zero}_out"]))
+    nodes.append(helper.make_node("Concat", ["low_out", "middle_out"], ["both"], axis=1))
+    graph = helper.make_graph(
+        nodes,
+        "shared",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 2])],
+        [helper.make_tensor_value_info("both", TensorProto.FLOAT, [1, 4])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    found = run(to_tensorrt(model), np.float32([[-30, 200]]))
+    step = 77.5 / 127
+    np.testing.assert_allclose(found, [[0, 127.5, round(-30 / step) * step, 77.5]], rtol=1e-6)
 
 
 def test_biases_become_the_floats_that_they_stood_for() -> None:

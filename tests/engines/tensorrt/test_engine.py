@@ -77,6 +77,18 @@ def test_closing_frees_everything_graphs_first_and_stream_last(engine: Engine, c
         engine.infer(frames(1, 0))
 
 
+@pytest.mark.parametrize("call", ["cudaFree", "cudaSetDevice"])
+def test_closing_after_an_error_on_the_gpu_frees_what_it_can_and_says_the_rest(
+    engine: Engine, cuda: FakeCuda, caplog: pytest.LogCaptureFixture, call: str
+) -> None:
+    """After an error of a kernel all calls of CUDA fail, and `close` must not hide the first one."""
+    engine.infer(frames(1, 0))
+    cuda.fail = call
+    engine.close()
+    assert "CUDA failed" in caplog.text
+    assert "cudaStreamDestroy" in cuda.calls
+
+
 @pytest.mark.parametrize("call", ["cudaHostAlloc", "cudaMalloc", "cudaStreamCreateWithFlags"])
 def test_a_failed_opening_leaves_nothing_allocated(cuda: FakeCuda, tmp_path: Path, call: str) -> None:
     bundle = load_bundle(write_tiny_bundle(tmp_path / "b", height=HEIGHT, width=WIDTH))

@@ -11,7 +11,7 @@ from distill_perception.errors import EngineError
 
 LEVELS = SimpleNamespace(AMPERE_PLUS="any from Ampere", SAME_COMPUTE_CAPABILITY="same capability")
 CAPABILITIES = SimpleNamespace(CURRENT=-1, SM86=86, SM120=120, __members__={"SM86": 86, "SM120": 120})
-FULL = Library("tensorrt", "10.3.0", SimpleNamespace(HardwareCompatibilityLevel=LEVELS))
+FULL = Library("tensorrt", "10.9.0", SimpleNamespace(HardwareCompatibilityLevel=LEVELS))
 RTX = Library("tensorrt_rtx", "1.7.1", SimpleNamespace(ComputeCapability=CAPABILITIES))
 GEFORCE = Gpu(0, "NVIDIA GeForce RTX 3090", 86, "13.0")
 TURING = Gpu(0, "NVIDIA T4", 75, "13.0")
@@ -39,6 +39,15 @@ def test_tensorrt_builds_only_on_a_gpu_of_the_kind(target: str) -> None:
     else:
         with pytest.raises(EngineError, match="here: NVIDIA GeForce RTX 3090, sm86"):
             stored_target(target, FULL, GEFORCE)
+
+
+def test_a_kind_of_gpu_that_an_older_tensorrt_cannot_name_is_refused() -> None:
+    old = Library(  # the level came with 10.9
+        "tensorrt", "10.3.0", SimpleNamespace(HardwareCompatibilityLevel=SimpleNamespace(AMPERE_PLUS=1))
+    )
+    with pytest.raises(EngineError, match=r"needs TensorRT 10\.9 .*10\.3\.0 is here.*use this-gpu"):
+        stored_target("sm86", old, GEFORCE)
+    assert stored_target("ampere+", old, GEFORCE) == "ampere+"
 
 
 def test_an_engine_for_ampere_and_newer_is_not_built_on_turing() -> None:
