@@ -13,6 +13,7 @@ from training.export.gate import MAIN_SCORES, Budget
 from training.run_folder import write_whole
 
 POINT = "point.json"
+SAME_SPEED = 1.03  # medians that differ by less do so by chance, from one measurement to the next
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def choose(
     latency_ms: float | None,
     refused: Mapping[str, str] = MappingProxyType({}),
 ) -> Measured:
-    """The best point within both limits: of least loss where a latency is wanted, else the fastest.
+    """The best point within both limits: of least loss where a latency is wanted, else the fastest. Of
+    those that are as fast as that (`SAME_SPEED`), the one of least loss.
 
     Args:
         measured: the first one is the start, against which scores are lost. engine: whose latency decides.
@@ -95,7 +97,8 @@ def choose(
     ]
     if within:
         if latency_ms is None:
-            return min(within, key=lambda row: row[1])[2]
+            fastest = min(row[1] for row in within)
+            within = [row for row in within if row[1] <= fastest * SAME_SPEED]
         return min(within, key=lambda row: row[:2])[2]
     most = min(rows, key=lambda row: row[:2] if latency_ms is None or row[1] <= latency_ms else (1e9, row[1]))
     raise TrainingError(
@@ -118,13 +121,14 @@ def most_lost(budget: Budget) -> str:
 
 
 def pareto(measured: Sequence[Measured], engine: str) -> list[Measured]:
-    """Points that no other beats in both latency and loss, the fastest first."""
+    """Points that none beats by less loss in the same time, or by no more loss in less; the fastest first."""
     full = measured[0].point.scores
-    front: list[Measured] = []
-    least = float("inf")
-    for item in sorted(measured, key=lambda m: (m.latency_ms[engine], drop_of(full, m.point.scores))):
-        drop = drop_of(full, item.point.scores)
-        if drop < least:
-            front.append(item)
-            least = drop
-    return front
+    rows = [(item.latency_ms[engine], drop_of(full, item.point.scores), item) for item in measured]
+
+    def is_beaten(ms: float, drop: float) -> bool:
+        return any(
+            (less < drop and time <= ms * SAME_SPEED) or (less <= drop and time * SAME_SPEED < ms)
+            for time, less, _ in rows
+        )
+
+    return [item for ms, drop, item in sorted(rows, key=lambda row: row[:2]) if not is_beaten(ms, drop)]

@@ -160,7 +160,7 @@ class EngineStore:
             return None
         return content
 
-    def write(self, key: EngineKey, content: bytes, bundle: str) -> Path:
+    def write(self, key: EngineKey, content: bytes, bundle: str) -> None:
         """Store an engine; a description appears only when the engine is whole.
 
         Raises:
@@ -171,7 +171,6 @@ class EngineStore:
         note = {"bundle": bundle, "key": asdict(key), "sha256": sha256, "bytes": len(content)}
         self._replace(path, content)
         self._replace(path.with_suffix(".json"), (json.dumps(note, indent=1) + "\n").encode())
-        return path
 
     def read_extra(self, name: str) -> bytes | None:
         """What `write_extra` wrote, e.g. a timing cache; None if absent, changed since, or not trusted."""

@@ -59,7 +59,9 @@ def stored_target(target: str, library: Library, gpu: Gpu | None) -> str:
     elif target != AMPERE_PLUS and not hasattr(
         library.trt.HardwareCompatibilityLevel, "SAME_COMPUTE_CAPABILITY"
     ):
-        raise EngineError(f"target '{target}': needs TensorRT 10.9 or newer ({library} is here); use {THIS_GPU}")
+        raise EngineError(
+            f"target '{target}': needs TensorRT 10.9 or newer, {library} is here; use {THIS_GPU}"
+        )
     return target
 
 

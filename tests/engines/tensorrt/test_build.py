@@ -306,7 +306,7 @@ def test_a_broken_tensorrt_is_passed_over_and_its_reason_said(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
-    with pytest.raises(EngineError, match="tensorrt cannot be imported .libcudart.so.12"):
+    with pytest.raises(EngineError, match=r"tensorrt cannot be imported \(libcudart\.so\.12"):
         find_library()
 
 
