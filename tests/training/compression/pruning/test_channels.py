@@ -2,6 +2,8 @@
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -9,8 +11,10 @@ import torch
 from tests.support.tiny_nets import SIZE, answers, tiny_net
 from tests.support.tiny_training import tiny_recipe
 from training.compression.pruning.channels import prunable_widths, prune_channels, round_width
-from training.compression.pruning.importance import IMPORTANCE
+from training.compression.pruning.importance import IMPORTANCE, add_gradients
 from training.compression.pruning.plans import uniform_plans
+from training.data.sample import Batch
+from training.distillation.module import DistillationModule
 from training.errors import TrainingError
 from training.models.shapes import cut_to, shapes_of
 from training.models.spec import ModelSpec
@@ -93,6 +97,18 @@ def test_taylor_spares_channels_whose_gradient_is_large_where_magnitude_would_cu
         mine.grad = its.grad.clone()
     prune_channels(twin, {HIDDEN: 8}, IMPORTANCE["taylor"](), SIZE)
     torch.testing.assert_close(twin.encoder._blocks[4]._expand_conv.weight, expected)
+
+
+def test_taylor_does_not_let_batches_cancel() -> None:
+    """Gradients (1, 1, 1) and (-1, 0.5, 1): the first weight matters in both batches, in their sum in none."""
+    model = torch.nn.Linear(3, 1, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[2.0, -3.0, 0.0]]))
+    batches = [torch.tensor([1.0, 1.0, 1.0]), torch.tensor([-1.0, 0.5, 1.0])]
+    module = SimpleNamespace(model=model, losses=lambda batch: (model(batch).sum(), {}))
+    add_gradients(cast(DistillationModule, module), cast(list[Batch], batches))
+    assert model.weight.grad is not None
+    torch.testing.assert_close(model.weight * model.weight.grad, torch.tensor([[4.0, 4.5, 0.0]]))
 
 
 def test_bn_scale_looks_at_batch_norm_alone() -> None:
