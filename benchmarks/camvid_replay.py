@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distill_perception.replay.make_bag import make_bag
+from distill_perception.bags.make_bag import make_bag
 from distill_perception.replay.player import PlayOptions
 from distill_perception.replay.run import ReplayOptions, replay
 

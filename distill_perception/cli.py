@@ -143,7 +143,7 @@ def run(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 )
 def compress(context: typer.Context) -> None:
-    """Make a trained run smaller: `python -m training compress`, which needs the training extra."""
+    """Make a trained run smaller: `distill-perception-train compress`, which needs the training extra."""
     from .training_half import hand_over
 
     hand_over("compress", context.args)
@@ -181,7 +181,7 @@ def bag_(
     SOURCE as a folder holds images/NAME.jpg or .png and optionally labels/NAME.png (8-bit class ids),
     boxes.json (COCO, category ids are class ids) and classes.json (names).
     """
-    from .replay.make_bag import make_bag
+    from .bags.make_bag import make_bag
 
     count = make_bag(source, out, rate, topic, frame_id, compressed, storage, bundle, force)
     play = shlex.join(["distill-perception", "replay", str(out), "--bundle", bundle or "camvid_lite0"])

@@ -17,8 +17,12 @@ class ImageError(PerceptionError):
     """A picture is malformed or has an encoding that is not supported."""
 
 
+class BagError(PerceptionError):
+    """A bag, or what is to become one, cannot be read or written."""
+
+
 class ReplayError(PerceptionError):
-    """A recorded drive cannot be read, played or scored."""
+    """A recorded drive cannot be played or scored."""
 
 
 class ConfigError(PerceptionError):

@@ -5,7 +5,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 computing=" $(echo \
-  tests/replay/test_{bag_reader,bag_writer,evaluation,labelled_folder,ledger,recorded_image,report,run}.py \
+  tests/replay/test_{evaluation,ledger,report,run,topics}.py \
   tests/ros/test_{diagnostics,messages,parameters}.py) "
 timed=" $(echo \
   tests/replay/test_{camvid_val,replay,shipped_students}.py \

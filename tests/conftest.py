@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.drives import write_folder
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -43,3 +45,21 @@ def camvid_val() -> Path:
     reason = "real-data tests NOT RUN: put CamVid in data/camvid, or its parent in DISTILL_PERCEPTION_DATA"
     warnings.warn(reason, stacklevel=1)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A labelled folder."""
+    return write_folder(tmp_path_factory.mktemp("drive") / "folder")
+
+
+@pytest.fixture(scope="session")
+def labelled_bag(drive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The labelled folder as a bag."""
+    from distill_perception.bags.labelled_folder import read_labelled_folder
+    from distill_perception.bags.writer import BagOptions, write_bag
+
+    folder = read_labelled_folder(drive)
+    path = tmp_path_factory.mktemp("bags") / "labelled"
+    write_bag(path, folder.frames(), BagOptions(rate_hz=20), folder.class_names)
+    return path

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TORCH = ("torch", "torchvision", "torchmetrics", "lightning", "pytorch_lightning", "training")
 ROS = ("rclpy", "distill_perception.ros", "distill_perception.replay", "distill_perception.cli")
+WALLS = [("distill_perception", TORCH), ("training", ROS), ("distill_perception/bags", (*TORCH, *ROS))]
 
 IMPORT_ALL = """
 import importlib, json, sys
@@ -69,12 +70,12 @@ def imported_names(file: Path, name: str) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("package", "blocked"), [("distill_perception", TORCH), ("training", ROS)])
+@pytest.mark.parametrize(("package", "blocked"), WALLS)
 def test_each_side_imports_without_the_other(package: str, blocked: tuple[str, ...]) -> None:
     assert import_problems(list(modules(package)), blocked) == {}
 
 
-@pytest.mark.parametrize(("package", "blocked"), [("distill_perception", TORCH), ("training", ROS)])
+@pytest.mark.parametrize(("package", "blocked"), WALLS)
 def test_no_line_imports_the_other_side_not_even_in_a_function(
     package: str, blocked: tuple[str, ...]
 ) -> None:

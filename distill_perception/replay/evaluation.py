@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from ..bags.ground_truth import Boxes
+from ..bags.reader import Bag, BagFrame
+from ..bags.unmatched import no_image_of, tell_unmatched
 from ..bundle import Manifest
 from ..errors import ImageError, ReplayError
 from ..metrics import AveragePrecision, ConfusionMatrix
-from .bag_reader import Bag, BagFrame
-from .ground_truth import Boxes
+from ..topics import BOXES, LABEL, beside
 from .pace import Pace
 from .recording import STAGES, FrameResult, Recording
-from .topics import BOXES, LABEL, beside
-from .unmatched import no_image_of, tell_unmatched
 
 PERCENTILES = (50, 95, 99)
 _CLASSES_REMEDY = "use a bundle trained on these classes, or leave the labels out (--no-labels)"
@@ -199,7 +199,7 @@ def check_labels(bag: Bag, manifest: Manifest, frames: int = 100) -> None:
             them of stamps that no image has.
     """
     check_classes(bag, manifest)
-    if not bag.truth_stamps:
+    if not bag.truth_times:
         return
     scorer = _Scorer(bag, manifest)
     unseen = set(bag.topics)
@@ -212,7 +212,7 @@ def check_labels(bag: Bag, manifest: Manifest, frames: int = 100) -> None:
             unseen.discard(frame.topic)
             scorer.check(frame)
     if len(unseen) == len(bag.topics):
-        raise ReplayError(no_image_of(bag, stamps))
+        raise ReplayError(no_image_of(bag, stamps, "leave them out (--no-labels)"))
 
 
 class _Scorer:

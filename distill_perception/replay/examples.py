@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..bags.reader import BagFrame
 from ..manifest import ClassInfo
 from ..vision.overlay import draw_overlay
-from .bag_reader import BagFrame
 from .evaluation import ScoredFrame
 from .recording import FrameResult
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ..bags.mask_spool import MaskSpool
+from ..bags.reader import Bag, BagFrame
 from ..bundle import Bundle
 from ..engines import EngineSettings, open_engine
 from ..errors import ImageError
 from ..metrics import LOWEST_SCORE
 from ..perceptor import Frame, Perceptor
-from .bag_reader import Bag, BagFrame
-from .recording import FrameResult, MaskSpool, Recording
+from .recording import FrameResult, Recording
 
 
 def perceive_bag(

@@ -6,12 +6,13 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..bags.ground_truth import detection_rows, number_or_name
+from ..bags.mask_spool import Key, MaskSpool
+from ..bags.reader import BagFrame
+from ..bags.recorded_image import RecordedImage
 from ..errors import ReplayError
 from ..perceptor import Detection
-from .bag_reader import BagFrame
-from .ground_truth import detection_rows
-from .recorded_image import RecordedImage
-from .recording import FrameResult, Key, MaskSpool
+from .recording import FrameResult
 
 ANSWERS = {"segmentation": "mask", "detection": "detections"}
 
@@ -100,7 +101,7 @@ class Ledger:
         if sent is not None:
             sent.detections = tuple(
                 Detection((box[0], box[1], box[2], box[3]), score, label)
-                for box, score, label in detection_rows(message.detections, {})
+                for box, score, label in detection_rows(message.detections, number_or_name({}))
             )
 
     def on_timing(self, topic: str, message: Any) -> None:

@@ -20,12 +20,13 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
+from ..bags.mask_spool import MaskSpool
+from ..bags.reader import BagFrame
 from ..ros.participant import Participant
-from ..ros.topics import is_compressed, result_topic
 from ..ros.transport import use_large_messages
-from .bag_reader import BagFrame
+from ..topics import is_compressed, result_topic
 from .ledger import Ledger
-from .recording import MaskSpool, Recording
+from .recording import Recording
 from .status import Status, read_status
 
 # Nothing may be lost on the way: what is missing at the end, the node has dropped.
@@ -59,7 +60,7 @@ class Link:
     """Publishers and subscriptions for all cameras of a replay. Not thread-safe: call from one thread.
 
     Args:
-        cameras: image topics by their topics in the bag (see `Bag.cameras`).
+        cameras: image topics by their topics in the bag (see `played_topics`).
         tasks: the bundle's, which say what answers a frame gets.
         node_name: the perception node's.
         domain_id: ROS domain; None for the environment's.

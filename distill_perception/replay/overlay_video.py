@@ -9,9 +9,9 @@ from types import TracebackType
 import cv2
 import numpy as np
 
+from ..bags.reader import BagFrame
 from ..errors import ImageError, ReplayError
 from ..manifest import ClassInfo
-from .bag_reader import BagFrame
 from .evaluation import ScoredFrame
 from .examples import render
 

@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..bags.mask_spool import MaskSpool
+from ..bags.reader import Bag, BagFrame
 from ..errors import ImageError, ReplayError, ros_is_missing
 from ..manifest import Manifest
-from .bag_reader import Bag, BagFrame
 from .node_process import NodeOptions, NodeProcess, free_domain_id
 from .pace import PaceMeter
 from .private_transport import private_environment
-from .recording import MaskSpool, Recording
+from .recording import Recording
+from .topics import played_topics
 
 if TYPE_CHECKING:
     from .link import Link
@@ -107,7 +109,8 @@ def _connected(
             process = stack.enter_context(NodeProcess(node, log, environ))
         else:
             stack.enter_context(use_environment({}))
-        yield stack.enter_context(Link(bag.cameras, tasks, options.node_name, domain_id, masks)), process
+        link = Link(played_topics(bag), tasks, options.node_name, domain_id, masks)
+        yield stack.enter_context(link), process
 
 
 def wait_until_ready(link: Link, process: NodeProcess | None, options: PlayOptions) -> None:

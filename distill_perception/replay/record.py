@@ -8,12 +8,12 @@ from pathlib import Path
 
 from rosbags.rosbag2 import Writer
 
+from ..bags import message_types as kinds
+from ..bags.writer import BAG_VERSION, STORAGES, BagOptions, check_options, finished_folder
 from ..errors import ReplayError, ros_is_missing
-from ..ros.topics import is_compressed
 from ..ros.transport import use_large_messages
 from ..terminal import Report, progress_bars, warn
-from . import message_types as kinds
-from .bag_writer import BAG_VERSION, STORAGES, BagOptions, check_options, finished_folder
+from ..topics import is_compressed
 
 _POLL_S = 0.1
 _LOOK_S = 1.0  # between two looks at how the stream fares
@@ -33,8 +33,8 @@ def record(topic: str, out: Path, seconds: float, storage: str = "mcap", force: 
         The number of frames written.
 
     Raises:
-        ReplayError: nothing came before SIGINT; the bag cannot be written: if frames had come, they stay, and
-            the error says where.
+        ReplayError: nothing came before SIGINT.
+        BagError: the bag cannot be written; if frames had come, they stay, and the error says where.
         ConfigError: ROS is not installed or does not start.
     """
     options = BagOptions(topic, storage=storage, compressed=is_compressed(topic))

@@ -10,20 +10,22 @@ from pathlib import Path
 
 import numpy as np
 
+from ..bags.mask_spool import MaskSpool
+from ..bags.reader import Bag, BagFrame, open_bag
 from ..bundle import Bundle, load_bundle
 from ..engines import EngineSettings
 from ..errors import ReplayError
 from ..metrics import LOWEST_SCORE
-from .bag_reader import Bag, BagFrame, open_bag
 from .evaluation import Evaluation, ScoredFrame, check_labels, evaluate
 from .examples import Examples
 from .in_process import perceive_bag
 from .node_process import NodeOptions
 from .overlay_video import OverlayVideo, frame_rate
 from .player import PlayOptions, play
-from .recording import MaskSpool, Recording
+from .recording import Recording
 from .report import write_report
 from .run_info import RunInfo, run_info
+from .topics import played_topics
 
 # Average precision counts detections of any score; a picture full of them would show nothing, and shows those
 # that a node publishes by default.
@@ -66,7 +68,8 @@ def replay(options: ReplayOptions, progress: Progress = lambda what, done, total
     """Play a bag through the perception stack and write metrics.json, report.html and overlay.mp4.
 
     Raises:
-        ReplayError: the bag cannot be used, its labels do not fit the bundle, or the node fails.
+        BagError: the bag cannot be read.
+        ReplayError: its labels do not fit the bundle, or the node fails.
         BundleError, EngineError: the bundle cannot be loaded or run.
     """
     bundle = load_bundle(options.bundle)
@@ -104,7 +107,7 @@ def _record(
         return perceive_bag(bag, bundle, options.engine, options.settings, masks, tell)
     node = NodeOptions(
         bundle=str(bundle.path.resolve()),
-        cameras=tuple(bag.cameras.values()),
+        cameras=tuple(played_topics(bag).values()),
         engine=options.engine,
         precision=options.settings.precision,
         device=options.settings.device,

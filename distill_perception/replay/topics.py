@@ -1,38 +1,30 @@
-"""Names: which topics of a bag belong to one camera, and which can be played."""
+"""On which topics a bag's cameras are played."""
 
 from __future__ import annotations
 
-import re
-
+from ..bags.message_types import COMPRESSED_IMAGE
+from ..bags.reader import Bag
 from ..errors import ReplayError
-from ..ros.topics import image_namespace, is_compressed
-
-LABEL = "label"
-BOXES = "boxes"
-LABEL_INFO = "label_info"
-
-_ROS_NAME = re.compile(r"(/[A-Za-z_]\w*)+", re.ASCII)
+from ..topics import is_compressed, is_ros_name
 
 
-def is_ros_name(topic: str) -> bool:
-    """Whether ROS takes this as an absolute topic name.
-
-    >>> is_ros_name("/camera/front/image_raw"), is_ros_name("/camera front/image-raw")
-    (True, False)
-    """
-    return _ROS_NAME.fullmatch(topic) is not None
-
-
-def played_topic(topic: str, compressed: bool) -> str:
-    """The topic to play a bag's images on: a node knows compressed pictures by their name's ending.
-
-    >>> played_topic("/camera/front/jpeg", compressed=True)
-    '/camera/front/jpeg/compressed'
-    >>> played_topic("/camera/front/image_raw/compressed", compressed=False)
-    '/camera/front/image_raw'
+def played_topics(bag: Bag) -> dict[str, str]:
+    """The topic to play each of a bag's image topics on.
 
     Raises:
-        ReplayError: ROS would not take the name.
+        ReplayError: ROS would not take a topic's name.
+    """
+    types = zip(bag.topics, bag.kinds, strict=True)
+    return {topic: _played_topic(topic, kind == COMPRESSED_IMAGE) for topic, kind in types}
+
+
+def _played_topic(topic: str, compressed: bool) -> str:
+    """A node knows compressed pictures by their name's ending.
+
+    >>> _played_topic("/camera/front/jpeg", compressed=True)
+    '/camera/front/jpeg/compressed'
+    >>> _played_topic("/camera/front/image_raw/compressed", compressed=False)
+    '/camera/front/image_raw'
     """
     named = topic if is_compressed(topic) == compressed else _renamed(topic)
     if not is_ros_name(named) or is_compressed(named) != compressed:
@@ -45,12 +37,3 @@ def played_topic(topic: str, compressed: bool) -> str:
 
 def _renamed(topic: str) -> str:
     return topic.removesuffix("/compressed") if is_compressed(topic) else f"{topic}/compressed"
-
-
-def beside(image_topic: str, name: str) -> str:
-    """A topic in the image topic's namespace.
-
-    >>> beside("/camera/front/image_raw", "label")
-    '/camera/front/label'
-    """
-    return f"{image_namespace(image_topic)}/{name}"

@@ -15,12 +15,12 @@ from rclpy.lifecycle import TransitionCallbackReturn as Outcome
 from rclpy.parameter import Parameter
 
 from ..errors import ConfigError, PerceptionError
+from ..topics import check_cameras
 from . import parameters
 from .diagnostics import ERROR, OK, Reminder
 from .messages import status_message, status_name
 from .parameters import Settings
 from .runtime import Active, Configured, apply_settings
-from .topics import check_cameras
 
 _DIAGNOSTICS_PERIOD_S = 1.0
 _COMPLAIN_PERIOD_S = 5.0

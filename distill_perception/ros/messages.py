@@ -92,11 +92,9 @@ def _data_comes_last() -> bool:
         return False
 
 
-def compressed_message(header: Header, rgb: UInt8, quality: int = 85) -> CompressedImage:
+def compressed_message(header: Header, rgb: UInt8) -> CompressedImage:
     """Encode a picture uint8 [H,W,3] RGB as a JPEG message."""
-    done, data = cv2.imencode(
-        ".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-    )
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
     if not done:
         raise ImageError(f"cannot encode a picture of shape {rgb.shape} as JPEG")
     message = CompressedImage(header=header, format="rgb8; jpeg compressed bgr8")

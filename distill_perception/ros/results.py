@@ -13,11 +13,11 @@ from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
 from ..bundle import Bundle
 from ..perceptor import Frame, Perception
+from ..topics import result_topic
 from ..vision.color import convert
 from ..vision.overlay import draw_overlay
 from ..vision.palette import colorize, palette_of
 from . import messages, qos
-from .topics import result_topic
 
 _ASK_PERIOD_S = 0.25  # for listeners to the pictures; asking takes 0.06 ms for each
 

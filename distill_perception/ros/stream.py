@@ -9,8 +9,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSPolicyKind, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
+from ..topics import is_compressed
 from .events import LostFrames, SubscriptionEventCallbacks
-from .topics import is_compressed
 
 
 class CameraStream:

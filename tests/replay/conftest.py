@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from distill_perception.replay.bag_writer import BagOptions, write_bag
-from distill_perception.replay.labelled_folder import read_labelled_folder
-from tests.replay.drives import write_folder
+from distill_perception.bags.labelled_folder import read_labelled_folder
+from distill_perception.bags.writer import BagOptions, write_bag
+from tests.support.drives import write_folder
 from tests.support.environ import with_checkout
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -38,21 +38,6 @@ def command(*words: object, timeout: float = 60, cwd: Path | None = None) -> Fin
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle for both tasks."""
     return write_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny", ("segmentation", "detection"))
-
-
-@pytest.fixture(scope="session")
-def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A labelled folder."""
-    return write_folder(tmp_path_factory.mktemp("drive") / "folder")
-
-
-@pytest.fixture(scope="session")
-def labelled_bag(drive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The labelled folder as a bag."""
-    folder = read_labelled_folder(drive)
-    path = tmp_path_factory.mktemp("bags") / "labelled"
-    write_bag(path, folder.frames(), BagOptions(rate_hz=20), folder.class_names)
-    return path
 
 
 @pytest.fixture(scope="session")

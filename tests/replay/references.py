@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tests.replay import drives
-from tests.support import tiny_bundle
+from tests.support import drives, tiny_bundle
 
 SCORE_THRESHOLD = 0.01  # as the training half scores a bundle
 

@@ -7,20 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from distill_perception.bags.ground_truth import Boxes
+from distill_perception.bags.labelled_folder import LabelledFrame
+from distill_perception.bags.mask_spool import MaskSpool
+from distill_perception.bags.reader import open_bag
+from distill_perception.bags.writer import BagOptions, write_bag
 from distill_perception.bundle import load_bundle
 from distill_perception.engines import Engine, EngineSettings
-from distill_perception.errors import ReplayError
-from distill_perception.replay.bag_reader import open_bag
-from distill_perception.replay.bag_writer import BagOptions, write_bag
+from distill_perception.errors import BagError, ReplayError
 from distill_perception.replay.evaluation import Evaluation, check_labels, evaluate
-from distill_perception.replay.ground_truth import Boxes
 from distill_perception.replay.in_process import perceive_bag
-from distill_perception.replay.labelled_folder import LabelledFrame
-from distill_perception.replay.recording import FrameResult, MaskSpool, Recording
+from distill_perception.replay.recording import FrameResult, Recording
 from distill_perception.replay.run import ReplayOptions, replay
-from tests.replay import drives
-from tests.replay.bags import bag_of, image
 from tests.replay.references import reference_map, reference_miou
+from tests.support import drives
+from tests.support.bags import bag_of, image
 
 
 def evaluated(bag: Path, bundle: Path) -> Evaluation:
@@ -140,7 +141,7 @@ def test_a_label_of_another_encoding_is_named_with_its_place(tiny: Path, tmp_pat
         ("/cam/label", 10**9, image(10**9, colours, "rgb8")),
     ]
     bag = bag_of(tmp_path / "bag", messages)
-    with pytest.raises(ReplayError, match=r"bag, /cam/label at 1.000 s: a label must be mono8 class ids"):
+    with pytest.raises(BagError, match=r"bag, /cam/label at 1.000 s: a label must be mono8 class ids"):
         check_labels(open_bag(bag), load_bundle(tiny).manifest)
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from distill_perception.bags.mask_spool import MaskSpool
+from distill_perception.bags.reader import BagFrame
+from distill_perception.bags.recorded_image import RecordedImage
 from distill_perception.errors import ReplayError
-from distill_perception.replay.bag_reader import BagFrame
 from distill_perception.replay.ledger import Ledger
-from distill_perception.replay.recorded_image import RecordedImage
-from distill_perception.replay.recording import MaskSpool
 
 CAM = "/cam/image_raw"
 

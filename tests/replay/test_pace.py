@@ -7,19 +7,19 @@ from types import SimpleNamespace
 
 import pytest
 
+from distill_perception.bags.mask_spool import MaskSpool
+from distill_perception.bags.reader import BagFrame, open_bag
 from distill_perception.bundle import load_bundle
 from distill_perception.engines import EngineSettings
-from distill_perception.replay.bag_reader import BagFrame, open_bag
 from distill_perception.replay.evaluation import Evaluation, evaluate
 from distill_perception.replay.in_process import perceive_bag
 from distill_perception.replay.pace import Pace, PaceMeter
 from distill_perception.replay.player import _play_at_pace
-from distill_perception.replay.recording import MaskSpool
 from distill_perception.replay.report.page import page
 from distill_perception.replay.run import Outcome
 from distill_perception.replay.run_info import run_info
 from distill_perception.replay.summary import print_outcome
-from tests.replay import drives
+from tests.support import drives
 
 KEPT = Pace({"p50": 1.0, "p95": 2.0, "max": 60.0}, 50.0)
 LATE = Pace({"p50": 1.0, "p95": 52.0, "max": 60.0}, 50.0)

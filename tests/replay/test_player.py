@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from distill_perception.bags.mask_spool import MaskSpool
+from distill_perception.bags.reader import BagFrame, open_bag
 from distill_perception.errors import ImageError, ReplayError
-from distill_perception.replay.bag_reader import BagFrame, open_bag
 from distill_perception.replay.ledger import Ledger
 from distill_perception.replay.player import PlayOptions, _play_in_lockstep, wait_until_ready
-from distill_perception.replay.recording import MaskSpool
-from tests.replay.bags import bag_of, image
+from tests.support.bags import bag_of, image
 
 
 class Link:

@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
+from distill_perception.bags.labelled_folder import LabelledFrame, read_labelled_folder
+from distill_perception.bags.writer import BagOptions, write_bag
 from distill_perception.perceptor import Detection
 from distill_perception.replay import examples
-from distill_perception.replay.bag_writer import BagOptions, write_bag
-from distill_perception.replay.labelled_folder import LabelledFrame, read_labelled_folder
 from distill_perception.replay.run import ReplayOptions, replay
-from tests.replay import drives
 from tests.replay.conftest import Replayed, command
 from tests.replay.references import reference_map, reference_miou
+from tests.support import drives
 from tests.support.tiny_bundle import write_tiny_bundle
 
 pytestmark = [pytest.mark.ros]
@@ -220,7 +220,7 @@ def test_large_frames_are_not_lost_on_the_way(
 
 
 def test_every_camera_of_a_bag_is_played(tiny: Path, tmp_path: Path) -> None:
-    from tests.replay.bags import bag_of, image
+    from tests.support.bags import bag_of, image
 
     messages = []
     for index in range(4):

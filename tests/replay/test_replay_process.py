@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from distill_perception.bags.labelled_folder import read_labelled_folder
+from distill_perception.bags.writer import BagOptions, write_bag
 from distill_perception.child import module_command
 from distill_perception.errors import ReplayError
 from distill_perception.replay import node_process
-from distill_perception.replay.bag_writer import BagOptions, write_bag
-from distill_perception.replay.labelled_folder import read_labelled_folder
 from distill_perception.replay.node_process import NodeOptions, NodeProcess, free_domain_id
-from tests.replay import drives
 from tests.replay.conftest import command
 from tests.replay.references import reference_miou
+from tests.support import drives
 from tests.support.environ import with_checkout
 from tests.support.tiny_bundle import write_tiny_bundle
 

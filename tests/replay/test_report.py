@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
+from distill_perception.bags.reader import BagFrame
+from distill_perception.bags.recorded_image import RecordedImage
 from distill_perception.bundle import ClassInfo
-from distill_perception.replay.bag_reader import BagFrame
 from distill_perception.replay.evaluation import ScoredFrame
 from distill_perception.replay.examples import Examples
-from distill_perception.replay.recorded_image import RecordedImage
 from distill_perception.replay.recording import FrameResult
 from distill_perception.replay.report import charts
 from distill_perception.replay.report.pictures import data_uri

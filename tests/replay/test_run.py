@@ -9,8 +9,8 @@ import pytest
 from distill_perception.errors import ReplayError
 from distill_perception.replay import run
 from distill_perception.replay.run import ReplayOptions, replay
-from tests.replay import drives
-from tests.replay.bags import bag_of, image
+from tests.support import drives
+from tests.support.bags import bag_of, image
 
 
 def test_a_failed_replay_leaves_no_results_of_an_earlier_one(

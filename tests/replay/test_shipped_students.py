@@ -17,7 +17,7 @@ FRAMES, RATE_HZ = 75, 15
 @pytest.fixture(scope="module")
 def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drive")
-    line = [sys.executable, "-m", "training.data.synthetic", "--out", str(folder / "frames"), "--seed", "900"]
+    line = [sys.executable, "-m", "training", "synthetic", "--out", str(folder / "frames"), "--seed", "900"]
     line += ["--size", "480x360", "--frames", str(FRAMES), "--scenes", "5", "--rate", str(RATE_HZ)]
     subprocess.run(line, check=True, capture_output=True, env=with_checkout(), timeout=120)
     made = command("bag", folder / "frames", folder / "bag", "--rate", RATE_HZ)

@@ -105,7 +105,7 @@ def test_frames_in_work_count_as_waiting_so_that_the_sum_holds() -> None:
     stats = CameraStats(0.0)
     stats.processed(stages(4.0))
     stats.failed("boom")
-    counts = SlotCounts(10, 4, 3, 1, 1, 1)  # four delivered: one processed, one failed, two in work
+    counts = SlotCounts(10, 3, 1, 1, 1)  # four taken: one processed, one failed, two in work
     tally = stats.tally(lambda: counts)
     assert tally == Tally(10, 1, 3, 1, 1, failed=1, waiting=3)
     assert tally.received == sum(

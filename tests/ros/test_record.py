@@ -15,7 +15,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Writer
 from sensor_msgs.msg import CompressedImage, Image
 
-from distill_perception.errors import ReplayError
+from distill_perception.errors import BagError
 from distill_perception.replay import record as record_module
 from distill_perception.replay.record import record
 from tests.support.environ import with_checkout
@@ -125,7 +125,7 @@ def test_an_error_while_recording_keeps_the_frames_that_came_and_the_old_bag(
     record("/cam/image_raw", tmp_path / "bag", 0.5)
     before = (tmp_path / "bag" / "metadata.yaml").read_text()
     monkeypatch.setattr(record_module, "Writer", FullDisk)
-    with pytest.raises(ReplayError, match="No space left on device; what there is stays in ") as caught:
+    with pytest.raises(BagError, match="No space left on device; what there is stays in ") as caught:
         record("/cam/image_raw", tmp_path / "bag", 60, force=True)
 
     kept = Path(str(caught.value).rpartition(" stays in ")[2])

@@ -44,7 +44,5 @@ def open_source(spec: SourceSpec) -> Source:
     if spec.every == 1 and spec.use_masks and spec.use_boxes:
         return source
     # A bag's cameras take turns: every second frame of all might be all of one camera's.
-    streams = (
-        [frame.topic for frame in source.frames] if isinstance(source, BagSource) else [""] * len(source)
-    )
+    streams = [topic for topic, _ in source.frames] if isinstance(source, BagSource) else [""] * len(source)
     return Selected(source, every_nth(streams, spec.every), spec.use_masks, spec.use_boxes)

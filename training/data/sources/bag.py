@@ -10,23 +10,24 @@ Where the bag says the names of its ids, classes are matched by name; else its i
 
 from __future__ import annotations
 
-import os
-import weakref
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.rosbag2 import Reader
 
+from distill_perception.bags.reader import open_bag
+from distill_perception.bags.recorded_image import RecordedImage
+from distill_perception.bags.seek import SeekableBag
+from distill_perception.bags.unmatched import check_matched
+from distill_perception.errors import ImageError
+from distill_perception.topics import BOXES, LABEL, beside, image_namespace
+from distill_perception.vision.color import convert
 from training.data.class_set import ClassSet, nearest
 from training.data.class_sets import class_set
 from training.data.sample import Sample
 from training.data.source_spec import BagSpec
-from training.data.sources.bag_index import BOXES, LABEL, BagFrame, index_bag, namespace, readable
-from training.data.sources.bag_messages import boxes_of, ids_of, rgb_of, stamp_ns, typestore
 from training.data.sources.base import file_key
-from training.data.sources.reading import Labelled, check_same_size, make_sample
+from training.data.sources.reading import check_same_size, make_sample
 from training.errors import TrainingError
 
 
@@ -34,58 +35,50 @@ class BagSource:
     """See the module.
 
     Raises:
-        TrainingError: no bag, a damaged one, no pictures in it, or class names that are not known.
+        BagError: no bag, a damaged one, or no pictures in it.
+        TrainingError: class names that are not known.
     """
 
     def __init__(self, spec: BagSpec) -> None:
         self.path = spec.path
-        self.topics = spec.topics
         self.class_set = class_set(spec.class_set)
-        index = index_bag(spec.path, spec.topics)
-        self.frames = index.frames
         self.masks = spec.use_masks  # what is hidden is not read: it may be of foreign classes
         self.boxes = spec.use_boxes
-        names = index.names if self.masks or self.boxes else {}
-        self.ids = class_ids(names, self.class_set, spec.path)
-        self._ids_by_name = {name: number for number, name in index.names.items()}
-        self._opened: tuple[int, Reader] | None = None
+        bag = open_bag(spec.path, spec.topics, truth=self.masks or self.boxes, index_images=True)
+        check_matched(bag, "hide them ('use_masks: false', 'use_boxes: false')")
+        self.ids = class_ids(bag.class_names, self.class_set, spec.path)
+        self._ids_by_name = {name: number for number, name in bag.class_names.items()}
+        self.bag = SeekableBag(bag)
+        self.frames = self.bag.frames
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def __getitem__(self, index: int) -> Sample:
-        frame = self.frames[index]
-        place = namespace(frame.topic)
-        name = f"{place.strip('/').replace('/', '_')}_{frame.stamp_ns}"
-        where = f"{self.path}, stamp {frame.stamp_ns}"
-        with readable(self.path):
-            image = rgb_of(self._message(frame, frame.topic, frame.image_ns), f"{where}, {frame.topic}")
-            mask, boxes = None, None
-            ignored: Labelled = (), ()
-            if self.masks and frame.label_ns is not None:
-                topic = f"{place}/{LABEL}"
-                mask = self.ids[ids_of(self._message(frame, topic, frame.label_ns), f"{where}, {topic}")]
-                check_same_size(image, Path(f"{where}, {frame.topic}"), mask, Path(f"{where}, {topic}"))
-                self.class_set.check_mask(mask, f"{where}, {topic}")
-            if self.boxes and frame.boxes_ns is not None:
-                topic = f"{place}/{BOXES}"
-                message = self._message(frame, topic, frame.boxes_ns)
-                boxes = self._labelled(boxes_of(message), f"{where}, {topic}")
-                ignored = self._labelled(boxes_of(message, ignored=True), f"{where}, {topic}")
+        topic, stamp_ns = self.frames[index]
+        name = f"{image_namespace(topic).strip('/').replace('/', '_')}_{stamp_ns}"
+        where = f"{self.path}, stamp {stamp_ns}"
+        image = _rgb(self.bag.image(topic, stamp_ns), f"{where}, {topic}")
+        mask = self.bag.label(topic, stamp_ns) if self.masks else None
+        if mask is not None:
+            place = f"{where}, {beside(topic, LABEL)}"
+            check_same_size(image, Path(f"{where}, {topic}"), mask, Path(place))
+            mask = self.ids[mask]
+            self.class_set.check_mask(mask, place)
+        place = f"{where}, {beside(topic, BOXES)}"
+        found = self.bag.boxes(topic, stamp_ns, lambda text: self._label(text, place)) if self.boxes else None
+        if found is None:
+            return make_sample(self.class_set, name, image, mask)
+        boxes, ignored = (found.xyxy, found.labels), (found.ignored, found.ignored_labels)
         return make_sample(self.class_set, name, image, mask, boxes, ignored)
 
     def key(self, index: int) -> str:
         files = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
         return file_key(files, "bag", self.frames[index], self.class_set)
 
-    def _labelled(self, named: tuple[list[list[float]], list[str]], where: str) -> Labelled:
-        """Boxes with class ids for the classes as the bag writes them."""
-        corners, classes = named
-        return corners, [self._label(text, where) for text in classes]
-
     def _label(self, text: str, where: str) -> int:
         """A box's class: an id of the bag, or a name."""
-        if text.isdigit() and int(text) < 256:
+        if text.isdigit() and int(text) < len(self.ids):
             label = int(self.ids[int(text)])
         elif text in self._ids_by_name:
             label = int(self.ids[self._ids_by_name[text]])
@@ -94,29 +87,21 @@ class BagSource:
         self.class_set.check_labels([label], where)
         return label
 
-    def _message(self, frame: BagFrame, topic: str, time_ns: int) -> Any:
-        reader = self._reader()
-        connections = [c for c in reader.connections if c.topic == topic]
-        for connection, _, data in reader.messages(connections, time_ns, time_ns + 1):
-            if stamp_ns(data, time_ns) == frame.stamp_ns:
-                return typestore().deserialize_cdr(data, connection.msgtype)
-        raise TrainingError(f"{self.path}: the message of {topic} at {time_ns} is gone; was the bag changed?")
 
-    def _reader(self) -> Reader:
-        """A reader of this process: workers must not share an open file's position."""
-        if self._opened is None or self._opened[0] != os.getpid():
-            reader = Reader(self.path)
-            reader.open()
-            weakref.finalize(self, reader.close)
-            self._opened = (os.getpid(), reader)
-        return self._opened[1]
+def _rgb(image: RecordedImage, where: str) -> NDArray[np.uint8]:
+    """A picture as uint8 [H,W,3] RGB.
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": None}
+    Raises:
+        TrainingError: an encoding that is not known, too little data, or bytes that are no picture.
+    """
+    try:
+        return np.ascontiguousarray(convert(*image.native(), "rgb"))
+    except ImageError as error:
+        raise TrainingError(f"{where}: {error}") from error
 
 
 def class_ids(names: dict[int, str], classes: ClassSet, where: Path) -> NDArray[np.uint8]:
-    """Table from a bag's ids to those of `classes`, uint8 [256].
+    """Table from a bag's ids to those of `classes`, uint8 [256] or more.
 
     Ids that a bag does not name are void; ids of a bag without any names are those of `classes`.
 
@@ -125,7 +110,7 @@ def class_ids(names: dict[int, str], classes: ClassSet, where: Path) -> NDArray[
     """
     if not names:
         return np.arange(256, dtype=np.uint8)
-    table = np.full(256, classes.void_id, np.uint8)
+    table = np.full(max(255, *names) + 1, classes.void_id, np.uint8)
     for number, name in names.items():
         if name not in classes.names:
             raise TrainingError(

@@ -23,7 +23,7 @@ Boxes, Labels = NDArray[np.float32], NDArray[np.int64]
 class Source(Protocol):
     """Samples by index, read when asked for, in one class set.
 
-    Reading raises TrainingError where a file is missing, damaged, or does not fit its neighbours.
+    Reading raises TrainingError or BagError where a file is missing, damaged, or does not fit its neighbours.
     """
 
     class_set: ClassSet

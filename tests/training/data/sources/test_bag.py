@@ -1,6 +1,7 @@
 """Labelled and other bags, written by the runtime's own writer and message by message."""
 
 import pickle
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,17 +10,16 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from distill_perception.replay import message_types
-from distill_perception.replay.bag_writer import BagOptions, write_bag
-from distill_perception.replay.ground_truth import Boxes
-from distill_perception.replay.labelled_folder import LabelledFrame
-from tests.replay.bags import bag_of, image
+from distill_perception.bags.ground_truth import Boxes
+from distill_perception.bags.labelled_folder import LabelledFrame
+from distill_perception.bags.writer import BagOptions, write_bag
+from distill_perception.errors import BagError, PerceptionError
+from tests.support.bags import bag_of, image
 from tests.training.data.sources.files import blocks, picture
 from training.data.class_sets import class_set
 from training.data.frames import PlainFrames
 from training.data.source_spec import BagSpec
 from training.data.sources import open_source
-from training.data.sources.bag_messages import DEFINITIONS, typestore
 from training.errors import TrainingError
 
 CAMVID_NAMES = dict(enumerate(class_set("camvid").names))
@@ -139,7 +139,7 @@ def test_rows_are_unpadded_and_cameras_told_from_depth_and_results(tmp_path: Pat
     np.testing.assert_array_equal(source[1].image, colour[..., ::-1])
     assert len(open_source(spec(path, topics=["/a/image_rect"]))) == 1
     with pytest.raises(
-        TrainingError, match=r"no image topic /c; it holds /a/image_raw \[sensor_msgs/msg/Image\]"
+        BagError, match=r"no image topic /c in this bag; it holds /a/image_raw \[sensor_msgs/msg/Image\]"
     ):
         open_source(spec(path, topics=["/c"]))
 
@@ -157,29 +157,58 @@ def test_every_second_frame_is_of_each_camera(tmp_path: Path) -> None:
 def test_labels_that_are_no_masks_or_of_another_size_are_refused(tmp_path: Path) -> None:
     for number, (label, encoding, message) in enumerate(
         [
-            (picture(), "rgb8", r"/a/label: a label must be a mono8 image of class ids, found rgb8"),
+            (picture(), "rgb8", r"/a/label at .* s: a label must be mono8 class ids, not rgb8"),
             (blocks(1)[:5], "mono8", r"/a/label is 16x5 but its picture .* is 16x12"),
         ]
     ):
         messages = [("/a/image", 1, image(1, picture(), "rgb8")), ("/a/label", 2, image(1, label, encoding))]
-        with pytest.raises(TrainingError, match=message):
+        with pytest.raises(PerceptionError, match=message):
             open_source(spec(bag_of(tmp_path / f"bag{number}", messages)))[0]
 
 
+def test_labels_of_which_none_has_a_picture_are_refused(tmp_path: Path) -> None:
+    messages = [("/a/image", 1, image(1, picture(), "rgb8")), ("/a/label", 2, image(3, blocks(1), "mono8"))]
+    path = bag_of(tmp_path / "bag", messages)
+
+    with pytest.raises(
+        BagError, match=r"none of its labels \(1 on /a/label\) has .* or hide them \('use_masks: false'"
+    ):
+        open_source(spec(path))
+    assert len(open_source(spec(path, use_masks=False, use_boxes=False))) == 1
+
+
+def test_two_pictures_of_one_stamp_are_refused(tmp_path: Path) -> None:
+    messages = [("/a/image", when, image(1, picture(), "rgb8")) for when in (1, 2)]
+    with pytest.raises(BagError, match=r"two images on /a/image have the stamp 0\.000000001 s"):
+        open_source(spec(bag_of(tmp_path / "bag", messages)))
+
+
+def test_a_bag_without_metadata_is_read_from_its_only_file(write: Write) -> None:
+    path = write(CAMVID_NAMES)
+    (path / "metadata.yaml").unlink()
+
+    source = open_source(spec(path))
+
+    assert len(source) == 3
+    np.testing.assert_array_equal(source[0].mask, blocks(0, 3, 8, 11))
+
+
+def test_a_bag_from_which_messages_are_gone_is_refused(write: Write) -> None:
+    path = write(CAMVID_NAMES, storage="sqlite3")
+    with sqlite3.connect(next(path.glob("*.db3"))) as database:
+        database.execute("DELETE FROM messages WHERE id > 4")  # as where a disk was full
+
+    with pytest.raises(BagError, match=r"bag: cannot be read.*6 messages are announced, 3 are there"):
+        open_source(spec(path))
+
+
 def test_what_is_no_bag_or_has_no_pictures_is_explained(tmp_path: Path, write: Write) -> None:
-    with pytest.raises(TrainingError, match=r"nowhere cannot be read as a bag"):
+    with pytest.raises(BagError, match=r"nowhere: no such bag"):
         open_source(spec(tmp_path / "nowhere"))
-    with pytest.raises(TrainingError, match=r"no camera pictures; it holds /a/label"):
+    with pytest.raises(BagError, match=r"no image topic of this bag can be used .*/a/label: it holds labels"):
         open_source(spec(bag_of(tmp_path / "labels", [("/a/label", 1, image(1, blocks(1), "mono8"))])))
     path = write()
     file = next(path.glob("*.mcap"))
     file.write_bytes(file.read_bytes()[:500])
-    with pytest.raises(TrainingError, match=r"cut off or damaged"):
+    with pytest.raises(BagError, match=r"cut off or damaged"):
         open_source(spec(path))
-
-
-def test_message_definitions_equal_the_runtimes() -> None:
-    theirs, ours = message_types.typestore(), typestore()
-    for name in DEFINITIONS:
-        kind = f"vision_msgs/msg/{name}"
-        assert ours.fielddefs[kind] == theirs.fielddefs[kind]

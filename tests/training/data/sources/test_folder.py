@@ -6,15 +6,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from tests.support.pictures import palette_png, turned_by_exif
 from tests.training.data.sources.files import blocks, picture, write_ids, write_json, write_rgb
+from training.cli import app
 from training.data.cache import DiskCache
 from training.data.class_sets import class_set
 from training.data.source_spec import FolderSpec, ImagesSpec
 from training.data.sources import open_source
 from training.data.sources.base import Mapped
-from training.data.synthetic.__main__ import main as render
 from training.errors import TrainingError
 
 
@@ -184,7 +185,8 @@ def test_classes_json_says_whose_ids_they_are(folder: Path) -> None:
 
 
 def test_a_rendered_drive_is_read_with_masks_and_boxes(tmp_path: Path) -> None:
-    assert render(["--out", str(tmp_path / "drive"), "--frames", "2", "--size", "160x120"]) == 0
+    words = ["synthetic", "--out", str(tmp_path / "drive"), "--frames", "2", "--size", "160x120"]
+    assert CliRunner().invoke(app, words).exit_code == 0
     source = open_source(spec(tmp_path / "drive"))
     assert (len(source), source.class_set.name) == (2, "camvid")
     sample = source[0]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..bundle import load_bundle
-from ..errors import ReplayError
+from ..errors import BagError
 from ..terminal import counted, progress_bars, warn
-from .bag_writer import BagOptions, write_bag
 from .labelled_folder import read_labelled_folder
 from .video_file import open_video
+from .writer import BagOptions, write_bag
 
 DEFAULT_RATE_HZ = 15.0
 
@@ -32,11 +32,11 @@ def make_bag(
         bundle: where class names are taken from; by default the folder's classes.json, if there is one.
 
     Raises:
-        ReplayError: the source cannot be read or the bag not written.
+        BagError: the source cannot be read or the bag not written.
         BundleError: the bundle cannot be read.
     """
     if not source.exists():
-        raise ReplayError(f"{source}: no such folder or video file")
+        raise BagError(f"{source}: no such folder or video file")
     if source.is_dir():
         folder = read_labelled_folder(source)
         frames, total, names, own_rate = folder.frames(), len(folder), folder.class_names, DEFAULT_RATE_HZ
@@ -44,7 +44,7 @@ def make_bag(
         video = open_video(source)
         frames, total, names, own_rate = video.frames(), video.frame_count, {}, video.rate_hz
         if rate_hz is None and not own_rate:
-            raise ReplayError(f"{source}: the file does not say its frame rate; give one with --rate")
+            raise BagError(f"{source}: the file does not say its frame rate; give one with --rate")
     if bundle is not None:
         names = dict(enumerate(load_bundle(bundle, verify=False).manifest.class_names))
     options = BagOptions(topic, rate_hz or own_rate, storage, compressed, frame_id=frame_id)

@@ -3,7 +3,7 @@
 import pytest
 
 from distill_perception.errors import ConfigError
-from distill_perception.ros.topics import check_cameras, image_namespace, is_compressed, result_topic
+from distill_perception.topics import check_cameras, image_namespace, is_compressed, result_topic
 
 
 @pytest.mark.parametrize(

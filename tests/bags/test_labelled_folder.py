@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from distill_perception.errors import ReplayError
-from distill_perception.replay.labelled_folder import read_labelled_folder
-from tests.replay import drives
+from distill_perception.bags.labelled_folder import read_labelled_folder
+from distill_perception.errors import BagError
+from tests.support import drives
 from tests.support.pictures import palette_png, turned_by_exif
 
 
@@ -141,7 +141,7 @@ def test_a_broken_folder_is_refused_with_the_file_and_the_reason(
     folder = drives.write_folder(tmp_path / "drive", frames=2)
     broken(folder, what)
 
-    with pytest.raises(ReplayError, match=words) as caught:
+    with pytest.raises(BagError, match=words) as caught:
         list(read_labelled_folder(folder).frames())
 
     assert str(tmp_path) in str(caught.value)

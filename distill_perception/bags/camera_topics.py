@@ -7,11 +7,10 @@ from pathlib import Path
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
-from ..errors import ReplayError
-from ..ros.topics import image_namespace
+from ..errors import BagError
+from ..topics import LABEL, image_namespace
 from . import message_types as kinds
 from .recorded_image import RecordedImage
-from .topics import LABEL
 
 
 def image_topics(reader: Reader) -> dict[str, Connection]:
@@ -24,7 +23,7 @@ def cameras_of(reader: Reader, path: Path) -> tuple[str, ...]:
     """One image topic for each namespace: image_raw, else the first raw, else the first compressed.
 
     Raises:
-        ReplayError: there is none; says why each image topic is none.
+        BagError: there is none; says why each image topic is none.
     """
     best: dict[str, Connection] = {}
     passed_over: dict[str, str] = {}
@@ -36,7 +35,7 @@ def cameras_of(reader: Reader, path: Path) -> tuple[str, ...]:
         if namespace not in best or _preference(connection) < _preference(best[namespace]):
             best[namespace] = connection
     if not best:
-        raise ReplayError(f"{path}: {_nothing(reader, passed_over)}")
+        raise BagError(f"{path}: {_nothing(reader, passed_over)}")
     return tuple(connection.topic for connection in best.values())
 
 

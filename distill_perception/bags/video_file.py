@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from ..errors import ReplayError
+from ..errors import BagError
 from .labelled_folder import LabelledFrame
 
 
@@ -39,12 +39,12 @@ def open_video(path: Path) -> VideoFile:
     """Look at a video file's header.
 
     Raises:
-        ReplayError: OpenCV cannot open the file or finds no frame rate in it.
+        BagError: OpenCV cannot open the file or finds no frame rate in it.
     """
     capture = cv2.VideoCapture(str(path))
     try:
         if not capture.isOpened():
-            raise ReplayError(
+            raise BagError(
                 f"{path}: cannot be opened as a video; convert it, for example: ffmpeg -i {path} out.mp4"
             )
         rate_hz = float(capture.get(cv2.CAP_PROP_FPS))

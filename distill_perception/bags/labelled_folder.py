@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..errors import ReplayError
+from ..errors import BagError
 from .ground_truth import Boxes, Corners, make_boxes
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -53,7 +53,7 @@ class LabelledFolder:
         """Decode the frames in order.
 
         Raises:
-            ReplayError: a file cannot be decoded, or a label's size differs from its image's.
+            BagError: a file cannot be decoded, or a label's size differs from its image's.
         """
         for path in self.images:
             # EXIF does not turn a picture here: labels and the node have it as the sensor does.
@@ -69,22 +69,20 @@ def read_labelled_folder(path: Path) -> LabelledFolder:
     """List what the folder holds; nothing is decoded yet.
 
     Raises:
-        ReplayError: no images, labels that belong to no image, or malformed JSON.
+        BagError: no images, labels that belong to no image, or malformed JSON.
     """
     folder = path / "images"
     if not folder.is_dir():
-        raise ReplayError(
-            f"{path}: no 'images' folder in it; expected images/NAME.jpg or .png, labels/NAME.png"
-        )
+        raise BagError(f"{path}: no 'images' folder in it; expected images/NAME.jpg or .png, labels/NAME.png")
     images = tuple(sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES))
     if not images:
-        raise ReplayError(f"{folder}: no .jpg or .png files in it")
+        raise BagError(f"{folder}: no .jpg or .png files in it")
     stems = {p.stem for p in images}
     if len(stems) < len(images):
-        raise ReplayError(f"{folder}: two images share a name (a .jpg and a .png?); give each its own")
+        raise BagError(f"{folder}: two images share a name (a .jpg and a .png?); give each its own")
     labels = {p.stem: p for p in (path / "labels").glob("*.png")}
     if labels and not stems & labels.keys():
-        raise ReplayError(
+        raise BagError(
             f"{path / 'labels'}: none of its {len(labels)} labels has an image of the same name "
             f"(first label {min(labels)}, first image {images[0].stem})"
         )
@@ -95,29 +93,29 @@ def read_labelled_folder(path: Path) -> LabelledFolder:
         boxes = _coco_boxes(boxes_file)
         unknown = boxes.keys() - stems
         if unknown:
-            raise ReplayError(f"{boxes_file}: no image of that name: {min(unknown)} ({len(unknown)} in all)")
+            raise BagError(f"{boxes_file}: no image of that name: {min(unknown)} ({len(unknown)} in all)")
     return LabelledFolder(path, images, labels, boxes, names)
 
 
 def _read(path: Path, flags: int) -> np.ndarray:
     pixels = cv2.imdecode(np.fromfile(path, np.uint8), flags) if path.stat().st_size else None
     if pixels is None or pixels.dtype != np.uint8:
-        raise ReplayError(f"{path}: cannot be decoded as an 8-bit image; is the file complete?")
+        raise BagError(f"{path}: cannot be decoded as an 8-bit image; is the file complete?")
     return np.asarray(pixels, np.uint8)
 
 
 def _check_label(label: np.ndarray, pixels: np.ndarray, path: Path | None) -> None:
     if path is not None and label.ndim == 3 and path.read_bytes()[25:26] == b"\x03":  # PNG's colour type
-        raise ReplayError(
+        raise BagError(
             f"{path}: a label with a palette, as VOC and CVAT write, is read as colours; save its indices as "
             "grey, with Pillow: Image.fromarray(numpy.array(Image.open(path))).save(path)"
         )
     if label.ndim != 2 or label.dtype != np.uint8:
-        raise ReplayError(
+        raise BagError(
             f"{path}: a label must be 8-bit, one channel of class ids, not {label.shape} {label.dtype}"
         )
     if label.shape != pixels.shape[:2]:
-        raise ReplayError(f"{path}: label is {_size(label)}, its image {_size(pixels)}; they must be equal")
+        raise BagError(f"{path}: label is {_size(label)}, its image {_size(pixels)}; they must be equal")
 
 
 def _size(pixels: np.ndarray) -> str:
@@ -128,7 +126,7 @@ def _load_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf8"))
     except ValueError as error:
-        raise ReplayError(f"{path}: not valid JSON: {error}") from error
+        raise BagError(f"{path}: not valid JSON: {error}") from error
 
 
 def _class_names(path: Path) -> dict[int, str]:
@@ -144,10 +142,10 @@ def _class_names(path: Path) -> dict[int, str]:
             )
             names = dict(pairs)
     except (TypeError, KeyError, ValueError) as error:
-        raise ReplayError(f"{path}: expected a list of names, or of objects with 'id' and 'name'") from error
+        raise BagError(f"{path}: expected a list of names, or of objects with 'id' and 'name'") from error
     for class_id, name in names.items():
         if not (isinstance(name, str) and 0 <= class_id <= MAX_CLASS_ID):
-            raise ReplayError(
+            raise BagError(
                 f"{path}: class id {class_id} is named {name!r}; ids are 0 to {MAX_CLASS_ID}, names are text"
             )
     return names
@@ -165,5 +163,5 @@ def _coco_boxes(path: Path) -> dict[str, Boxes]:
             rows = crowds if item.get("iscrowd") else objects
             rows[names[item["image_id"]]].append(([x, y, x + width, y + height], int(item["category_id"])))
     except (TypeError, KeyError, ValueError) as error:
-        raise ReplayError(f"{path}: not a COCO file: {type(error).__name__} {error}") from error
+        raise BagError(f"{path}: not a COCO file: {type(error).__name__} {error}") from error
     return {name: make_boxes(objects[name], crowds[name]) for name in objects}

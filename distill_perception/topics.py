@@ -1,13 +1,28 @@
-"""From a camera's image topic to the names of what the node publishes about it."""
+"""From a camera's image topic to the names of what belongs to it: the node's results, a bag's labels."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
-from ..errors import ConfigError
+from .errors import ConfigError
+
+LABEL = "label"
+BOXES = "boxes"
+LABEL_INFO = "label_info"
 
 _COMPRESSED = "/compressed"
+_ROS_NAME = re.compile(r"(/[A-Za-z_]\w*)+", re.ASCII)
+
+
+def is_ros_name(topic: str) -> bool:
+    """Whether ROS takes this as an absolute topic name.
+
+    >>> is_ros_name("/camera/front/image_raw"), is_ros_name("/camera front/image-raw")
+    (True, False)
+    """
+    return _ROS_NAME.fullmatch(topic) is not None
 
 
 def is_compressed(topic: str) -> bool:
@@ -24,6 +39,15 @@ def image_namespace(topic: str) -> str:
     '/camera/front'
     """
     return topic.removesuffix(_COMPRESSED).rpartition("/")[0]
+
+
+def beside(image_topic: str, name: str) -> str:
+    """A topic in the image topic's namespace.
+
+    >>> beside("/camera/front/image_raw", "label")
+    '/camera/front/label'
+    """
+    return f"{image_namespace(image_topic)}/{name}"
 
 
 def result_topic(camera: str, result: str) -> str:

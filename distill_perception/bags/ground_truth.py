@@ -5,7 +5,7 @@ A Detection2D with the id "ignore" is a region of its class in which nobody told
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,19 +40,22 @@ def box_center(xyxy: np.ndarray) -> tuple[float, float, float, float]:
     return (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
 
 
-def detection_rows(detections: Iterable[Any], ids_by_name: dict[str, int]) -> list[_Row]:
-    """Corners, score and class id of each Detection2D (rclpy's or rosbags').
+def number_or_name(class_names: dict[int, str]) -> Callable[[str], int]:
+    """From a class as a Detection2D has it to its id: a number or, for bags of other makers, a name.
 
-    A class id is a number or, for bags of other makers, a name in `ids_by_name`; any other class gets id -1,
-    which evaluation refuses.
+    Any other class gets id -1, which evaluation refuses.
     """
+    ids_by_name = {name: number for number, name in class_names.items()}
+    return lambda text: int(text) if text.isdecimal() else ids_by_name.get(text, -1)
+
+
+def detection_rows(detections: Iterable[Any], class_id: Callable[[str], int]) -> list[_Row]:
+    """Corners, score and class id of each Detection2D (rclpy's or rosbags')."""
     rows = []
     for detection in detections:
         if not len(detection.results):
             continue
         best = max(detection.results, key=lambda result: result.hypothesis.score)
-        text = best.hypothesis.class_id
-        class_id = int(text) if text.isdigit() else ids_by_name.get(text, -1)
         centre, box = detection.bbox.center.position, detection.bbox
         half_width, half_height = box.size_x / 2, box.size_y / 2
         corners = [
@@ -61,16 +64,16 @@ def detection_rows(detections: Iterable[Any], ids_by_name: dict[str, int]) -> li
             centre.x + half_width,
             centre.y + half_height,
         ]
-        rows.append((corners, float(best.hypothesis.score), class_id))
+        rows.append((corners, float(best.hypothesis.score), class_id(best.hypothesis.class_id)))
     return rows
 
 
-def boxes_from_message(message: Any, ids_by_name: dict[str, int]) -> Boxes:
+def boxes_from_message(message: Any, class_id: Callable[[str], int]) -> Boxes:
     """Labelled boxes from a Detection2DArray."""
     single = [item for item in message.detections if item.id != IGNORED_ID]
     regions = [item for item in message.detections if item.id == IGNORED_ID]
     objects, ignored = (
-        [(corners, class_id) for corners, _, class_id in detection_rows(items, ids_by_name)]
+        [(corners, label) for corners, _, label in detection_rows(items, class_id)]
         for items in (single, regions)
     )
     return make_boxes(objects, ignored)

@@ -1,11 +1,11 @@
-"""Replay and training decode a message as the node does, or scores and lessons are of another picture."""
+"""A bag's message is decoded as the node does, or scores and lessons are of another picture."""
 
 import cv2
 import numpy as np
 import pytest
 
+from distill_perception.bags.recorded_image import RecordedImage
 from distill_perception.errors import ImageError
-from distill_perception.replay.recorded_image import RecordedImage
 
 pytest.importorskip("rclpy", reason="the node's reader needs rclpy")
 
@@ -13,11 +13,8 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from distill_perception.perceptor import Frame
 from distill_perception.ros.messages import frame_from_compressed, frame_from_image
-from distill_perception.vision.color import convert
 from tests.support.pictures import turned_by_exif
 from tests.support.ros_process import compressed_message, image_message
-from training.data.sources.bag_messages import rgb_of
-from training.errors import TrainingError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 
@@ -48,14 +45,13 @@ def sideways() -> CompressedImage:
     ],
     ids=["padded", "mono8", "png", "jpeg turned by EXIF"],
 )
-def test_replay_and_training_see_the_nodes_picture(message: Image | CompressedImage) -> None:
+def test_a_bags_picture_is_the_nodes(message: Image | CompressedImage) -> None:
     node = node_sees(message)
 
     pixels, encoding = RecordedImage.from_message(message).native()
 
     assert encoding == node.encoding
     np.testing.assert_array_equal(pixels, node.pixels)
-    np.testing.assert_array_equal(rgb_of(message, "here"), convert(node.pixels, node.encoding, "rgb"))
 
 
 def changed(message: Image, **fields: object) -> Image:
@@ -81,18 +77,14 @@ def longer(message: Image) -> Image:
     ],
     ids=["8SC1", "trailing bytes", "short step", "depth", "16 bits", "mosaic"],
 )
-def test_replay_and_training_refuse_what_the_node_drops(message: Image | CompressedImage) -> None:
+def test_what_the_node_drops_is_refused(message: Image | CompressedImage) -> None:
     with pytest.raises(ImageError) as node:
         node_sees(message)
 
     with pytest.raises(ImageError) as replay:
         RecordedImage.from_message(message).native()
 
-    with pytest.raises(TrainingError) as training:
-        rgb_of(message, "here")
-
     assert str(replay.value) == str(node.value)
-    assert str(training.value) == f"here: {node.value}"
 
 
 def test_a_label_may_be_called_8uc1() -> None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from distill_perception.replay import message_types as kinds
+from distill_perception.bags import message_types as kinds
 
 
 def header(stamp_ns: int) -> object:

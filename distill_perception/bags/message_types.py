@@ -14,7 +14,7 @@ from typing import Any
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from ..errors import ReplayError
+from ..errors import BagError
 from ..share import share_path
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -69,13 +69,13 @@ def typestore() -> Typestore:
     """Message types of ROS 2 plus vision_msgs.
 
     Raises:
-        ReplayError: vision_msgs' definitions are nowhere to be found.
+        BagError: vision_msgs' definitions are nowhere to be found.
     """
     folders = _definition_folders()
     folder = next((f for f in folders if (f / "Detection2DArray.msg").is_file()), None)
     if folder is None:
         looked = ", ".join(str(f) for f in folders) or "nowhere to look"
-        raise ReplayError(
+        raise BagError(
             f"no message definitions of vision_msgs (looked in: {looked}); "
             "reinstall distill_perception, or install the ROS package vision_msgs"
         )

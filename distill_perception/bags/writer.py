@@ -24,13 +24,12 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from ..errors import ReplayError
+from ..errors import BagError
 from ..metrics import IGNORED_ID
-from ..ros.topics import is_compressed
+from ..topics import BOXES, LABEL, LABEL_INFO, beside, is_compressed, is_ros_name
 from . import message_types as kinds
 from .ground_truth import Boxes, box_center
 from .labelled_folder import LabelledFrame
-from .topics import BOXES, LABEL, LABEL_INFO, beside, is_ros_name
 
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 BAG_VERSION: Literal[8] = 8  # readable from ROS 2 Iron on; 9 is only for newer ones
@@ -81,7 +80,7 @@ def write_bag(
         The number of frames written.
 
     Raises:
-        ReplayError: the folder exists, an option is out of range, or there were no frames.
+        BagError: the folder exists, an option is out of range, or there were no frames.
     """
     check_options(path, options, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +88,7 @@ def write_bag(
         with Writer(unfinished, version=BAG_VERSION, storage_plugin=STORAGES[options.storage]) as writer:
             count = _FrameWriter(writer, options).write_all(frames, class_names or {})
         if not count:
-            raise ReplayError(f"{path}: no frames to write")
+            raise BagError(f"{path}: no frames to write")
     return count
 
 
@@ -97,31 +96,31 @@ def check_options(path: Path, options: BagOptions, overwrite: bool) -> None:
     """Refuse a bag that could not be written, or not be played.
 
     Raises:
-        ReplayError: naming the option, or the folder that is in the way.
+        BagError: naming the option, or the folder that is in the way.
     """
     if options.storage not in STORAGES:
-        raise ReplayError(f"storage '{options.storage}' is unknown; choose one of {', '.join(STORAGES)}")
+        raise BagError(f"storage '{options.storage}' is unknown; choose one of {', '.join(STORAGES)}")
     if not options.rate_hz > 0:
-        raise ReplayError(f"rate must be above 0 Hz, not {options.rate_hz:g}")
+        raise BagError(f"rate must be above 0 Hz, not {options.rate_hz:g}")
     _check_topic(options)
     if path.exists():
         if not overwrite:
-            raise ReplayError(f"{path} exists already; choose another name or overwrite it (--force)")
+            raise BagError(f"{path} exists already; choose another name or overwrite it (--force)")
         if not (path / "metadata.yaml").is_file():
-            raise ReplayError(f"{path} exists and is not a bag; it will not be overwritten")
+            raise BagError(f"{path} exists and is not a bag; it will not be overwritten")
 
 
 def _check_topic(options: BagOptions) -> None:
     """Refuse names that replay could not play, or whose labels would go into the pictures' own topic."""
     topic, example = options.topic, "for example /camera/front/image_raw"
     if not is_ros_name(topic):
-        raise ReplayError(f"topic '{topic}' must be absolute, of letters, digits and '_' alone, {example}")
+        raise BagError(f"topic '{topic}' must be absolute, of letters, digits and '_' alone, {example}")
     if is_compressed(topic) and not options.compressed:
-        raise ReplayError(
+        raise BagError(
             f"topic '{topic}' is named as compressed pictures are: add --compressed, or leave the ending out"
         )
     if topic in (beside(topic, name) for name in (LABEL, BOXES, LABEL_INFO)):
-        raise ReplayError(f"topic '{topic}' is where labels go; name the pictures otherwise, {example}")
+        raise BagError(f"topic '{topic}' is where labels go; name the pictures otherwise, {example}")
 
 
 @contextmanager
@@ -133,7 +132,7 @@ def finished_folder(path: Path, worth_keeping: Callable[[], bool] = lambda: Fals
         worth_keeping: asked after an error; if so, what was written stays, and the error says where.
 
     Raises:
-        ReplayError: what is at `path` cannot be replaced, which is found out before anything is written; an
+        BagError: what is at `path` cannot be replaced, which is found out before anything is written; an
             error has come of which something stays.
     """
     path = path.resolve()
@@ -153,7 +152,7 @@ def finished_folder(path: Path, worth_keeping: Callable[[], bool] = lambda: Fals
             old.rename(path)
         if complete or worth_keeping():
             reason = str(error) or type(error).__name__
-            raise ReplayError(f"{path} was not written: {reason}; what there is stays in {new}") from error
+            raise BagError(f"{path} was not written: {reason}; what there is stays in {new}") from error
         shutil.rmtree(parent, ignore_errors=True)
         raise
     for rest in (old, parent):
@@ -166,7 +165,7 @@ def _move_there_and_back(path: Path, aside: Path) -> None:
         path.rename(aside)
         aside.rename(path)
     except OSError as error:
-        raise ReplayError(f"{path} cannot be replaced: {error.strerror}; choose another name") from error
+        raise BagError(f"{path} cannot be replaced: {error.strerror}; choose another name") from error
 
 
 class _FrameWriter:
