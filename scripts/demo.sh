@@ -24,7 +24,7 @@ else
   drive=$out/drive bag=$out/bag
   say "Rendering a synthetic drive with exact labels into $drive"
   rm -rf "$drive"
-  $run python -m training.data.synthetic --out "$drive" --frames "${FRAMES:-225}" --scenes 3 --seed 7 --rate $rate
+  $run distill-perception-train synthetic --out "$drive" --frames "${FRAMES:-225}" --scenes 3 --seed 7 --rate $rate
   $run distill-perception bag "$drive" "$bag" --rate $rate --force
 fi
 

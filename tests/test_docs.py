@@ -9,8 +9,10 @@ import pytest
 from typer.main import get_command
 
 ROOT = Path(__file__).resolve().parents[1]
+GENERATED = r"<!-- gen.*?<!-- end"  # of records, which keep the spelling of their day
 MADE_BY_THE_READER = ("models/your_own", "models/camvid_front")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+OTHERS = [ROOT / name for name in ("CHANGELOG.md", "distill_perception", "scripts", "training")]
 
 
 def test_generated_blocks_are_up_to_date() -> None:
@@ -30,13 +32,16 @@ def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
         assert not heading or heading in _anchors(target), link
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_commands_and_their_options_that_are_shown_exist(document: Path) -> None:
+@pytest.mark.parametrize("place", [*DOCUMENTS, *OTHERS], ids=lambda path: path.name)
+def test_commands_and_their_options_that_are_shown_exist(place: Path) -> None:
     from distill_perception.cli import app as runtime
     from training.cli import app as offline
 
     programs = {"distill-perception": get_command(runtime), "distill-perception-train": get_command(offline)}
-    text = document.read_text(encoding="utf-8").replace("\\\n", " ")
+    files = [file for file in place.rglob("*") if file.suffix in (".py", ".sh", ".yaml")] or [place]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files).replace("\\\n", " ")
+    other = r"python3? -m (?:distill_perception|training)[. ][a-z. -]+"
+    assert re.findall(other, re.sub(GENERATED, "", text, flags=re.DOTALL)) == [], "name the program instead"
     for program, words in re.findall(r"(?<![-/\w])(distill-perception(?:-train)?) ([^`\n]*)", text):
         command, rest = programs[program], words.split()
         while rest and (inner := getattr(command, "commands", {})) and re.fullmatch("[a-z]+", rest[0]):
@@ -52,7 +57,7 @@ def test_commands_and_their_options_that_are_shown_exist(document: Path) -> None
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_files_of_this_project_that_are_named_exist(document: Path) -> None:
-    text = re.sub(r"<!-- gen.*?<!-- end", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(GENERATED, "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
     rooms = "training|benchmarks|tests|config|scripts|models"
     named = re.findall(rf"(?<![-\w/])((?:{rooms})/[\w./*-]*\w)", text)
     missing = [

@@ -1,8 +1,7 @@
-"""`python -m training` / `distill-perception-train`: train, compress and export a recipe."""
+"""`distill-perception-train`, which `python -m training` is too: train, compress and export a recipe."""
 
 from __future__ import annotations
 
-import shlex
 import sys
 from enum import Enum
 from pathlib import Path
@@ -12,9 +11,10 @@ import typer
 from rich.console import Console
 
 from distill_perception.errors import PerceptionError
+from distill_perception.terminal import ERR, complain
 from training.allocator import keep_freed_memory
 from training.cli_compression import archive_app, compress_command
-from training.cli_data import boxes_command
+from training.cli_data import boxes_command, synthetic_command
 from training.cli_export import adapt_command, fusion_command, mobile_command, restore_command
 from training.cli_hardware import (
     AcceleratorName,
@@ -25,6 +25,8 @@ from training.cli_hardware import (
     StrategyOption,
     ThreadsOption,
 )
+from training.cli_size import METAVAR, height_and_width
+from training.cli_teacher import teacher_app
 from training.home import home_expanded
 from training.quiet import quiet_libraries
 
@@ -32,8 +34,8 @@ app = typer.Typer(
     help="Offline half of distill_perception: train teachers, distil students, export bundles.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # rich takes "[default: ...]" for a colour
 )
-console = Console(stderr=True, markup=False, emoji=False)
 
 
 class CalibratorName(str, Enum):
@@ -74,7 +76,7 @@ def train_command(
     try:
         metrics = train(spec, folder, resume, hardware)
     except KeyboardInterrupt:
-        rank_zero_only(console.print)(
+        rank_zero_only(ERR.print)(
             f"stopped; every finished epoch is kept: go on with --out {folder} --resume"
         )
         raise typer.Exit(130) from None
@@ -115,9 +117,9 @@ def ablate_command(
     set_threads(threads)
     hardware = Hardware(devices, nodes, strategy.value, accelerator.value)
     try:
-        ablate(read_spec(ablation, Ablation), out, rank_zero_only(console.print), hardware, only or ())
+        ablate(read_spec(ablation, Ablation), out, rank_zero_only(ERR.print), hardware, only or ())
     except KeyboardInterrupt:
-        rank_zero_only(console.print)("stopped; every finished epoch is kept: the same command goes on")
+        rank_zero_only(ERR.print)("stopped; every finished epoch is kept: the same command goes on")
         raise typer.Exit(130) from None
     if rank_zero_only.rank == 0:  # one process speaks for all
         typer.echo(f"compare them: distill-perception compare {out} --ablation")
@@ -157,7 +159,7 @@ def table_command(
     recipes: Annotated[
         list[Path] | None, typer.Argument(help="Recipes or run folders; the whole family if none is named.")
     ] = None,
-    size: Annotated[str, typer.Option(help="Height x width that the work is counted at.")] = "360x480",
+    size: Annotated[str, typer.Option(metavar=METAVAR, help="Size that the work is counted at.")] = "480x360",
 ) -> None:
     """Parameters and multiply-accumulates of networks."""
     from training.data.class_sets import class_set
@@ -166,10 +168,7 @@ def table_command(
     from training.recipe import load_recipe
     from training.run_folder import RECIPE
 
-    height, _, width = size.partition("x")
-    if not (height.isdigit() and width.isdigit()):
-        raise typer.BadParameter(f"--size {size}: give height x width in pixels, for example 360x480")
-    pixels = (int(height), int(width))
+    pixels = height_and_width(size)
     rows = [] if recipes else [model_row("", spec, 11, 3, pixels) for spec in family()]
     for path in recipes or ():
         recipe = load_recipe(path / RECIPE if path.is_dir() else path)
@@ -265,10 +264,10 @@ def export_command(
     from training.data.source_spec import frames_at
     from training.export.gate import Budget
     from training.export.write_bundle import ExportRequest, write_bundle
+    from training.provenance import command_line
 
     if calibration is not None and not (int8 or fp8):
         raise typer.BadParameter("--calibration is for --int8 or --fp8, of which there is neither")
-    command = "python -m training " + shlex.join(sys.argv[1:])
     activations = "symmetric" if symmetric else "asymmetric"
     form = QuantizeSpec(
         calibrator=calibrator.value,
@@ -283,7 +282,7 @@ def export_command(
         version,
         license_,
         tuple(compare or ()),
-        command,
+        command_line(),
         int8=form if int8 else None,
         budget=Budget(max_drop, max_map50_drop=max_map50_drop),
         fp16=fp16,
@@ -299,12 +298,14 @@ def export_command(
 
 
 app.command("boxes")(boxes_command)
+app.command("synthetic")(synthetic_command)
 app.command("compress")(compress_command)
 app.command("fusion")(fusion_command)
 app.command("mobile")(mobile_command)
 app.command("adapt")(adapt_command)
 app.command("restore")(restore_command)
 app.add_typer(archive_app, name="archive")
+app.add_typer(teacher_app, name="teacher")
 
 
 def main() -> None:
@@ -312,8 +313,7 @@ def main() -> None:
     quiet_libraries()
     keep_freed_memory()
     try:
-        app(home_expanded(sys.argv[1:]))
+        app(home_expanded(sys.argv[1:]), prog_name="distill-perception-train")
     except (PerceptionError, OSError) as error:
-        console.print("error:", style="red", end=" ")
-        console.print(str(error), highlight=False, soft_wrap=True)
+        complain(str(error))
         sys.exit(2)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +37,7 @@ def compress_command(
     """Prune, finetune, quantize, train with INT8, cluster: as the recipe says; the best point as a bundle."""
     from training.compression.chain import compress
     from training.compression.spec import load_compress_recipe
+    from training.provenance import command_line
     from training.train import set_threads
 
     set_threads(threads)
@@ -50,8 +49,7 @@ def compress_command(
     }
     spec = spec.model_copy(update={key: value for key, value in limits.items() if value is not None})
     folder = out or Path("runs") / "compress" / spec.name
-    command = "python -m training " + shlex.join(sys.argv[1:])
-    bundle = compress(spec, folder, resume, command, typer.echo)
+    bundle = compress(spec, folder, resume, command_line(), typer.echo)
     typer.echo(f"report: {folder / 'report.md'}\nbundle: {bundle.path}")
 
 

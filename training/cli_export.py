@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from training.cli_size import METAVAR, height_and_width
+
 
 def fusion_command(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
@@ -36,8 +38,9 @@ def adapt_command(
     bundle: Annotated[str, typer.Argument(help="A bundle's folder or a shipped one's name.")],
     out: Annotated[Path, typer.Option(help="Bundle folder to write; its name becomes the bundle's name.")],
     camera: Annotated[
-        str, typer.Option(metavar="HxW", help="Size of the camera's pictures, which the graph then takes.")
-    ] = "",
+        str | None,
+        typer.Option(metavar=METAVAR, help="Size of the camera's pictures, which the graph then takes."),
+    ] = None,
     batch: Annotated[
         int | None, typer.Option(min=1, max=64, help="Frames at once, just so many. [default: any number]")
     ] = None,
@@ -46,10 +49,7 @@ def adapt_command(
     from distill_perception.bundle import load_bundle
     from training.export.adapt import adapt
 
-    height, _, width = camera.partition("x")
-    if camera and not (height.isdigit() and width.isdigit() and int(height) and int(width)):
-        raise typer.BadParameter(f"--camera {camera}: give height x width in pixels, for example 720x1280")
-    size = (int(height), int(width)) if camera else None
+    size = None if camera is None else height_and_width(camera)
     for result in adapt(load_bundle(bundle), out, size, batch):
         for line in result.summary:
             typer.echo(line)

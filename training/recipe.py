@@ -78,18 +78,6 @@ class Recipe(StrictModel):
     optimizer: OptimizerSpec = OptimizerSpec()
     stages: list[StageSpec] = Field([], description="trained one after the other, each as it differs")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _earlier_keys(cls, data: Any) -> Any:
-        """Recipes of earlier runs have `kl` and `temperature` beside the losses on labels."""
-        loss = data.get("loss") if isinstance(data, dict) else None
-        if not isinstance(loss, dict) or not {"kl", "temperature"} & loss.keys():
-            return data
-        rest = {key: value for key, value in loss.items() if key not in ("kl", "temperature")}
-        weight = loss.get("kl", 0.0)
-        entry = {"name": "kl", "weight": weight, "temperature": loss.get("temperature", 2.0)}
-        return {**data, "loss": rest, "distillation": [entry] if weight else []}
-
     @model_validator(mode="after")
     def _someone_teaches(self) -> Recipe:
         if self.stages:
@@ -134,16 +122,22 @@ def load_recipe(path: Path) -> Recipe:
 def read_spec(path: Path, kind: type[Spec]) -> Spec:
     """Read and check a YAML file; raises as `load_recipe`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return kind.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise TrainingError(f"recipe {path}: {describe_validation_error(error)}") from error
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file says.
+
+    Raises:
+        TrainingError: file missing, not UTF-8 or not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TrainingError(f"cannot read recipe {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise TrainingError(f"recipe {path} is not UTF-8 text ({error}): save it as UTF-8") from error
-    try:
-        raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise TrainingError(f"recipe {path} is not YAML: {error}") from error
-    try:
-        return kind.model_validate(raw)
-    except ValidationError as error:
-        raise TrainingError(f"recipe {path}: {describe_validation_error(error)}") from error

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import pickle
 import platform
-import subprocess
-import sys
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from training.errors import TrainingError
 from training.models.multi_task import MultiTaskNet
 from training.models.shapes import Shapes, cut_to, read_shapes, write_shapes
 from training.models.spec import ModelSpec
+from training.provenance import this_command
 from training.recipe import Recipe, load_recipe
 from training.stages import STAGES
 
@@ -37,16 +36,6 @@ RESULT = "result.json"
 CHECKPOINTS = "checkpoints"
 LAST = "last.ckpt"
 WEIGHTS = "weights.safetensors"  # in place of a checkpoint, where nothing was trained
-
-
-def git_hash() -> str:
-    """Commit of the source tree, with `-dirty` for uncommitted changes; `unknown` outside a repository."""
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
 
 
 def start_run(folder: Path, recipe: Recipe) -> None:
@@ -97,15 +86,6 @@ def note_restored(folder: Path, origin: Provenance) -> None:
     (folder / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n")
 
 
-def this_command(program: str = "python -m training") -> dict[str, str]:
-    """Command, commit and time, for provenance files."""
-    return {
-        "command": f"{program} " + " ".join(sys.argv[1:]),
-        "git_hash": git_hash(),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }
-
-
 def recipe_file(folder: Path) -> Path:
     """The recipe of a run as it was given, with its stages if it has any."""
     staged = folder / STAGED_RECIPE
@@ -149,7 +129,8 @@ def load_model(folder: Path) -> tuple[Recipe, MultiTaskNet]:
     """The trained network of a run (averaged weights of its last epoch), in eval mode.
 
     Raises:
-        TrainingError: no recipe or weights there, they do not fit each other, or the run is not finished.
+        TrainingError: no recipe or weights there, they do not fit each other or are not finite, or the run is
+            not finished.
     """
     recipe = load_recipe(folder / RECIPE)
     path = weights_file(folder)
@@ -157,7 +138,7 @@ def load_model(folder: Path) -> tuple[Recipe, MultiTaskNet]:
     if not (folder / RESULT).is_file():
         raise TrainingError(
             f"{folder} is not the folder of a finished run (no {RESULT}): let it end, or go on with "
-            f"`python -m training train RECIPE --out {folder} --resume`"
+            f"`distill-perception-train train RECIPE --out {folder} --resume`"
         )
     spec = recipe.model.model_copy(update={"pretrained": False})
     model = build_model(spec, class_set(recipe.data.class_set), read_shapes(folder))
@@ -165,6 +146,12 @@ def load_model(folder: Path) -> tuple[Recipe, MultiTaskNet]:
         model.load_state_dict(state)
     except RuntimeError as error:
         raise TrainingError(f"{path} does not fit {folder / RECIPE}: {error}") from error
+    broken = [name for name, value in state.items() if not value.isfinite().all()]
+    if broken:
+        raise TrainingError(
+            f"{path}: '{broken[0]}' holds numbers that are not finite, as do {len(broken)} of {len(state)} "
+            "tensors: the training went astray; train anew, with a lower learning rate"
+        )
     return recipe, model.eval().to(memory_format=torch.channels_last)
 
 
@@ -179,7 +166,7 @@ def weights_file(folder: Path) -> Path:
         if file.is_file():
             return file
     raise TrainingError(
-        f"{path} is missing: train first with `python -m training train RECIPE --out {folder}`"
+        f"{path} is missing: train first with `distill-perception-train train RECIPE --out {folder}`"
     )
 
 
@@ -210,9 +197,18 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def refuse_taken(folder: Path) -> None:
-    """Raises TrainingError where a finished or an interrupted run would be overwritten."""
+    """Raises TrainingError where a finished or an interrupted run would be overwritten, or none written."""
+    refuse_unwritable(folder)
     if (folder / RESULT).exists() or (folder / CHECKPOINTS / LAST).exists():
         raise TrainingError(f"{folder} already holds a run: choose another --out")
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Raises TrainingError, before the work, where its results could not be written to a folder."""
+    there = next(item for item in (folder, *folder.parents) if item.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        why = "may not be written" if there.is_dir() else "is a file"
+        raise TrainingError(f"cannot write to {folder}: {there} {why}; choose another --out")
 
 
 def write_untrained(

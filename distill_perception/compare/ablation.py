@@ -66,12 +66,9 @@ def loss_label(group: Group) -> str:
 
 
 def _terms(recipe: dict[str, Any]) -> list[tuple[str, str]]:
-    """Name and weight of each entry of `distillation` and of the older `loss.kl`, but those of weight 0."""
+    """Name and weight of each entry of `distillation`, but those of weight 0."""
     entries = [entry for entry in recipe.get("distillation") or [] if isinstance(entry, dict)]
     terms = [(_name(entry), _weight(entry.get("weight", 1.0))) for entry in entries]
-    older = recipe.get("loss")
-    if isinstance(older, dict) and "kl" in older:
-        terms.append(("kl", _weight(older["kl"])))
     return [(name, weight) for name, weight in terms if weight != "0"]
 
 

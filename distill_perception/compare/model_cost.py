@@ -43,8 +43,7 @@ def read_model_cost(folder: Path) -> ModelCost:
         raise CompareError(f"{path}: {describe_validation_error(error)}") from error
 
 
-def write_model_cost(folder: Path, cost: ModelCost) -> Path:
+def write_model_cost(folder: Path, cost: ModelCost) -> None:
     """Write `model.json` into a run folder."""
-    path = folder / MODEL_COST_NAME
-    path.write_text(json.dumps(cost.model_dump(mode="json", exclude_defaults=True), indent=2) + "\n")
-    return path
+    text = json.dumps(cost.model_dump(mode="json", exclude_defaults=True), indent=2) + "\n"
+    (folder / MODEL_COST_NAME).write_text(text)

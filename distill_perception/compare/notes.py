@@ -20,7 +20,8 @@ def notes(comparison: Comparison) -> list[str]:
     if teachers:
         lines.append(
             f"teacher's: {comparison.metrics[0]} of {', '.join(sorted(teachers))}, with members and views as "
-            "students hear it where `training.teachers score` has taken it, else of its run alone"
+            "students hear it where `distill-perception-train teacher score` has taken it, "
+            "else of its run alone"
         )
     lines += [line for group in comparison.groups for line in _repeated_seeds(group)]
     reasons = dict.fromkeys(item.reason for item in comparison.skipped)

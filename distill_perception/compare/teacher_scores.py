@@ -1,4 +1,4 @@
-"""Scores of a teacher with all its members and views, as `python -m training.teachers score` writes them."""
+"""Scores of a teacher with all its members and views: what `distill-perception-train teacher score` wrote."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def read_training_run(folder: Path) -> Run:
     """
     if not (folder / RESULT).is_file():
         raise CompareError(
-            f"unfinished: it has no {RESULT}; let it end or `python -m training train ... --resume` it"
+            f"unfinished: it has no {RESULT}; let it end or `distill-perception-train train ... --resume` it"
         )
     result = read_mapping(folder / RESULT)
     metrics = _metrics(result, folder)

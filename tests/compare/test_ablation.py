@@ -65,12 +65,6 @@ def test_equal_losses_are_told_apart_by_their_groups(tmp_path: Path) -> None:
     assert "| kl (w96) |" in table
 
 
-def test_the_older_recipes_kl_weight_is_a_loss_too(tmp_path: Path) -> None:
-    write_seeds(tmp_path, "labels", [0.7], loss={"kl": 0.0})
-    write_seeds(tmp_path, "kl", [0.71], loss={"kl": 1.0}, teacher={"run": "t"})
-    assert "| kl | 0.7100 (1) | +0.0100 (1) |" in block(tmp_path)
-
-
 def test_a_loss_on_maps_is_told_from_the_same_loss_on_logits(tmp_path: Path) -> None:
     write_seeds(tmp_path, "labels", [0.7])
     for name, module, weight in (("outputs", "logits", 3), ("inside", "decoder", 50)):

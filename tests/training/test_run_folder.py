@@ -1,6 +1,8 @@
 """What can be read back from a run folder, and what is refused."""
 
 import json
+import math
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,20 @@ import torch
 from tests.support.refusal import refusal
 from tests.support.tiny_training import tiny_recipe, untrained_run, write_color_blocks
 from training.average import average_runs
+from training.compression.archive.run import pack
 from training.data.class_sets import CLASS_SETS
 from training.distillation.module import start_model
 from training.errors import TrainingError
 from training.recipe import Recipe, load_recipe
-from training.run_folder import build_model, load_model, start_run, write_result, write_whole
+from training.run_folder import (
+    build_model,
+    load_model,
+    refuse_taken,
+    start_run,
+    write_result,
+    write_untrained,
+    write_whole,
+)
 from training.teachers.open import open_teacher
 from training.teachers.spec import TeacherSpec
 from training.train import train
@@ -37,6 +48,19 @@ def unfinished(tmp_path: Path, recipe: Recipe) -> Path:
     saved = {"epoch": 0, "state_dict": {f"model.{name}": value for name, value in state.items()}}
     torch.save(saved, folder / "checkpoints" / "last.ckpt")
     return folder
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_network_that_went_astray_is_refused_by_whatever_builds_on_it(
+    recipe: Recipe, tmp_path: Path, value: float
+) -> None:
+    """Quantized or packed, its weights would look sound."""
+    model = build_model(recipe.model, CAMVID)
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[3] = value
+    write_untrained(tmp_path / "astray", recipe, model, None)
+    with pytest.raises(TrainingError, match=r"weights\.safetensors: '.*' .*not finite.*lower learning rate"):
+        pack(tmp_path / "astray", tmp_path / "astray.dpa", 4)
 
 
 def test_whatever_builds_on_a_run_refuses_an_unfinished_one(unfinished: Path, recipe: Recipe) -> None:
@@ -85,6 +109,16 @@ def test_a_staged_run_that_goes_on_keeps_the_provenance_of_its_first_start(
     assert [item["command"].split()[-1] for item in provenance["resumed"]] == ["--resume"]
 
 
+def test_the_recorded_command_can_be_pasted_into_a_shell(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["ablate", "a.yaml", "--only", "*_s1", "--out", "my runs"]
+    monkeypatch.setattr("sys.argv", ["/x/training/__main__.py", *words])
+    start_run(tmp_path, recipe)
+    command = json.loads((tmp_path / "provenance.json").read_text())["command"]
+    assert shlex.split(command) == ["distill-perception-train", *words]
+
+
 @pytest.mark.parametrize(
     ("resume", "message"),
     [
@@ -101,6 +135,13 @@ def test_a_network_that_was_not_trained_here_is_not_trained_over(
     with pytest.raises(TrainingError, match=message):
         train(recipe, run, resume=resume)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_that_nothing_could_be_written_of_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingError, match=r"cannot write to .*file/run: .*file is a file; choose another"):
+        refuse_taken(tmp_path / "file" / "run")
+    refuse_taken(tmp_path / "new" / "run")
 
 
 def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> None:

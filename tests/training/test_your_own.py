@@ -31,7 +31,7 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A rendered drive as a bag without labels: what a car records."""
     root = tmp_path_factory.mktemp("drive")
     words = ("--out", root / "folder", "--frames", FRAMES, "--size", f"{SIZE[1]}x{SIZE[0]}")
-    command(*words, module="training.data.synthetic")
+    command("synthetic", *words)
     pictures = root / "pictures"
     pictures.mkdir()
     (root / "folder" / "images").rename(pictures / "images")

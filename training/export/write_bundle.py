@@ -192,7 +192,7 @@ def compared_scores(request: ExportRequest) -> list[Metric]:
 
 
 def _trained(run: Path, result: dict[str, Any], provenance: dict[str, Any]) -> str:
-    """A run, or a teacher that `python -m training.teachers score` has scored."""
+    """A run, or a teacher that `distill-perception-train teacher score` has scored."""
     commit = provenance["git_hash"][:12]
     if "teacher_spec" in provenance:
         return f"{run.name}: {provenance['teacher']}, all views, {commit}"

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training.models.outputs import DetectionMaps, Outputs
+from training.models.outputs import DetectionMaps
 from training.teachers.base import Teacher, TeacherOutputs
 from training.teachers.class_mapping import ClassMapping
 from training.teachers.detection_maps import LOW_LOGIT
 
 
 class RunTeacher(Teacher):
-    """A network that returns `Outputs`, or its segmentation logits alone; `model` is that network.
+    """A network that returns `Outputs`; `model` is that network.
 
     Args:
         classes: from the run's classes to the student's; None if it does not segment.
@@ -37,8 +37,6 @@ class RunTeacher(Teacher):
 
     def predict(self, images: Tensor) -> TeacherOutputs:
         out = self.model(images)
-        if isinstance(out, Tensor):
-            out = Outputs(out)
         logits = detection = None
         if self.classes is not None and out.logits is not None:
             logits = self.classes.log_probs(out.logits.float().log_softmax(1))

@@ -18,7 +18,8 @@ from training.evaluation.evaluator import Evaluator
 from training.evaluation.score_batch import score_boxes, score_outputs
 from training.evaluation.score_sources import score_sources
 from training.models.table import count_macs
-from training.run_folder import PROVENANCE, RESULT, this_command, write_result
+from training.provenance import this_command
+from training.run_folder import PROVENANCE, RESULT, refuse_unwritable, write_result
 from training.teachers.base import ScoredBoxes, Teacher, TeacherOutputs
 
 MAX_DETECTIONS = 100  # COCO's, and what students have by default
@@ -74,7 +75,7 @@ def write_teacher_scores(
         about: what the teacher is, for the provenance.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    told = {**this_command("python -m training.teachers"), **about}
+    told = {**this_command(), **about}
     (folder / PROVENANCE).write_text(json.dumps(told, indent=2) + "\n")
     write_model_cost(folder, cost)
     write_result(folder, 0, 0.0, scores)
@@ -84,8 +85,8 @@ def check_folder(folder: Path) -> None:
     """Scores go into a folder of their own.
 
     Raises:
-        TrainingError: it holds something else.
+        TrainingError: it holds something else, or cannot be written.
     """
-    found = {item.name for item in folder.iterdir()} if folder.is_dir() else set()
-    if folder.exists() and not found <= FILES:
+    refuse_unwritable(folder)
+    if folder.is_dir() and not {item.name for item in folder.iterdir()} <= FILES:
         raise TrainingError(f"{folder} holds something else: name another folder with --out")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from distill_perception.strict import describe_validation_error
@@ -21,6 +20,7 @@ from training.data.spec import DataSpec
 from training.errors import TrainingError
 from training.models.multi_task import MultiTaskNet
 from training.models.spec import ModelSpec
+from training.recipe import read_yaml
 from training.teachers.base import Teacher
 from training.teachers.cache.teacher import CachedTeacher
 from training.teachers.open import open_teacher
@@ -49,14 +49,7 @@ def read_sections(recipe: Path) -> Sections:
         TrainingError: file missing, not UTF-8, not YAML, no teacher in it, or a key or value that is not
             known.
     """
-    try:
-        raw = yaml.safe_load(recipe.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TrainingError(f"cannot read recipe {recipe}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise TrainingError(f"recipe {recipe} is not UTF-8 text ({error}): save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        raise TrainingError(f"recipe {recipe} is not YAML: {error}") from error
+    raw = read_yaml(recipe)
     if isinstance(raw, dict) and isinstance(raw.get("recipe"), dict):
         raw = raw["recipe"]
     if not isinstance(raw, dict) or raw.get("teacher") is None:

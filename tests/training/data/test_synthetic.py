@@ -11,9 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from tests.support.refusal import refusal
+from training.cli import app
 from training.data.synthetic import NAMES, WEATHERS, DriveSettings, Frame, SyntheticError, render_drive
-from training.data.synthetic.__main__ import main
 from training.data.synthetic.bodies import BODIES
 from training.data.synthetic.boxes import boxes_from_ids
 from training.data.synthetic.camera import Camera, cut_near
@@ -188,7 +190,7 @@ def test_settings_out_of_range_are_refused_with_the_range(wrong: dict[str, int])
 def test_the_command_writes_a_folder_that_reads_back(tmp_path: Path) -> None:
     out = tmp_path / "drive"
     options = ["--frames", "5", "--scenes", "2", "--size", "320x240", "--rate", "10"]
-    assert main(["--out", str(out), *options]) == 0
+    assert CliRunner().invoke(app, ["synthetic", "--out", str(out), *options]).exit_code == 0
     boxes = json.loads((out / "boxes.json").read_text())
     classes = json.loads((out / "classes.json").read_text())
     assert [entry["name"] for entry in classes["classes"]] == list(NAMES)
@@ -208,21 +210,13 @@ def test_the_command_writes_a_folder_that_reads_back(tmp_path: Path) -> None:
         assert [a["bbox"] for a in mine] == [[b.x, b.y, b.width, b.height] for b in frame.boxes]
 
 
-def test_the_command_does_not_write_into_a_folder_in_use(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_does_not_write_into_a_folder_in_use(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
-    assert main(["--out", str(tmp_path), "--frames", "1"]) == 2
-    assert "not an empty folder" in capsys.readouterr().err
+    assert "not an empty folder" in refusal("synthetic", "--out", tmp_path, "--frames", "1")
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
 
 
-def test_the_command_explains_a_wrong_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--out", str(tmp_path / "x"), "--size", "big"])
-    assert "640x480" in capsys.readouterr().err
-
-
-def test_the_renderer_needs_neither_torch_nor_ros() -> None:
-    code = "import sys; sys.modules.update(torch=None, rclpy=None); import training.data.synthetic.__main__"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3], timeout=60)
+def test_the_renderer_needs_neither_torch_nor_ros(tmp_path: Path) -> None:
+    code = "import sys; sys.modules.update(torch=None, rclpy=None); from training.cli import main; main()"
+    line = [sys.executable, "-c", code, "synthetic", "--out", str(tmp_path / "drive"), "--frames", "1"]
+    subprocess.run(line, check=True, cwd=Path(__file__).parents[3], timeout=60)

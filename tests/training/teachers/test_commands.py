@@ -1,4 +1,4 @@
-"""`python -m training.teachers fill`, `label` and `score`, from a recipe with a tiny Hugging Face teacher."""
+"""`teacher fill`, `teacher label` and `teacher score`, from a recipe with a tiny Hugging Face teacher."""
 
 import json
 from collections.abc import Callable
@@ -13,16 +13,18 @@ import yaml
 pytest.importorskip("transformers", reason="HF teachers NOT TESTED: pip install transformers")
 
 
+from distill_perception.bags.labelled_folder import LabelledFrame
+from distill_perception.bags.writer import BagOptions, write_bag
 from distill_perception.compare.training_run import read_training_run
-from distill_perception.replay.bag_writer import BagOptions, write_bag
-from distill_perception.replay.labelled_folder import LabelledFrame
 from tests.support.tiny_training import write_color_blocks
 from tests.training.teachers import tiny_checkpoints as tiny
+from training.cli import main
 from training.data.class_sets import CLASS_SETS
 from training.data.source_spec import FolderSpec
 from training.data.sources import open_source
 from training.errors import TrainingError
-from training.teachers.__main__ import main
+from training.teachers import sections
+from training.teachers.cache import fill
 from training.teachers.sections import (
     frames_to_label,
     open_cached_teacher,
@@ -55,7 +57,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "tta": {"flip": True},
             "cache": str(root / "cache"),
         },
-        "loss": {"kl": 1.0},
+        "distillation": [{"name": "kl"}],
     }
     (root / "recipe.yaml").write_text(yaml.safe_dump(content))
     return root / "recipe.yaml"
@@ -66,7 +68,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     """The command in this process: importing torch and transformers anew takes seconds."""
 
     def run(*arguments: object) -> Done:
-        monkeypatch.setattr("sys.argv", ["python -m training.teachers", *map(str, arguments)])
+        monkeypatch.setattr("sys.argv", ["distill-perception-train", "teacher", *map(str, arguments)])
         capfd.readouterr()
         with pytest.raises(SystemExit) as caught:
             main()
@@ -80,9 +82,9 @@ def test_fill_then_read_in_the_data_pipeline(recipe: Path, command: Callable[...
     assert first.code == 0, first.err
     assert "5 frames asked, 0 were there" in first.out
     assert "0 frames asked, 5 were there" in command("fill", recipe).out
-    sections = read_sections(recipe)
-    reader = open_cached_teacher(sections).reader()
-    frames = training_frames(sections)
+    found = read_sections(recipe)
+    reader = open_cached_teacher(found).reader()
+    frames = training_frames(found)
     assert len(frames) == 5
     for index in range(5):
         codes = reader.outputs_for(frames[index].image).codes
@@ -106,7 +108,7 @@ def test_label_writes_a_folder_to_train_on(
     assert source.class_set.names == CLASS_SETS["camvid"].names
     told = json.loads((tmp_path / "out" / "pseudo_labels.json").read_text())
     assert told["teacher_spec"]["tta"] == {"flip": True, "scales": [1.0]}
-    assert "training.teachers label" in told["command"]
+    assert told["command"].startswith("distill-perception-train teacher label ")
 
 
 def test_scores_are_a_row_for_compare(recipe: Path, tmp_path: Path, command: Callable[..., Done]) -> None:
@@ -120,9 +122,31 @@ def test_scores_are_a_row_for_compare(recipe: Path, tmp_path: Path, command: Cal
     (tmp_path / "one_view.yaml").write_text(yaml.safe_dump({"recipe": content, "arms": {}}))  # an ablation's
     assert command("score", tmp_path / "one_view.yaml", "--out", tmp_path / "one_view").code == 0
     assert run.cost.macs == 2 * (read_training_run(tmp_path / "one_view").cost.macs or 0) > 0
-    refused = command("score", recipe, "--out", recipe.parent)
-    assert refused.code == 2
-    assert "holds something else" in refused.err
+
+
+def test_a_place_that_scores_and_labels_cannot_go_to_is_refused_before_the_work(
+    recipe: Path, tmp_path: Path, command: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sections, "open_plain_teacher", lambda _: pytest.fail("the teacher was opened"))
+    (tmp_path / "file").write_text("mine")
+    data = recipe.parent / "blocks" / "images"
+    for words in (("score", recipe), ("label", recipe, "--data", data)):
+        for out in (tmp_path / "file", tmp_path / "file" / "deep" / "out"):
+            refused = command(*words, "--out", out)
+            assert refused.code == 2
+            assert f"error: cannot write to {out}: {tmp_path / 'file'} is a file" in refused.err
+    assert "holds something else" in command("score", recipe, "--out", recipe.parent).err
+
+
+def test_ctrl_c_says_how_to_go_on(
+    recipe: Path, command: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fill, "fill_cache", interrupt)
+    stopped = command("fill", recipe)
+    assert (stopped.code, "run the same command again" in stopped.err) == (130, True)
 
 
 def test_mistakes_are_one_line_and_exit_code_2(recipe: Path, command: Callable[..., Done]) -> None:

@@ -21,25 +21,22 @@ CAMVID, CITYSCAPES = CLASS_SETS["camvid"], CLASS_SETS["cityscapes"]
 
 
 class LogitsOnly(nn.Module):
-    """As networks of earlier versions: a bare tensor."""
-
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Conv2d(3, 11, 4, stride=4)
 
-    def forward(self, images: Tensor) -> Tensor:
-        out: Tensor = self.layer(images / 255)
-        return out
+    def forward(self, images: Tensor) -> Outputs:
+        return Outputs(self.layer(images / 255))
 
 
-def test_bare_logits_become_log_probabilities_without_gradient() -> None:
+def test_logits_become_log_probabilities_without_gradient() -> None:
     torch.manual_seed(0)
     model = LogitsOnly()
     classes = map_classes(CAMVID.names, CAMVID, {}, "m")
     images = torch.rand(2, 3, 32, 48) * 255
     out = RunTeacher(model, classes, None, {})(images)
     assert out.logits is not None
-    torch.testing.assert_close(out.logits, model(images).detach().log_softmax(1))
+    torch.testing.assert_close(out.logits, model(images).logits.detach().log_softmax(1))
     assert not out.logits.requires_grad
     assert out.detection is None
 

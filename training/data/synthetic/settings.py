@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from training.errors import TrainingError
+
 WEATHERS = ("clear", "overcast", "dusk", "fog", "rain")
 
 
-class SyntheticError(Exception):
+class SyntheticError(TrainingError):
     """A setting or a folder that the renderer cannot work with; the message says what to change."""
 
 

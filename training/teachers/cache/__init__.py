@@ -1,7 +1,7 @@
 """A teacher's answers kept on disk, so that a big teacher sees each frame once.
 
 With `teacher.cache` in a recipe, training first asks the teacher about every training frame that is not there
-yet (`TaughtDataModule.prepare_data`; `python -m training.teachers fill` does the same ahead of it), then
+yet (`TaughtDataModule.prepare_data`; `distill-perception-train teacher fill` does the same ahead of it), then
 reads the answers in the loader's workers, and the teacher does not run again:
 
 1. `CacheReader.outputs_for(image)` finds an answer by the very array (uint8 [H,W,3], RGB, after resizing,

@@ -29,16 +29,13 @@ def encode_log_probs(log_probs: Tensor) -> Tensor:
     return (255 + with_missing(log_probs) / LOG_STEP).round().clamp(0, 255).to(torch.uint8)
 
 
-def decode_codes(codes: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Codes uint8 [N,C+1,h,w] -> log-probabilities float [N,C,h,w] and valid bool [N,h,w].
-
-    A pixel whose codes are all equal holds no answer: padding, whatever its value.
+def decode_codes(codes: Tensor, known: Tensor | None = None) -> Tensor:
+    """Codes uint8 [N,C+1,h,w] -> log-probabilities float [N,C,h,w].
 
     Args:
         known: bool [C], classes that the teacher can say; the others become `LOG_ZERO`.
     """
-    valid = (codes != codes[:, :1]).any(1)
     full = ((codes.float() - 255) * LOG_STEP).log_softmax(1)[:, :-1]
     if known is not None:
         full = full.masked_fill(~known.to(full.device)[:, None, None], LOG_ZERO)
-    return full, valid
+    return full

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from rich.console import Console
 from torch.utils.data import Dataset
 
 from training.data.frames import TrainingFrames
@@ -59,7 +58,7 @@ class TaughtDataModule(SampleDataModule):
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         frames = self._frames()
         once = Mixture(frames.sources, [1] * len(frames.sources))
-        fill_frames(self._teacher.to(device), once, console=Console(stderr=True))
+        fill_frames(self._teacher.to(device), once)
 
     def _reading(self, frames: TrainingFrames) -> tuple[Dataset[Any], Callable[[Any], Batch]]:
         assert self._reader is not None, "learn_from comes before training"

@@ -6,13 +6,11 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from rich.console import Console
-
+from distill_perception.terminal import progress_bars
 from training.data.sources import Source
 from training.errors import TrainingError
 from training.teachers.cache.answer import Image, image_key
 from training.teachers.cache.teacher import CachedTeacher
-from training.teachers.progress import frame_bar
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +23,7 @@ class FillCount:
     found: int
 
 
-def fill_frames(cached: CachedTeacher, source: Source, console: Console, batch: int = 4) -> FillCount:
+def fill_frames(cached: CachedTeacher, source: Source, batch: int = 4) -> FillCount:
     """`fill_cache` with a source's frames and a progress bar.
 
     Raises:
@@ -40,10 +38,10 @@ def fill_frames(cached: CachedTeacher, source: Source, console: Console, batch: 
             yield image
 
     count = FillCount(0, 0)
-    with frame_bar(console) as bar:
-        task = bar.add_task("Asking the teacher", total=len(source))
+    with progress_bars() as report:
+        report("Asking the teacher", 0, len(source))
         for count in fill_cache(cached, images(), batch, len(source)):
-            bar.update(task, completed=count.asked + count.found)
+            report("Asking the teacher", count.asked + count.found, len(source))
     if dropped := sum(key not in cached.store for key in keys):
         raise TrainingError(
             f"teacher.cache: {cached.store.folder} cannot hold {len(keys)} frames' answers, {dropped} were "

@@ -31,7 +31,7 @@ class Recall:
         """The answers to frames of `height` x `width` pixels, as the teacher gives them."""
         logits = detection = boxes = None
         if answers.codes is not None:
-            logits, _ = decode_codes(answers.codes, self.known)
+            logits = decode_codes(answers.codes, self.known)
         if answers.boxes is not None and answers.scores is not None:
             pairs = zip(answers.boxes, answers.scores, strict=True)
             boxes = [ScoredBoxes(corners, scores.float()) for corners, scores in pairs]

@@ -99,22 +99,22 @@ class ArrayStore:
         """Bytes of all entries."""
         return sum(item[1] for item in self._entries())
 
-    def evict(self) -> int:
-        """Drop the oldest entries above the limit and leftovers of killed writers; returns bytes dropped."""
+    def evict(self) -> None:
+        """Drop the oldest entries above the limit and leftovers of killed writers."""
         for leftover in self.folder.glob(f"*/*{_PARTIAL}"):
             if time.time() - _stat(leftover)[0] > _STALE_S:
                 leftover.unlink(missing_ok=True)
         entries = sorted(self._entries())
         total = sum(size for _, size, _ in entries)
+        if total <= self.limit:
+            return
         dropped = 0
-        if total > self.limit:
-            for _, size, path in entries:
-                if total - dropped <= self.limit * _KEEP:
-                    break
-                path.unlink(missing_ok=True)
-                dropped += size
-            logger.info("teacher cache: dropped %.1f MB, limit is %.1f MB", dropped / 1e6, self.limit / 1e6)
-        return dropped
+        for _, size, path in entries:
+            if total - dropped <= self.limit * _KEEP:
+                break
+            path.unlink(missing_ok=True)
+            dropped += size
+        logger.info("teacher cache: dropped %.1f MB, limit is %.1f MB", dropped / 1e6, self.limit / 1e6)
 
     def _entries(self) -> list[tuple[float, int, Path]]:
         """(time written, bytes, path) of every entry that is still there."""

@@ -44,7 +44,7 @@ class CacheReader:
 class CachedTeacher(Teacher):
     """A teacher whose answers to whole frames are kept in `folder`; `teacher` is that one.
 
-    `forward` asks the teacher itself, as augmented frames never recur; `outputs_for` looks on disk first.
+    `forward` asks the teacher itself, as augmented frames never recur; `ask` keeps the answers.
 
     Args:
         fingerprint: names teacher, settings and class set; the subfolder of this teacher's entries.
@@ -72,11 +72,6 @@ class CachedTeacher(Teacher):
         """Whether a frame's answer is on disk, and whole."""
         return self.store.get(image_key(image)) is not None
 
-    def outputs_for(self, image: Image) -> Answer:
-        """The answer to a frame uint8 [H,W,3], RGB, from disk or else from the teacher."""
-        arrays = self.store.get(image_key(image))
-        return self.ask([image])[0] if arrays is None else Answer.from_arrays(arrays)
-
     def ask(self, images: list[Image]) -> list[Answer]:
         """Ask the teacher about frames of one size and keep its answers."""
         device = next((p.device for p in self.teacher.parameters()), torch.device("cpu"))
@@ -88,5 +83,6 @@ class CachedTeacher(Teacher):
 
     def reader(self) -> CacheReader:
         """The cache alone."""
-        hint = "fill it (python -m training.teachers fill), or raise teacher.cache.limit_gb if it is full"
+        fill = "distill-perception-train teacher fill"
+        hint = f"fill it (`{fill}`), or raise teacher.cache.limit_gb if it is full"
         return CacheReader(self.store, hint)

@@ -64,6 +64,6 @@ def _with_aspect(height: int, width: int, short: int, longest: int | None) -> tu
     return (short, other) if height <= width else (other, short)
 
 
-def image_size(height: int, width: int, multiple: int = 32) -> tuple[int, int]:
+def image_size(height: int, width: int) -> tuple[int, int]:
     """The frame's own size, rounded up to what five halvings divide."""
-    return math.ceil(height / multiple) * multiple, math.ceil(width / multiple) * multiple
+    return math.ceil(height / 32) * 32, math.ceil(width / 32) * 32

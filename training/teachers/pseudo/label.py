@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from distill_perception.terminal import Report
 from training.data.class_set import ClassSet
 from training.data.sample import Sample
 from training.data.sources import Source
 from training.errors import TrainingError
-from training.run_folder import git_hash
+from training.provenance import this_command
 from training.teachers.base import Teacher, TeacherOutputs
 from training.teachers.cache.answer import as_batch
 from training.teachers.detection_maps import clip, decode_maps
 from training.teachers.fingerprint import fingerprint
 from training.teachers.pseudo.folder import LabelFolder
 from training.teachers.pseudo.labels import Thresholds, confident_boxes, confident_masks
-
-Report = Callable[[int], None]
 
 
 def pseudo_label(
@@ -33,7 +31,7 @@ def pseudo_label(
     thresholds: Thresholds | None = None,
     batch: int = 4,
     about: dict[str, Any] | None = None,
-    report: Report = lambda done: None,
+    report: Report = lambda what, done, total: None,
 ) -> Path:
     """Write a labelled folder of a source's frames with what the teacher is sure of; old labels are ignored.
 
@@ -44,8 +42,8 @@ def pseudo_label(
     Args:
         teacher: speaks the classes of `class_set`.
         out: made anew, or the folder of a stopped run.
-        about: further entries of the provenance, such as the command.
-        report: called with the number of finished frames after each batch.
+        about: further entries of the provenance.
+        report: called with the number of finished frames, at first and after each batch.
 
     Returns:
         `out`, for the data section of a recipe: {format: folder, path: out}.
@@ -63,6 +61,7 @@ def pseudo_label(
     }
     folder = LabelFolder(out, class_set, made_by, _unknown_things(teacher, class_set))
     device = next((p.device for p in teacher.parameters()), torch.device("cpu"))
+    report("Labelling", len(folder.records), len(source))
     for samples in _batches(source, folder, batch):
         height, width = samples[0].size
         outputs = teacher(as_batch([sample.image for sample in samples], device))
@@ -78,8 +77,8 @@ def pseudo_label(
                 None if masks is None else masks[index],
                 None if boxes is None else confident_boxes(boxes[index], class_set, thresholds.score),
             )
-        report(len(folder.records))
-    folder.finish({**(about or {}), **_provenance()})
+        report("Labelling", len(folder.records), len(source))
+    folder.finish({**this_command(), **(about or {})})
     return out
 
 
@@ -122,7 +121,3 @@ def _batches(source: Source, folder: LabelFolder, most: int) -> Iterator[list[Sa
 def _flat(name: str) -> str:
     """Frames of subfolders are named by their path: labelled folders are flat."""
     return name.replace("/", "_")
-
-
-def _provenance() -> dict[str, Any]:
-    return {"git_hash": git_hash(), "date": datetime.now(timezone.utc).isoformat(timespec="seconds")}

@@ -117,8 +117,8 @@ def test_crops_padding_cutouts_and_pasted_pieces_get_what_the_teacher_says_or_no
         assert answers is not None
         assert answers.codes is not None
         answered = answers.answered
-        stored, held = decode_codes(answers.codes)
-        assert torch.equal(held, answered)
+        stored = decode_codes(answers.codes)
+        assert torch.equal((answers.codes > 0).any(1), answered)
         exact = by_color(1)(batch.images.float()).logits
         live = F.interpolate(exact, answered.shape[1:], mode="bilinear").log_softmax(1)
         # Half a step of rounding when stored and half when resized, of each class and of their sum.

@@ -94,7 +94,7 @@ def test_a_stopped_run_goes_on_behind_its_last_whole_frame(pictures: Path, tmp_p
     out = tmp_path / "out"
     asked = teacher()
 
-    def stop(done: int) -> None:
+    def stop(what: str, done: int, total: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
 

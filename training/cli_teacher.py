@@ -1,30 +1,24 @@
-"""`python -m training.teachers`: fill a teacher's cache, label frames with a teacher, or score it."""
+"""The commands that ask a teacher ahead of training: `teacher fill`, `teacher label`, `teacher score`."""
 
 from __future__ import annotations
 
-import shlex
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from training.allocator import keep_freed_memory
+from distill_perception.terminal import ERR, progress_bars
 from training.errors import TrainingError
-from training.home import home_expanded
-from training.teachers.progress import frame_bar
 
-app = typer.Typer(
-    help="Ask a teacher ahead of training.", no_args_is_help=True, pretty_exceptions_enable=False
-)
-console = Console(stderr=True, markup=False, emoji=False)
+teacher_app = typer.Typer(no_args_is_help=True, help="Ask a teacher ahead of training.")
 
 RecipeFile = Annotated[Path, typer.Argument(help="Recipe with `teacher` and `data` sections.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Frames that the teacher sees at once.")]
 
 
-@app.command("fill")
+@teacher_app.command("fill")
 def fill_command(recipe: RecipeFile, batch: BatchSize = 4) -> None:
     """Ask the teacher about every training frame that its cache lacks; stop and resume at will."""
     from training.teachers.cache.fill import fill_frames
@@ -32,12 +26,13 @@ def fill_command(recipe: RecipeFile, batch: BatchSize = 4) -> None:
 
     sections = read_sections(recipe)
     cached = open_cached_teacher(sections)
-    count = fill_frames(cached, training_frames(sections), console, batch)
+    with _stopped_at_will():
+        count = fill_frames(cached, training_frames(sections), batch)
     typer.echo(f"{count.asked} frames asked, {count.found} were there, {cached.store.size() / 1e6:.1f} MB")
     typer.echo(f"cache: {cached.store.folder}")
 
 
-@app.command("label")
+@teacher_app.command("label")
 def label_command(
     recipe: RecipeFile,
     data: Annotated[Path, typer.Option(help="Frames to label: a folder, or a bag.")],
@@ -55,31 +50,22 @@ def label_command(
     batch: BatchSize = 4,
 ) -> None:
     """Label frames with the recipe's teacher, as a folder to train on; stop and resume at will."""
+    from training.run_folder import refuse_unwritable
     from training.teachers.pseudo.label import pseudo_label
     from training.teachers.pseudo.labels import Thresholds
     from training.teachers.sections import frames_to_label, open_plain_teacher, read_sections, student_classes
 
     sections = read_sections(recipe)
-    by_class = dict(_pair(text) for text in class_confidence or [])
+    thresholds = Thresholds(confidence, dict(_pair(text) for text in class_confidence or []), score)
     source = frames_to_label(data, format_)
-    teacher = open_plain_teacher(sections)
-    about = {"command": "python -m training.teachers " + shlex.join(sys.argv[1:]), **sections.about()}
-    with frame_bar(console) as progress:
-        task = progress.add_task("Labelling", total=len(source))
-        pseudo_label(
-            teacher,
-            source,
-            student_classes(sections),
-            out,
-            Thresholds(confidence, by_class, score),
-            batch,
-            about,
-            lambda done: progress.update(task, completed=done),
-        )
+    refuse_unwritable(out)
+    teacher, classes = open_plain_teacher(sections), student_classes(sections)
+    with _stopped_at_will(), progress_bars() as report:
+        pseudo_label(teacher, source, classes, out, thresholds, batch, sections.about(), report)
     typer.echo(f"labelled folder: {out}")
 
 
-@app.command("score")
+@teacher_app.command("score")
 def score_command(
     recipe: RecipeFile,
     out: Annotated[Path, typer.Option(help="Folder to write, for `distill-perception compare`.")],
@@ -112,19 +98,10 @@ def _pair(text: str) -> tuple[str, float]:
         raise TrainingError(f"--class-confidence {text}: write CLASS=VALUE, for example pole=0.5") from error
 
 
-def main() -> None:
-    """Entry point: project errors become one line and exit code 2."""
-    keep_freed_memory()
+@contextmanager
+def _stopped_at_will() -> Iterator[None]:
     try:
-        app(home_expanded(sys.argv[1:]))
-    except TrainingError as error:
-        console.print("error:", style="red", end=" ")
-        console.print(str(error), highlight=False, soft_wrap=True)
-        sys.exit(2)
+        yield
     except KeyboardInterrupt:
-        console.print("stopped; what is written is kept: run the same command again to go on")
-        sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()
+        ERR.print("stopped; what is written is kept: run the same command again to go on", soft_wrap=True)
+        raise typer.Exit(130) from None
