@@ -82,7 +82,7 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*", "training", "training.*"]),
     package_data={
-        "": ["py.typed", "*.yaml", "*.json", "*.html", "*.css", "*.js"],
+        PACKAGE: ["py.typed"],
         "training": ["recipes/*.yaml", "recipes/*/*.yaml"],
     },
     data_files=[

@@ -11,13 +11,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SlotCounts:
-    """What became of a camera's frames.
-
-    `received == delivered + dropped_overwritten + dropped_stale + malformed + waiting` holds at every moment.
-    """
+    """What became of a camera's frames; at every moment all others of `received` were taken by the worker."""
 
     received: int = 0
-    delivered: int = 0
     dropped_overwritten: int = 0
     dropped_stale: int = 0
     malformed: int = 0
@@ -26,12 +22,11 @@ class SlotCounts:
 
 @dataclass(frozen=True)
 class Taken(Generic[T]):
-    """A frame that the worker took: from which slot, its stamp, and how long it had waited."""
+    """A frame that the worker took: from which slot, and its stamp."""
 
     slot: "LatestSlot[T]"
     item: T
     stamp_ns: int
-    waited_ms: float
 
 
 class LatestSlot(Generic[T]):
@@ -40,34 +35,28 @@ class LatestSlot(Generic[T]):
     def __init__(self, name: str, condition: threading.Condition) -> None:
         self.name = name
         self._condition = condition
-        self._waiting: tuple[T, int, int] | None = None  # item, stamp, arrival on the monotonic clock
-        self._received = self._delivered = self._overwritten = self._stale = self._malformed = 0
+        self._waiting: Taken[T] | None = None
+        self._received = self._overwritten = self._stale = self._malformed = 0
 
-    def put(self, item: T, stamp_ns: int = 0) -> bool:
-        """Leave the newest frame; returns False when it overwrote one that nobody had taken."""
+    def put(self, item: T, stamp_ns: int = 0) -> None:
+        """Leave the newest frame, in place of one that nobody has taken yet."""
         with self._condition:
             self._received += 1
-            overwrote = self._waiting is not None
-            self._overwritten += overwrote
-            self._waiting = (item, stamp_ns, time.monotonic_ns())
+            self._overwritten += self._waiting is not None
+            self._waiting = Taken(self, item, stamp_ns)
             self._condition.notify_all()
-            return not overwrote
 
     def count_malformed(self, *, delivered: bool = False) -> None:
         """Count a frame that cannot be read: on arrival, or after the worker has taken it (`delivered`)."""
         with self._condition:
             self._malformed += 1
-            if delivered:
-                self._delivered -= 1
-            else:
-                self._received += 1
+            self._received += not delivered
 
     def counts(self) -> SlotCounts:
         """A consistent picture of the counters."""
         with self._condition:
             return SlotCounts(
                 self._received,
-                self._delivered,
                 self._overwritten,
                 self._stale,
                 self._malformed,
@@ -76,15 +65,11 @@ class LatestSlot(Generic[T]):
 
     def _take(self, is_stale: Callable[[int], bool]) -> Taken[T] | None:
         """Empty the slot; the caller holds the condition."""
-        if self._waiting is None:
-            return None
-        item, stamp_ns, arrived_ns = self._waiting
-        self._waiting = None
-        if is_stale(stamp_ns):
+        taken, self._waiting = self._waiting, None
+        if taken is not None and is_stale(taken.stamp_ns):
             self._stale += 1
             return None
-        self._delivered += 1
-        return Taken(self, item, stamp_ns, (time.monotonic_ns() - arrived_ns) / 1e6)
+        return taken
 
 
 class LatestSlots(Generic[T]):

@@ -45,12 +45,8 @@ class ConfusionMatrix:
         self.matrix += pairs[:count, :count]
 
     def iou(self) -> NDArray[np.float64]:
-        """Intersection over union by class: float64 [C]; nan for a class neither labelled nor perceived."""
-        hits = np.diag(self.matrix)
-        union = self.matrix.sum(axis=0) + self.matrix.sum(axis=1) - hits
-        result: NDArray[np.float64] = np.full(self.class_count, np.nan)
-        np.divide(hits, union, out=result, where=union > 0)
-        return result
+        """Intersection over union by class: see `iou_from_confusion`."""
+        return iou_from_confusion(self.matrix)
 
     def miou(self) -> float:
         """Mean of `iou()` over the classes that occur; nan before any labelled pixel."""
@@ -61,6 +57,15 @@ class ConfusionMatrix:
         """Share of labelled pixels whose class was perceived; nan before any."""
         total = int(self.matrix.sum())
         return float(np.trace(self.matrix) / total) if total else float("nan")
+
+
+def iou_from_confusion(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """IoU by class, float64 [C], from counts [C,C]; nan for a class neither labelled nor perceived."""
+    hits = np.diag(matrix)
+    union = matrix.sum(axis=0) + matrix.sum(axis=1) - hits
+    result: NDArray[np.float64] = np.full(len(matrix), np.nan)
+    np.divide(hits, union, out=result, where=union > 0)
+    return result
 
 
 @dataclass(frozen=True)

@@ -72,17 +72,11 @@ class Perception:
 class Perceptor:
     """Resizes into reused buffers, infers all frames as one batch, carries results back to camera pixels."""
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        engine: Engine,
-        score_threshold: float = 0.3,
-        mask_resolution: MaskResolution = "camera",
-    ) -> None:
+    def __init__(self, bundle: Bundle, engine: Engine, score_threshold: float = 0.3) -> None:
         self.bundle = bundle
         self.engine = engine
         self.score_threshold = score_threshold
-        self.mask_resolution = mask_resolution
+        self.mask_resolution = "camera"
         self._input = bundle.manifest.input
         self._lock = threading.Lock()
         self._buffer = np.empty((0, self._input.height, self._input.width, 3), np.uint8)

@@ -1,1 +1,1 @@
-"""Making a trained student smaller and faster: quantization."""
+"""Making a trained student smaller and faster: pruning, quantization, and an archive of its weights."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from distill_perception.bundle import GRAPH_INPUT
 from training.compression.uniform import Range, scale_and_zero_point, simulate
 from training.export.layers import show_tensors
+from training.export.session import cpu_session
 
 BINS = 2048
 SHRINK = np.linspace(1.0, 0.1, 91)  # candidates: the whole range down to a tenth of it
@@ -75,10 +76,8 @@ def _values(
     with tempfile.TemporaryDirectory() as scratch:
         open_graph = Path(scratch) / "open.onnx"
         onnx.save(model, str(open_graph))
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(str(open_graph), options, providers=["CPUExecutionProvider"])
+        as_it_is = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = cpu_session(open_graph, graph_optimization_level=as_it_is)
     for frame in frames:
         found = session.run(list(tensors), {GRAPH_INPUT: np.ascontiguousarray(frame[None])})
         yield dict(zip(tensors, found, strict=True))

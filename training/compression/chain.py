@@ -28,8 +28,9 @@ from training.export.gate import ALL_SCORES, SCORE_OF, Budget
 from training.export.write_bundle import ExportRequest, write_bundle
 from training.models.shapes import read_shapes
 from training.models.table import model_row
+from training.provenance import git_hash
 from training.recipe import Recipe
-from training.run_folder import git_hash, load_model
+from training.run_folder import load_model
 
 BUNDLE, START = "bundle", "00_start"
 

@@ -117,17 +117,6 @@ class Quantizer:
         quantizer.model.save_model_to_file(str(target))
 
 
-def quantize_onnx(
-    source: Path,
-    target: Path,
-    frames: Iterable[NDArray[np.uint8]],
-    spec: QuantizeSpec | None = None,
-    trained: Mapping[str, Range] | None = None,
-) -> None:
-    """Write the INT8 form of `source` to `target`, all convolutions; arguments as `Quantizer`."""
-    Quantizer(source, frames, spec or QuantizeSpec(), trained).write(target)
-
-
 def _candidates(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """Nodes of the network that have an integer form."""
     network = network_nodes(graph.node)

@@ -47,8 +47,8 @@ def write_report(
     engine: str,
     chosen: str,
     refused: Mapping[str, str],
-) -> Path:
-    """Write report.md, report.json and pareto.png into `folder`; returns the first.
+) -> None:
+    """Write report.md, report.json and pareto.png into `folder`.
 
     Args:
         about: sentences under the title: machine, engines, data.
@@ -67,8 +67,7 @@ def write_report(
             f"Not in the figure, as they lose over {MOST_LOST * 100:g} points: {', '.join(far)}.",
             "",
         ]
-    path = folder / "report.md"
-    path.write_text("\n".join(lines))
+    (folder / "report.md").write_text("\n".join(lines))
     rows = [{**asdict(item), "drop": drop_of(full, item.point.scores)} for item in measured]
     report = {"about": list(about), "chosen": chosen, "refused": dict(refused), "points": rows}
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
@@ -86,4 +85,3 @@ def write_report(
         )
         cloud = Cloud(f"latency, ms a frame ({engine})", f"{TITLES[score]}, %", points, ())
         draw(cloud, folder / "pareto.png")
-    return path

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from faster_coco_eval import mask
 from numpy.typing import NDArray
 from rich.progress import track
@@ -15,6 +14,7 @@ from rich.progress import track
 from distill_perception.bundle import GRAPH_INPUT
 from training.compression.quantize import Quantizer
 from training.errors import TrainingError
+from training.export.session import cpu_session
 
 FRAMES = 4  # each layer's error is measured on
 
@@ -77,9 +77,7 @@ def layer_errors(quantizer: Quantizer, source: Path, frames: Sequence[NDArray[np
 
 
 def _outputs(path: Path, frames: Sequence[NDArray[np.uint8]]) -> list[dict[str, NDArray[np.float64]]]:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = cpu_session(path)
     names = [item.name for item in session.get_outputs()]
     answers = [session.run(None, {GRAPH_INPUT: frame[None]}) for frame in frames]
     return [dict(zip(names, answer, strict=True)) for answer in answers]

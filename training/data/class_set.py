@@ -62,13 +62,6 @@ class ClassSet:
         return tuple(item for item in self.classes if item.kind == "thing")
 
     @cached_property
-    def palette(self) -> NDArray[np.uint8]:
-        """Display colours, uint8 [256,3] RGB; black where an id has none."""
-        colors = np.zeros((256, 3), np.uint8)
-        colors[: len(self)] = np.array([item.color for item in self.classes], np.uint8).reshape(-1, 3)
-        return colors
-
-    @cached_property
     def known_ids(self) -> NDArray[np.bool_]:
         """Whether a mask may hold an id, bool [256]."""
         known = np.zeros(256, np.bool_)

@@ -11,6 +11,7 @@ import albumentations as A
 import numpy as np
 from numpy.typing import NDArray
 
+CLEAREST, THICKEST = 0.97, 0.88  # range of t at the picture's lower edge
 FARTHEST = 8.0  # distance from which on everything counts as equally far, in those of the lowest row
 
 
@@ -19,25 +20,12 @@ class Fog(A.ImageOnlyTransform):
 
     Sakaridis, Dai, Van Gool: Semantic foggy scene understanding with synthetic data, IJCV 2018. For want of
     depth the distance d is that of a flat road below a random horizon, and the farthest above it.
-
-    Args:
-        clear: range of t at the picture's lower edge.
-        p: probability.
     """
-
-    class InitSchema(A.ImageOnlyTransform.InitSchema):
-        """What albumentations checks the arguments against."""
-
-        clear: tuple[float, float]
-
-    def __init__(self, clear: tuple[float, float] = (0.88, 0.97), p: float = 0.5) -> None:
-        super().__init__(p=p)
-        self.clear = clear
 
     def get_params(self) -> dict[str, float]:
         """Draw clearness, horizon (over the height, from above) and brightness of the fog."""
         return {
-            "clearness": self.py_random.uniform(*self.clear),
+            "clearness": self.py_random.uniform(THICKEST, CLEAREST),
             "horizon": self.py_random.uniform(0.2, 0.6),
             "light": self.py_random.uniform(190, 235),
         }

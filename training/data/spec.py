@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -93,18 +93,6 @@ class DataSpec(StrictModel):
     augment: AugmentSpec = AugmentSpec()
     cache: CacheSpec = CacheSpec()
     workers: int = Field(1, ge=0, description="processes that load frames; 0: the training itself does")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _earlier_keys(cls, data: Any) -> Any:
-        """Recipes of earlier runs have `crop` and `scale` beside `size`."""
-        if isinstance(data, dict) and {"crop", "scale"} & data.keys():
-            moved = {key: data[key] for key in ("crop", "scale") if key in data}
-            rest = {key: value for key, value in data.items() if key not in moved}
-            augment = rest.get("augment", {})
-            given = augment if isinstance(augment, dict) else augment.model_dump(exclude_unset=True)
-            return {**rest, "augment": {**moved, **given}}
-        return data
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> DataSpec:

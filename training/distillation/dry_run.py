@@ -9,7 +9,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from training.distillation.features import FeatureCapture, unwrap
+from training.distillation.features import FeatureCapture
 from training.distillation.losses.base import LOGITS
 from training.models.outputs import Outputs
 
@@ -40,7 +40,6 @@ class Seen:
 @torch.no_grad()
 def dry_run(model: nn.Module, capture: FeatureCapture, size: tuple[int, int]) -> Seen:
     """Pass one grey frame of `size` (height, width) in eval mode; `model` is left as it was."""
-    model = unwrap(model)
     modes = [(module, module.training) for module in model.modules()]
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     try:

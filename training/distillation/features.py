@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel
 
 from training.distillation.tokens import fold_tokens
 from training.errors import TrainingError
@@ -20,17 +18,6 @@ IMAGE_CHANNELS = 3
 OBJECTS = ("decoder", "quer")  # in the paths of modules whose tokens are objects, not places
 
 Cells = tuple[tuple[int, int], int]  # the frame (H, W) that the first convolution sees, and its stride
-
-
-def unwrap(model: nn.Module) -> nn.Module:
-    """The network inside DDP, an EMA average or torch.compile."""
-    while True:
-        if isinstance(model, (DistributedDataParallel, DataParallel, AveragedModel)):
-            model = model.module
-        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):
-            model = model._orig_mod
-        else:
-            return model
 
 
 class FeatureCapture:
@@ -55,12 +42,12 @@ class FeatureCapture:
         self._maps: dict[str, Tensor] = {}
         self._repeated: set[str] = set()
         self._cells: Cells | None = None
-        found = {path: _locate(unwrap(model), path, whose) for path in dict.fromkeys(paths)}
+        found = {path: _locate(model, path, whose) for path in dict.fromkeys(paths)}
         self._handles = [
             module.register_forward_hook(self._hook(path, module, index))
             for path, (module, index) in found.items()
         ]
-        for module in unwrap(model).modules():
+        for module in model.modules():
             if isinstance(module, nn.Conv2d) and module.in_channels == IMAGE_CHANNELS:
                 self._handles.append(module.register_forward_pre_hook(self._cells_hook(module)))
 
@@ -103,12 +90,6 @@ class FeatureCapture:
 
     def __deepcopy__(self, _: dict[int, Any]) -> FeatureCapture:
         return self
-
-    def __enter__(self) -> FeatureCapture:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _locate(model: nn.Module, path: str, whose: str) -> tuple[nn.Module, int | None]:

@@ -13,10 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
 
+from distill_perception.metrics import IOU_THRESHOLDS, MAX_DETECTIONS
 from training.errors import TrainingError
 
-IOU_THRESHOLDS = 10
-MAX_DETECTIONS = 100  # a picture and class, best first, as COCO counts
 Detected = tuple[Any, Any, Any]
 Regions = tuple[Any, Any]
 NO_REGIONS: Regions = (torch.zeros(0, 4), torch.zeros(0))
@@ -108,7 +107,7 @@ class BoxPrecision(Metric):
         found, true = _table(self.found, 6), _table(self.true, 6)
         single = true[true[:, 5] == 0, 4]
         labelled = torch.tensor([bool((single == index).any()) for index in self.class_ids])
-        precision = torch.zeros(len(self.class_ids), IOU_THRESHOLDS, dtype=torch.float64)
+        precision = torch.zeros(len(self.class_ids), len(IOU_THRESHOLDS), dtype=torch.float64)
         if len(found) and labelled.any():
             truth = COCO(
                 {

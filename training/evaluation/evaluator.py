@@ -12,13 +12,13 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from distill_perception.bundle import ClassInfo
+from distill_perception.metrics import iou_from_confusion
 from training.errors import TrainingError
 from training.evaluation.agreement import TeacherAgreement
 from training.evaluation.boundary import BoundaryF
 from training.evaluation.calibration import CalibrationError
-from training.evaluation.confusion import iou_from_confusion
 from training.evaluation.detection import NO_REGIONS, BoxPrecision, Detected, Regions
-from training.evaluation.inputs import Kind, checked_target, log_probabilities
+from training.evaluation.inputs import checked_target, log_probabilities
 
 TASKS = ("segmentation", "detection")
 
@@ -81,27 +81,25 @@ class Evaluator:
         target: Any,
         has_mask: Any = None,
         teacher: Any = None,
-        kind: Kind = "logits",
         inside: Any = None,
     ) -> None:
         """Add the segmentation of a batch; torch or numpy.
 
         Args:
-            scores: float [N,C,h,w] at any stride, `kind` says what. target: class ids or void, int [N,H,W].
+            scores: logits float [N,C,h,w] at any stride. target: class ids or void, int [N,H,W].
             has_mask: bool [N]; frames without a mask count for nothing but the teacher, which needs no label.
                 All have one if None.
-            teacher: the teacher's scores, float [N,C,h',w'], needed when made with `teacher=True`.
-            kind: "logits" or "probabilities", of student and teacher.
+            teacher: the teacher's logits, float [N,C,h',w'], needed when made with `teacher=True`.
             inside: bool [N,H,W], pixels of frames without a mask that count for the teacher; all if None.
 
         Raises:
             TrainingError: shapes, class ids or values cannot be scored; the teacher's scores are missing.
         """
         ids = checked_target(target, len(self.classes), self.void_id)
-        student = log_probabilities(scores, (ids.shape[1], ids.shape[2]), kind)
+        student = log_probabilities(scores, (ids.shape[1], ids.shape[2]))
         if student.shape[:2] != (len(ids), len(self.classes)):
             raise TrainingError(
-                f"evaluation: {kind} are {list(student.shape[:2])} frames by classes, the masks are "
+                f"evaluation: logits are {list(student.shape[:2])} frames by classes, the masks are "
                 f"{len(ids)} frames and the class set has {len(self.classes)} classes"
             )
         self.to(student.device)
@@ -119,7 +117,7 @@ class Evaluator:
         if "teacher" in self.metrics:
             if teacher is None:
                 raise TrainingError("evaluation: made with teacher=True, but no teacher's scores were given")
-            hints = log_probabilities(teacher, (ids.shape[1], ids.shape[2]), kind).to(student.device)
+            hints = log_probabilities(teacher, (ids.shape[1], ids.shape[2])).to(student.device)
             counted = ~labelled[:, None, None]
             if inside is not None:
                 counted = counted & torch.as_tensor(inside, device=ids.device).bool()
@@ -174,7 +172,7 @@ class Evaluator:
             values = {name: metric.compute() for name, metric in self.metrics.items()}
         scores: dict[str, float] = {}
         if "confusion" in values:
-            iou = iou_from_confusion(values["confusion"])
+            iou = torch.from_numpy(iou_from_confusion(values["confusion"].cpu().numpy()))
             scores |= {"miou": float(iou.nanmean())} | self._by_class("iou", iou)
         if "boundary" in values:
             contours = values["boundary"]
@@ -190,11 +188,6 @@ class Evaluator:
             by_class = precision.mean(1).tolist()
             scores |= {f"ap/{name}": value for name, value in zip(things, by_class, strict=True)}
         return scores if source is None else {_named(key, source): value for key, value in scores.items()}
-
-    def reset(self) -> None:
-        """Forget everything given so far."""
-        for metric in self.metrics.values():
-            metric.reset()
 
     def _by_class(self, head: str, values: Tensor) -> dict[str, float]:
         return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,18 +10,14 @@ from torch import Tensor
 from training.errors import TrainingError
 from training.models.outputs import upsample
 
-Kind = Literal["logits", "probabilities"]
-SMALLEST = 1e-12  # probabilities below it count as it, so that their logarithm is finite
 
-
-def log_probabilities(scores: Any, size: tuple[int, int], kind: Kind = "logits") -> Tensor:
+def log_probabilities(logits: Any, size: tuple[int, int]) -> Tensor:
     """Class log-probabilities at the label's resolution.
 
     Args:
-        scores: float [N,C,h,w], torch or numpy, at any stride; brought to `size` bilinearly (half-pixel
+        logits: float [N,C,h,w], torch or numpy, at any stride; brought to `size` bilinearly (half-pixel
             centres, as deployed) before the softmax.
         size: height, width of the label.
-        kind: whether `scores` are logits, or probabilities that sum to 1 over the classes.
 
     Returns:
         float32 [N,C,H,W].
@@ -29,16 +25,16 @@ def log_probabilities(scores: Any, size: tuple[int, int], kind: Kind = "logits")
     Raises:
         TrainingError: not four dimensions, or values that are not finite.
     """
-    values = torch.as_tensor(scores).detach().float()
+    values = torch.as_tensor(logits).detach().float()
     if values.ndim != 4:
-        raise TrainingError(f"evaluation: {kind} must be [N,C,h,w], found {list(values.shape)}")
+        raise TrainingError(f"evaluation: logits must be [N,C,h,w], found {list(values.shape)}")
     if not torch.isfinite(values).all():
         raise TrainingError(
-            f"evaluation: {kind} hold NaN or infinite values: the network has diverged; lower optimizer.lr"
+            "evaluation: logits hold NaN or infinite values: the network has diverged; lower optimizer.lr"
         )
     if values.shape[-2:] != size:
         values = upsample(values, *size)
-    return values.log_softmax(1) if kind == "logits" else values.clamp(min=SMALLEST).log()
+    return values.log_softmax(1)
 
 
 def checked_target(target: Any, classes: int, void_id: int) -> Tensor:

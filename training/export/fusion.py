@@ -10,7 +10,6 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -22,6 +21,7 @@ from distill_perception.engines.openvino import core
 from training.compression.fake_quant import take_fake_quant
 from training.data.class_sets import class_set
 from training.export.graph import DeployedNet, write_onnx
+from training.export.session import cpu_session
 from training.run_folder import load_model
 
 
@@ -80,7 +80,7 @@ def _count(path: Path) -> Counter[str]:
 
 
 def _onnxruntime(path: Path, optimized: Path) -> Counter[str]:
-    _session(path, str(optimized))
+    cpu_session(path, optimized_model_filepath=str(optimized))
     return _count(optimized)
 
 
@@ -91,19 +91,9 @@ def _openvino(path: Path) -> Counter[str]:
 
 
 def _difference(one: Path, other: Path, frame: NDArray[np.uint8]) -> float:
-    answers = [_session(path).run(None, {GRAPH_INPUT: frame}) for path in (one, other)]
+    answers = [cpu_session(path).run(None, {GRAPH_INPUT: frame}) for path in (one, other)]
     pairs = list(zip(*answers, strict=True))
     return max(
         float((a != b).mean() if a.dtype == np.uint8 else np.abs(a.astype(float) - b.astype(float)).max())
         for a, b in pairs
     )
-
-
-def _session(path: Path, optimized: str = "") -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if optimized:
-        options.optimized_model_filepath = optimized
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

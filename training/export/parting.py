@@ -17,6 +17,7 @@ from distill_perception.bundle import GRAPH_INPUT
 from distill_perception.engines.openvino import core
 from training.export.graph import DeployedNet
 from training.export.layers import conv_nodes, show_tensors
+from training.export.session import cpu_session
 
 TOLERANCE = 1e-3  # of the largest value that the layer gives
 
@@ -149,12 +150,7 @@ def torch_outputs(net: DeployedNet, frame: NDArray[np.uint8]) -> dict[str, NDArr
 
 
 def _on_onnxruntime(path: Path, names: Sequence[str], frames: NDArray[np.uint8]) -> Outputs:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    found: Outputs = session.run(list(names), {GRAPH_INPUT: frames})
+    found: Outputs = cpu_session(path).run(list(names), {GRAPH_INPUT: frames})
     return found
 
 

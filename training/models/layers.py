@@ -22,11 +22,9 @@ def conv_bn(
     )
 
 
-def separable(channels: int, dilation: int = 1) -> nn.Sequential:
+def separable(channels: int) -> nn.Sequential:
     """Depthwise 3x3 then pointwise convolution."""
-    return nn.Sequential(
-        conv_bn(channels, channels, 3, dilation, groups=channels), conv_bn(channels, channels)
-    )
+    return nn.Sequential(conv_bn(channels, channels, 3, groups=channels), conv_bn(channels, channels))
 
 
 def enlarge(x: Tensor, ratio: int, size: Sequence[int]) -> Tensor:

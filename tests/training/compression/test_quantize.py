@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.tiny_nets import CLASSES, SIZE, tiny_net
-from training.compression.quantize import Quantizer, quantize_onnx
+from training.compression.quantize import Quantizer
 from training.compression.spec import QuantizeSpec
 from training.errors import TrainingError
 from training.export.graph import DeployedNet, write_onnx
@@ -47,6 +47,10 @@ def graph(tmp_path: Path) -> tuple[Path, NDArray[np.float32]]:
     path = tmp_path / "float.onnx"
     onnx.save(model, str(path))
     return path, weights
+
+
+def quantize_onnx(source: Path, target: Path, frames: list[NDArray[np.uint8]]) -> None:
+    Quantizer(source, frames, QuantizeSpec()).write(target)
 
 
 def run(path: Path, frame: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -40,9 +40,9 @@ def test_a_scan_cuts_where_the_engine_gets_faster_though_others_have_more_to_giv
     monkeypatch.setattr(pruning, "latencies_ms", lambda items, *_: [float(item.bundle) for item in items])
     step = ChannelStep(do="channels", latency=0.7, layers="sensitivity", frames=2)
     spec = compress_recipe(student, steps=[step])
-    share = pruning.prune_run(student, step, base_recipe(spec), spec, tmp_path / "out")
+    pruning.prune_run(student, step, base_recipe(spec), spec, tmp_path / "out")
     before, after = (load_model(run)[1] for run in (student, tmp_path / "out"))
-    assert share == count_parameters(after.detection_head) / count_parameters(before.detection_head) <= 0.7
+    assert count_parameters(after.detection_head) / count_parameters(before.detection_head) <= 0.7
     assert count_parameters(after.encoder) == count_parameters(before.encoder)
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from distill_perception.strict import describe_validation_error
 from training.data.source_spec import FORMATS
 from training.data.sources import SOURCES
-from training.data.spec import AugmentSpec, DataSpec
+from training.data.spec import DataSpec
 
 
 def data(**changes: Any) -> DataSpec:
@@ -22,13 +22,6 @@ def test_a_source_without_a_format_is_a_labelled_folder() -> None:
 
 def test_every_format_has_a_spec_and_an_adapter() -> None:
     assert FORMATS.keys() == SOURCES.keys()
-
-
-def test_crop_and_scale_of_earlier_recipes_are_understood() -> None:
-    spec = data(crop=[64, 96], scale=[0.75, 1.5], augment={"flip": 0.0})
-    assert spec.augment == AugmentSpec(crop=(64, 96), scale=(0.75, 1.5), flip=0.0)
-    assert data(crop=[64, 96], augment=AugmentSpec(flip=0.0)).augment == AugmentSpec(crop=(64, 96), flip=0.0)
-    assert DataSpec.model_validate(spec.model_dump(mode="json")) == spec
 
 
 @pytest.mark.parametrize(

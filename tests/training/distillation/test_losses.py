@@ -7,7 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.distillation.losses import cross_entropy, enet_class_weights, kl_divergence, lovasz_softmax
+from training.distillation.losses import cross_entropy, enet_class_weights, lovasz_softmax
+from training.distillation.losses.kl import kl_map
+from training.distillation.maps import masked_mean
 
 VOID = 11
 
@@ -18,7 +20,7 @@ def logits_of(*probabilities: float) -> torch.Tensor:
 
 def test_kl_equals_the_hand_worked_example() -> None:
     # P = (0.8, 0.2) teacher, Q = (0.7, 0.3) student: 0.8 ln(0.8/0.7) + 0.2 ln(0.2/0.3) = 0.0257320
-    found = kl_divergence(logits_of(0.7, 0.3), logits_of(0.8, 0.2), temperature=1.0)
+    found = kl_map(logits_of(0.7, 0.3), logits_of(0.8, 0.2), temperature=1.0)
     assert found.item() == pytest.approx(0.0257320, abs=1e-6)
 
 
@@ -30,20 +32,22 @@ def test_kl_equals_torch_kldivloss_scaled_by_temperature_squared(temperature: fl
         (student / temperature).log_softmax(1), (teacher / temperature).softmax(1)
     )
     expected = reference / (2 * 3 * 4) * temperature**2
-    assert kl_divergence(student, teacher, temperature).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert kl_map(student, teacher, temperature).mean().item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_kl_counts_only_valid_pixels() -> None:
     torch.manual_seed(0)
     student, teacher = torch.randn(1, 4, 2, 2), torch.randn(1, 4, 2, 2)
     valid = torch.tensor([[[True, False], [False, False]]])
-    expected = kl_divergence(student[..., :1, :1], teacher[..., :1, :1], 2.0)
-    assert kl_divergence(student, teacher, 2.0, valid).item() == pytest.approx(expected.item(), rel=1e-5)
+    expected = kl_map(student[..., :1, :1], teacher[..., :1, :1], 2.0)
+    found = masked_mean(kl_map(student, teacher, 2.0), valid)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_kl_of_no_valid_pixel_is_zero_and_has_no_nan_gradient() -> None:
     student = torch.randn(1, 4, 2, 2, requires_grad=True)
-    loss = kl_divergence(student, torch.randn(1, 4, 2, 2), 2.0, torch.zeros(1, 2, 2, dtype=torch.bool))
+    per_pixel = kl_map(student, torch.randn(1, 4, 2, 2), 2.0)
+    loss = masked_mean(per_pixel, torch.zeros(1, 2, 2, dtype=torch.bool))
     loss.backward()
     assert loss.item() == 0
     assert student.grad is not None
@@ -52,7 +56,7 @@ def test_kl_of_no_valid_pixel_is_zero_and_has_no_nan_gradient() -> None:
 
 def test_no_gradient_reaches_the_teacher() -> None:
     teacher = torch.randn(1, 4, 2, 2, requires_grad=True)
-    kl_divergence(torch.randn(1, 4, 2, 2, requires_grad=True), teacher, 2.0).backward()
+    kl_map(torch.randn(1, 4, 2, 2, requires_grad=True), teacher, 2.0).sum().backward()
     assert teacher.grad is None
 
 
@@ -63,7 +67,7 @@ def test_high_temperature_gradient_approaches_that_of_centred_logit_matching() -
     teacher = torch.randn(1, 6, 1, 1)
     student = (student - student.mean(1, keepdim=True)).requires_grad_()
     teacher = teacher - teacher.mean(1, keepdim=True)
-    kl_divergence(student, teacher, 200.0).backward()
+    kl_map(student, teacher, 200.0).sum().backward()
     assert student.grad is not None
     torch.testing.assert_close(student.grad, (student.detach() - teacher) / 6, atol=5e-3, rtol=0.05)
 
@@ -75,12 +79,11 @@ def test_kl_is_never_negative_and_blind_to_the_order_of_classes(seed: int, tempe
     student = torch.randn(2, 5, 2, 2, generator=generator)
     teacher = torch.randn(2, 5, 2, 2, generator=generator)
     order = torch.randperm(5, generator=generator)
-    found = kl_divergence(student, teacher, temperature)
-    assert found.item() >= -1e-6
-    assert kl_divergence(student[:, order], teacher[:, order], temperature).item() == pytest.approx(
-        found.item(), rel=1e-4, abs=1e-6
-    )
-    assert kl_divergence(teacher, teacher, temperature).item() == pytest.approx(0, abs=1e-6)
+    found = kl_map(student, teacher, temperature)
+    assert found.min() >= -1e-5
+    shuffled = kl_map(student[:, order], teacher[:, order], temperature)
+    torch.testing.assert_close(shuffled, found, rtol=1e-4, atol=1e-5)
+    assert kl_map(teacher, teacher, temperature).mean().item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 0.5])])

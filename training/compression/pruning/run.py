@@ -34,15 +34,12 @@ from training.run_folder import load_model, write_untrained
 from training.teachers.open import open_teacher
 
 
-def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe, out: Path) -> float:
+def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe, out: Path) -> None:
     """Cut channels of the network of `run` and write it to `out`, not finetuned yet.
 
     Args:
         recipe: data, losses and teacher that gradients and sensitivity are taken with.
         spec: engine whose latency decides, its threads, and frames that each latency is the median of.
-
-    Returns:
-        Latency as a share of the network's before.
     """
     model = _network(run)
     size = recipe.data.size
@@ -74,10 +71,9 @@ def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe
             all_macs = macs_of(model, size)
             first, _ = mildest(plans, lambda plan: macs_of(cut(plan), size) / all_macs, step.macs, "macs")
             plans = plans[first:]
-        chosen, share = mildest(plans, lambda plan: latency_share_of(cut(plan)), step.latency, "latency")
+        chosen, _ = mildest(plans, lambda plan: latency_share_of(cut(plan)), step.latency, "latency")
     smaller = cut(plans[chosen])
     write_untrained(out, recipe, smaller, shapes_of(smaller))
-    return share
 
 
 def require_importance(run: Path, step: ChannelStep, size: tuple[int, int]) -> None:

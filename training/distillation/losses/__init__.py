@@ -2,7 +2,6 @@
 
 from training.distillation.losses.cross_entropy import cross_entropy, enet_class_weights
 from training.distillation.losses.jaccard import jaccard_metric
-from training.distillation.losses.kl import kl_divergence
 from training.distillation.losses.lovasz import lovasz_softmax
 
-__all__ = ["cross_entropy", "enet_class_weights", "jaccard_metric", "kl_divergence", "lovasz_softmax"]
+__all__ = ["cross_entropy", "enet_class_weights", "jaccard_metric", "lovasz_softmax"]

@@ -25,26 +25,13 @@ from training.errors import TrainingError
 
 
 def kl_map(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(softmax(teacher / T) || softmax(student / T)) of each pixel: [N,C,H,W] logits -> [N,H,W]."""
+    """T^2 KL(softmax(teacher / T) || softmax(student / T)) of each pixel: [N,C,H,W] logits -> [N,H,W].
+
+    T^2 keeps the gradient's size independent of T. No gradient flows to the teacher.
+    """
     log_q = F.log_softmax(full_precision(student) / temperature, dim=1)
     log_p = F.log_softmax(full_precision(teacher.detach()) / temperature, dim=1)
     return (log_p.exp() * (log_p - log_q)).sum(1) * temperature**2
-
-
-def kl_divergence(
-    student: Tensor, teacher: Tensor, temperature: float, valid: Tensor | None = None
-) -> Tensor:
-    """T^2 * mean over pixels of KL(softmax(teacher / T) || softmax(student / T)).
-
-    Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network"
-    (https://arxiv.org/abs/1503.02531), section 2; T^2 keeps the gradient's size independent of T.
-
-    Args:
-        student, teacher: logits, float [N,C,H,W] of the same shape; no gradient flows to the teacher.
-        valid: bool [N,H,W], pixels that count; all if None. 0 is returned where none counts.
-    """
-    per_pixel = kl_map(student, teacher, temperature)
-    return per_pixel.mean() if valid is None else masked_mean(per_pixel, valid)
 
 
 class KlSpec(TermSpec):

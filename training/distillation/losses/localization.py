@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch import Tensor
 from training.distillation.inputs import DistillInputs
 from training.distillation.losses.base import Term, TermSpec
 from training.distillation.maps import detection_maps, masked_mean
+from training.models.detection.loss import giou_loss
 
 
 class LocalizationSpec(TermSpec):
@@ -50,21 +50,7 @@ class Localization(Term):
         weights = scores * (maps.valid & (scores >= self.spec.threshold))
         student, teacher = maps.student.size, maps.teacher.size
         if self.spec.form == "giou":
-            distance = 1 - side_giou(student, teacher)
+            distance = giou_loss(student.transpose(0, 1), teacher.transpose(0, 1))
         else:
             distance = F.smooth_l1_loss(student, teacher, reduction="none").mean(1)
         return masked_mean(distance, weights)
-
-
-def side_giou(a: Tensor, b: Tensor) -> Tensor:
-    """GIoU of boxes [N,4,h,w] given as distances l, t, r, b from the same point inside both: [N,h,w]."""
-    near, far = torch.minimum(a, b), torch.maximum(a, b)
-    intersection, hull = _area(near), _area(far)
-    union = _area(a) + _area(b) - intersection
-    tiny = torch.finfo(a.dtype).tiny
-    return intersection / union.clamp(min=tiny) - (hull - union) / hull.clamp(min=tiny)
-
-
-def _area(sides: Tensor) -> Tensor:
-    left, top, right, bottom = sides.unbind(1)
-    return (left + right) * (top + bottom)

@@ -43,8 +43,8 @@ def giou_loss(size: Tensor, target: Tensor) -> Tensor:
         size, target: float [4,...], left, top, right, bottom; those of `target` may be negative as long as
             its box is not empty.
     """
-    left, top, right, bottom = size.float()
-    to_left, to_top, to_right, to_bottom = target.float()
+    left, top, right, bottom = size
+    to_left, to_top, to_right, to_bottom = target
     overlap = (torch.minimum(left, to_left) + torch.minimum(right, to_right)).clamp(min=0) * (
         torch.minimum(top, to_top) + torch.minimum(bottom, to_bottom)
     ).clamp(min=0)
@@ -62,7 +62,7 @@ def box_loss(size: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         size, target: float [N,4,h,w]. weight: float [N,h,w].
     """
     chosen = weight > 0
-    errors = giou_loss(size.transpose(0, 1)[:, chosen], target.transpose(0, 1)[:, chosen])
+    errors = giou_loss(*(sides.float().transpose(0, 1)[:, chosen] for sides in (size, target)))
     weights = weight[chosen]
     return (errors * weights).sum() / weights.sum().clamp(min=1e-4)
 

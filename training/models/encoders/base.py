@@ -42,10 +42,10 @@ class SequentialEncoder(Encoder):
         return maps
 
 
-def round_channels(channels: float, divisor: int = 8) -> int:
-    """Nearest multiple of `divisor`, never more than 10 % below `channels` (MobileNet's rule)."""
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * channels else rounded
+def round_channels(channels: float) -> int:
+    """Nearest multiple of 8, never more than 10 % below `channels` (MobileNet's rule)."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
 def initialize(module: nn.Module) -> None:

@@ -100,7 +100,7 @@ def test_taylor_spares_channels_whose_gradient_is_large_where_magnitude_would_cu
 
 
 def test_taylor_does_not_let_batches_cancel() -> None:
-    """Gradients (1, 1, 1) and (-1, 0.5, 1): the first weight matters in both batches, in their sum in none."""
+    """Gradients (1, 1, 1) and (-1, 0.5, 1): the first weight matters in both batches, in their sum not."""
     model = torch.nn.Linear(3, 1, bias=False)
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[2.0, -3.0, 0.0]]))
