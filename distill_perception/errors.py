@@ -29,6 +29,11 @@ class ConfigError(PerceptionError):
     """A setting, parameter or installed file is missing or not valid."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, in one line; its name where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def ros_is_missing(error: ImportError, otherwise: str = "") -> ConfigError:
     """What to tell a user whose Python does not find ROS 2; `otherwise` is what does without it."""
     return ConfigError(

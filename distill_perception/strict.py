@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,11 @@ class StrictModel(BaseModel):
     def _refuse_unknown_keys(cls, data: Any) -> Any:
         if isinstance(data, dict):
             known = list(cls.model_fields)
-            problems = [_unknown_key(key, known) for key in data if key not in known]
+            problems = [
+                f"unknown key '{key}' ({did_you_mean(key, known, 'known keys')})"
+                for key in data
+                if key not in known
+            ]
             if problems:
                 raise ValueError("; ".join(problems))
         return data
@@ -29,10 +34,11 @@ class StrictModel(BaseModel):
         return Path(os.path.expanduser(value)) if isinstance(value, Path) else value
 
 
-def _unknown_key(key: object, known: list[str]) -> str:
-    nearest = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-    hint = f"did you mean '{nearest[0]}'?" if nearest else f"known keys: {', '.join(known)}"
-    return f"unknown key '{key}' ({hint})"
+def did_you_mean(name: object, known: Iterable[str], all_of_them: str = "known") -> str:
+    """Words that help after a wrong name: the nearest right one, or all of them."""
+    names = list(known)
+    nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    return f"did you mean '{nearest[0]}'?" if nearest else f"{all_of_them}: {', '.join(names) or 'none'}"
 
 
 def describe_validation_error(error: ValidationError) -> str:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from distill_perception.errors import first_line
 from distill_perception.manifest import Provenance
 from training.compression.fake_quant import add_fake_quant
 from training.data.class_set import ClassSet
@@ -179,9 +180,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
-        first = str(error).partition("\n")[0]
         raise TrainingError(
-            f"{path} is damaged ({first}): copy it again, or delete {path.parents[1]} to train anew"
+            f"{path} is damaged ({first_line(error)}): copy it again, or delete {path.parents[1]} to train "
+            "anew"
         ) from error
     return saved
 

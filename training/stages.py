@@ -8,14 +8,13 @@ stages:
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from distill_perception.strict import StrictModel
+from distill_perception.strict import StrictModel, did_you_mean
 
 STAGES = "stages"
 NO_TEACHER = "none"
@@ -111,8 +110,6 @@ def _with_runs(teacher: dict[str, Any], earlier: list[str], folder: Path, where:
         return found
     name = found.pop("stage")
     if name not in earlier:
-        nearest = difflib.get_close_matches(str(name), earlier, n=1, cutoff=0.5)
-        known = ", ".join(earlier) or "there are none"
-        hint = f"did you mean '{nearest[0]}'?" if nearest else f"earlier stages: {known}"
+        hint = did_you_mean(name, earlier, "earlier stages")
         raise ValueError(f"stage '{where}': teacher '{name}' is no earlier stage ({hint})")
     return {**found, "run": str(stage_folder(folder, name))}

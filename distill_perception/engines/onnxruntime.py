@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import GRAPH_INPUT, Bundle, TensorSpec, check_graph
-from ..errors import EngineError
+from ..errors import EngineError, first_line
 from .base import Engine, EngineSettings, Outputs
 
 # Importing it reports to its makers over the network; on a vehicle that is for the user to switch on.
@@ -66,7 +66,7 @@ class OnnxRuntimeEngine(Engine):
                 str(file), options, providers=_providers(settings.device)
             )
         except Exception as error:  # onnxruntime's own share no base class
-            raise EngineError(f"onnxruntime cannot load {file}: {_first_line(error)}") from error
+            raise EngineError(f"onnxruntime cannot load {file}: {first_line(error)}") from error
         provider = self._session.get_providers()[0]
         if provider == _CPU and settings.device != "cpu":  # it falls back with no more than a log line
             raise EngineError(
@@ -89,7 +89,7 @@ class OnnxRuntimeEngine(Engine):
         try:
             values = self._session.run(list(self.output_names), {GRAPH_INPUT: frames})
         except Exception as error:
-            raise EngineError(f"onnxruntime failed to run the model: {_first_line(error)}") from error
+            raise EngineError(f"onnxruntime failed to run the model: {first_line(error)}") from error
         return dict(zip(self.output_names, values, strict=True))
 
     def close(self) -> None:
@@ -111,7 +111,3 @@ def _providers(device: str) -> list[object]:
 def _spec(item: "ort.NodeArg") -> TensorSpec:
     inner = item.type.removeprefix("tensor(").removesuffix(")")
     return TensorSpec(item.name, _DTYPES.get(inner, inner), tuple(item.shape))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]

@@ -8,7 +8,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from ..errors import ConfigError
+from ..errors import ConfigError, first_line
 
 
 class Participant:
@@ -31,9 +31,8 @@ class Participant:
             self.node = Node(name, context=self._context, enable_rosout=False, start_parameter_services=False)
         except RuntimeError as error:  # rclpy's RCLError, which is not public, is one
             rclpy.try_shutdown(context=self._context)
-            reason = str(error).strip().partition("\n")[0]
             raise ConfigError(
-                f"ROS 2 does not start: {reason}; check ROS_DOMAIN_ID, RMW_IMPLEMENTATION "
+                f"ROS 2 does not start: {first_line(error)}; check ROS_DOMAIN_ID, RMW_IMPLEMENTATION "
                 "and the transport profile"
             ) from error
         self.executor = SingleThreadedExecutor(context=self._context)

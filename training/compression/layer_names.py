@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from training.data.class_set import nearest
+from distill_perception.strict import did_you_mean
 from training.errors import TrainingError
 
 
@@ -17,5 +17,5 @@ def matching(layers: Sequence[str], patterns: Sequence[str], key: str = "float_l
     """
     for pattern in patterns:
         if not any(fnmatchcase(layer, pattern) for layer in layers):
-            raise TrainingError(f"{key}: no layer is '{pattern}' ({nearest(pattern, layers)})")
+            raise TrainingError(f"{key}: no layer is '{pattern}' ({did_you_mean(pattern, layers)})")
     return [layer for layer in layers if any(fnmatchcase(layer, pattern) for pattern in patterns)]

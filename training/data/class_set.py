@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from distill_perception.manifest import ClassInfo
-from distill_perception.strict import describe_validation_error
+from distill_perception.strict import describe_validation_error, did_you_mean
 from training.errors import TrainingError
 
 
@@ -76,7 +75,7 @@ class ClassSet:
         """
         if name not in self.names:
             raise TrainingError(
-                f"class set '{self.name}' has no class '{name}' ({nearest(name, self.names)})"
+                f"class set '{self.name}' has no class '{name}' ({did_you_mean(name, self.names)})"
             )
         return self.names.index(name)
 
@@ -108,13 +107,6 @@ class ClassSet:
                 raise TrainingError(
                     f"{where} holds a box of class id {label}; things of class set '{self.name}': {known}"
                 )
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Words that help after a wrong name: the nearest right one, or all of them."""
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}"
 
 
 def read_class_set(path: Path) -> ClassSet:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill_perception.manifest import ClassInfo
-from training.data.class_set import ClassSet, nearest, read_class_set
+from distill_perception.strict import did_you_mean
+from training.data.class_set import ClassSet, read_class_set
 from training.data.classes import bdd100k, camvid, cityscapes, coco, kitti
 from training.data.classes.maps import HUB, RENAMED, WITHOUT_BOXES
 from training.errors import TrainingError
@@ -49,7 +50,8 @@ def class_set(name: str) -> ClassSet:
         same = [known.name for known in CLASS_SETS.values() if known.means_the_same_as(found)]
         return replace(found, name=same[0]) if same else found
     raise TrainingError(
-        f"no class set '{name}' ({nearest(name, CLASS_SETS)}); for one of your own give a .json or .yaml file"
+        f"no class set '{name}' ({did_you_mean(name, CLASS_SETS)}); for one of your own give a .json or "
+        ".yaml file"
     )
 
 

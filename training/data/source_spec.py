@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from distill_perception.strict import StrictModel
-from training.data.class_set import nearest
+from distill_perception.strict import StrictModel, did_you_mean
 from training.home import PlaceOrName
 
 
@@ -136,7 +135,7 @@ def _with_known_format(value: Any) -> Any:
         return value
     name = value.get("format", "folder")
     if name not in FORMATS:
-        raise ValueError(f"unknown format '{name}' ({nearest(str(name), FORMATS)})")
+        raise ValueError(f"unknown format '{name}' ({did_you_mean(str(name), FORMATS)})")
     return {**value, "format": name}
 
 

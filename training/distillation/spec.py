@@ -7,12 +7,12 @@ distillation:
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Annotated, Any, Union
 
 from pydantic import BeforeValidator, Field
 
+from distill_perception.strict import did_you_mean
 from training.distillation.losses.base import LOGITS, FeatureSpec, TermSpec
 from training.distillation.losses.registry import TERMS
 
@@ -22,10 +22,8 @@ def _name_is_known(entry: Any) -> Any:
         return entry
     name = entry.get("name")
     if name not in TERMS:
-        nearest = difflib.get_close_matches(str(name), TERMS, n=1, cutoff=0.5)
-        hint = f"did you mean '{nearest[0]}'?" if nearest else f"known losses: {', '.join(TERMS)}"
         problem = "no name" if name is None else f"unknown loss '{name}'"
-        raise ValueError(f"{problem} ({hint})")
+        raise ValueError(f"{problem} ({did_you_mean(name, TERMS, 'known losses')})")
     return entry
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ValidationError
 
-from distill_perception.strict import describe_validation_error
-from training.data.class_set import ClassSet, nearest
+from distill_perception.strict import describe_validation_error, did_you_mean
+from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
 from training.data.module import prepare_source
 from training.data.source_spec import FORMATS, frames_at
@@ -135,7 +135,7 @@ def frames_to_label(path: Path, format_: str | None = None) -> Source:
     if format_ is None:
         return open_source(frames_at(path))
     if format_ not in FORMATS:
-        raise TrainingError(f"unknown format '{format_}' ({nearest(format_, FORMATS)})")
+        raise TrainingError(f"unknown format '{format_}' ({did_you_mean(format_, FORMATS)})")
     try:
         spec = FORMATS[format_].model_validate({"name": "frames", "path": path, "format": format_})
     except ValidationError as error:

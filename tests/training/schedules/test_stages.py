@@ -99,7 +99,7 @@ def test_a_saved_recipe_stands_for_the_same_stages(tmp_path: Path) -> None:
             [{"name": "big", "epochs": 1}, {"name": "b", "epochs": 1, "teacher": "bg"}],
             "teacher 'bg' is no earlier stage .did you mean 'big'",
         ),
-        ([{"name": "a", "epochs": 1, "teacher": "a"}], "no earlier stage .earlier stages: there are none"),
+        ([{"name": "a", "epochs": 1, "teacher": "a"}], "no earlier stage .earlier stages: none"),
     ],
 )
 def test_mistakes_name_the_stage(tmp_path: Path, stages: list[dict[str, object]], message: str) -> None:

@@ -20,9 +20,10 @@ from distill_perception.bags.recorded_image import RecordedImage
 from distill_perception.bags.seek import SeekableBag
 from distill_perception.bags.unmatched import check_matched
 from distill_perception.errors import ImageError
+from distill_perception.strict import did_you_mean
 from distill_perception.topics import BOXES, LABEL, beside, image_namespace
 from distill_perception.vision.color import convert
-from training.data.class_set import ClassSet, nearest
+from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
 from training.data.sample import Sample
 from training.data.source_spec import BagSpec
@@ -115,7 +116,7 @@ def class_ids(names: dict[int, str], classes: ClassSet, where: Path) -> NDArray[
         if name not in classes.names:
             raise TrainingError(
                 f"{where}: its label_info names class '{name}', which class set '{classes.name}' has not "
-                f"({nearest(name, classes.names)}): set 'class_set' to the bag's"
+                f"({did_you_mean(name, classes.names)}): set 'class_set' to the bag's"
             )
         table[number] = classes.id_of(name)
     return table

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.class_set import ClassSet, nearest
+from distill_perception.strict import did_you_mean
+from training.data.class_set import ClassSet
 from training.data.classes.bdd100k import (
     BDD100K,
     BDD100K_DRIVABLE,
@@ -160,7 +161,7 @@ def _objects(labels: list[dict[str, Any]], class_set: ClassSet) -> Objects:
 
 def _class_name(category: str) -> str:
     if category not in _CLASS_NAMES:
-        raise TrainingError(f"unknown category '{category}' ({nearest(category, _CLASS_NAMES)})")
+        raise TrainingError(f"unknown category '{category}' ({did_you_mean(category, _CLASS_NAMES)})")
     return _CLASS_NAMES[category]
 
 

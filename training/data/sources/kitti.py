@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.data.class_set import nearest
+from distill_perception.strict import did_you_mean
 from training.data.classes.cityscapes import CITYSCAPES
 from training.data.classes.kitti import DONT_CARE, KITTI
 from training.data.sample import Sample
@@ -131,7 +131,7 @@ def read_objects(path: Path) -> tuple[list[list[float]], list[int], list[list[fl
             continue
         if words[0] not in (*KITTI.names, DONT_CARE):
             raise TrainingError(
-                f"{path}, line {number}: type '{words[0]}' ({nearest(words[0], KITTI.names)})"
+                f"{path}, line {number}: type '{words[0]}' ({did_you_mean(words[0], KITTI.names)})"
             )
         try:
             left, top, right, bottom = (float(word) for word in words[4:8])

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.data.class_set import ClassSet, nearest
+from distill_perception.strict import did_you_mean
+from training.data.class_set import ClassSet
 from training.data.sample import Sample
 from training.errors import TrainingError
 
@@ -84,7 +85,7 @@ def select_names(files: Sequence[Path], split: Path | None, root: Path) -> list[
 
 
 def _near(stem: str, known: dict[str, Path]) -> str:
-    return nearest(stem, known) if len(known) < 20 else f"{len(known)} frames, first {min(known)}"
+    return did_you_mean(stem, known) if len(known) < 20 else f"{len(known)} frames, first {min(known)}"
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

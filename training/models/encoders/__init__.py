@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from distill_perception.strict import did_you_mean
 from training.errors import TrainingError
 from training.models.encoders import efficientnet_lite, mobilenet_v3
 from training.models.encoders.base import Encoder
@@ -40,9 +40,7 @@ def build_encoder(name: str, width_multiplier: float = 1.0, pretrained: bool | P
         TrainingError: unknown name, width multiplier that the network lacks, or weights that do not fit.
     """
     if name not in ENCODERS:
-        nearest = difflib.get_close_matches(name, ENCODERS, n=1)
-        hint = f"did you mean '{nearest[0]}'? " if nearest else ""
-        raise TrainingError(f"model.encoder: unknown encoder '{name}'; {hint}known: {', '.join(ENCODERS)}")
+        raise TrainingError(f"model.encoder: unknown encoder '{name}' ({did_you_mean(name, ENCODERS)})")
     encoder = ENCODERS[name](width_multiplier)
     if isinstance(pretrained, Path):
         load_weights(encoder, pretrained, name)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from distill_perception.errors import first_line
 from training.errors import TrainingError
 from training.models.encoders.base import Encoder
 
@@ -59,8 +60,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each reader has its own errors; all of them mean the same here
-        first_line = str(error).strip().partition("\n")[0]
-        raise TrainingError(f"cannot read weights {path}: {first_line}") from error
+        raise TrainingError(f"cannot read weights {path}: {first_line(error)}") from error
     state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise TrainingError(f"{path} holds no state-dict: save `model.state_dict()` there")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from distill_perception.errors import first_line
 from training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def load_checkpoint(spec: MemberSpec) -> Checkpoint:
         config = transformers.AutoConfig.from_pretrained(**options)
         preprocessing = _preprocessing(options)
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{place}: {_first_line(error)}; give a checkpoint folder or a hub id") from error
+        raise TrainingError(f"{place}: {first_line(error)}; give a checkpoint folder or a hub id") from error
     task = _task(config, place) if spec.task == "auto" else spec.task
     names = _names(config, place)
     try:
@@ -73,7 +74,7 @@ def load_checkpoint(spec: MemberSpec) -> Checkpoint:
             **options, dtype=torch.float32, output_loading_info=True
         )
     except (OSError, ValueError, ImportError, RuntimeError) as error:
-        raise TrainingError(f"{place}: cannot load it for {task}: {_first_line(error)}") from error
+        raise TrainingError(f"{place}: cannot load it for {task}: {first_line(error)}") from error
     if missing := sorted(info["missing_keys"]):
         raise TrainingError(
             f"{place} has no weights for {missing[0]} and {len(missing) - 1} more: it was not trained for "
@@ -139,7 +140,3 @@ def _task(config: Any, place: str) -> str:
         f"{place} is a {', '.join(architectures) or 'checkpoint without an architecture'}, no segmentation "
         f"or detection network; say teacher.task ({', '.join(_AUTO_CLASS)}) if it is one"
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
