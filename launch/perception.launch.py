@@ -58,8 +58,11 @@ def _node_and_events(context: launch.LaunchContext) -> list:
     value = {name: launch.substitutions.LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     overrides = {name: _parameter(spec, value[name]) for name, spec in PARAMETERS.items() if value[name]}
     if value["use_sim_time"]:
-        overrides["use_sim_time"] = _true(value["use_sim_time"])
-    autostart, respawn = _true(value["autostart"]), _true(value["respawn"])
+        overrides["use_sim_time"] = _switch("use_sim_time", value["use_sim_time"])
+    autostart, respawn = (_switch(name, value[name]) for name in ("autostart", "respawn"))
+    params_file = os.path.expanduser(value["params_file"])
+    if not os.path.isfile(params_file):  # launch would start the node without it
+        raise ValueError(f"params_file:={params_file}: no such file; give a YAML file of node parameters")
     node = launch_ros.actions.LifecycleNode(
         package="distill_perception",
         executable="perception_node",
@@ -69,7 +72,7 @@ def _node_and_events(context: launch.LaunchContext) -> list:
         # The launch events below drive the node. One that is started again drives itself: for seconds DDS
         # believes its dead predecessor alive, to whose service launch's request would go.
         parameters=[
-            os.path.expanduser(value["params_file"]),
+            params_file,
             {**overrides, "autostart": autostart and respawn},
         ],
         arguments=["--ros-args", "--log-level", value["log_level"]],
@@ -149,5 +152,8 @@ def _change_state(node: launch_ros.actions.LifecycleNode, transition: int) -> la
     )
 
 
-def _true(text: str) -> bool:
-    return text.strip().lower() in ("true", "1", "yes", "on")
+def _switch(name: str, text: str) -> bool:
+    value = {"true": True, "1": True, "false": False, "0": False}.get(text.strip().lower())
+    if value is None:
+        raise ValueError(f"{name}:={text}: write true or false")
+    return value

@@ -71,8 +71,11 @@ class CameraInput:
             self._slot.put(Arrival(message.header, content, received_s), stamp_ns)
             time.sleep(_YIELD_S)
 
-    def status(self, max_age_ms: float) -> DiagnosticStatus:
-        """The camera's part of the diagnostics, over what happened since it was asked last."""
+    def status(self, max_age_ms: float, others: int) -> DiagnosticStatus:
+        """The camera's part of the diagnostics, over what happened since it was asked last.
+
+        others: how many other publishers its results' topics have.
+        """
         now_s = time.perf_counter()
         tally = self._stats.tally(self._slot.counts)
         recent, seconds = self._stats.recent(tally, now_s)
@@ -91,6 +94,7 @@ class CameraInput:
             max_age_ms=max_age_ms,
             age_ms=self._stats.age_ms,
             reason=self._stats.reason,
+            others=others,
         )
         level, text = judge(self.topic, health)
         values: dict[str, Any] = {

@@ -63,6 +63,7 @@ class Health:
         max_age_ms: the limit that frames were judged by.
         age_ms: age of the newest frame when it arrived, by its stamp and this node's clock.
         reason: why the last malformed or failed frame was not processed.
+        others: how many other nodes publish results of this camera, on the same topics.
     """
 
     tally: Tally
@@ -76,6 +77,7 @@ class Health:
     max_age_ms: float = 0.0
     age_ms: float = 0.0
     reason: str = ""
+    others: int = 0
 
 
 def judge(topic: str, health: Health) -> tuple[bytes, str]:
@@ -109,6 +111,11 @@ def judge(topic: str, health: Health) -> tuple[bytes, str]:
         )
     if recent.malformed:
         return WARN, f"{recent.malformed} malformed frames: {health.reason}"
+    if health.others:
+        return WARN, (
+            f"{health.others} other node(s) publish results of this camera, too, and listeners get both: "
+            "stop one of them"
+        )
     return OK, "receiving" if health.tally.received else "waiting for the first frame"
 
 

@@ -113,8 +113,8 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
             raise ConfigError("parameter 'cameras': one of its topics has an empty name")
         try:
             return str(self.resolve_topic_name(camera))
-        except NameValidationException as error:
-            text = " ".join(str(error).split())
+        except (NameValidationException, RuntimeError) as error:  # rclpy's RCLError is one
+            text = " ".join(str(error).partition(", at /")[0].split())
             raise ConfigError(f"parameter 'cameras': '{camera}' is not a topic name: {text}") from error
 
     def on_activate(self, state: LifecycleState) -> Outcome:

@@ -60,6 +60,10 @@ class CameraResults:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()
 
+    def others(self) -> int:
+        """How many publishers of these topics are not this node's."""
+        return max(0, int(self._node.count_publishers(result_topic(self.camera, "timing"))) - 1)
+
     def publish_info(self, header: Header, engine: str, score_threshold: float) -> None:
         """Publish what the class ids mean, what is left out and which model speaks; latecomers get it too."""
         self._label_info.publish(messages.label_info_message(header, self._bundle, score_threshold))

@@ -125,7 +125,10 @@ class Active:
 
     def status(self) -> list[DiagnosticStatus]:
         """The cameras' diagnostics."""
-        return [camera.status(self._settings().max_age_ms) for camera in self._inputs]
+        return [
+            camera.status(self._settings().max_age_ms, self._configured.results[camera.topic].others())
+            for camera in self._inputs
+        ]
 
     def close(self) -> list[str]:
         """Stop receiving, finish the batch in work; returns each camera's final counters as text."""

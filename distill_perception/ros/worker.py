@@ -12,7 +12,7 @@ from typing import Protocol
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
-from ..errors import ImageError
+from ..errors import ImageError, first_line
 from ..latest import LatestSlots, Taken
 from ..perceptor import Frame, Perception, Perceptor
 from .diagnostics import CameraStats
@@ -163,6 +163,10 @@ class Worker:
                 self._cameras[taken.slot.name].stats.malformed(str(error))
                 taken.slot.count_malformed(delivered=True)
                 self._complain(f"{taken.slot.name}: dropped a malformed frame: {error}")
+            except Exception as error:  # no memory for a huge picture, for one
+                reason = f"decoding: {first_line(error)}"
+                self._cameras[taken.slot.name].stats.failed(reason)
+                self._complain(f"{taken.slot.name}: {reason}")
             else:
                 readable.append(taken)
         return readable, frames

@@ -40,6 +40,11 @@ TOPIC = "/cam/image_raw"
             "stamps lie 3600 s ahead of this node's clock",
         ),
         (Health(Tally(), Tally(received=5, processed=5), 0.1, 1, lost=25), WARN, "25 frames were lost"),
+        (
+            Health(Tally(received=5), Tally(received=5, processed=5), 0.1, 1, others=1),
+            WARN,
+            "stop one of them",
+        ),
         (Health(Tally(), Tally(received=2, malformed=2), 0.1, 1, reason="bad step"), WARN, "bad step"),
         (
             Health(Tally(), Tally(received=30, dropped_overwritten=30), 0.1, 1, stalled_s=4.0),

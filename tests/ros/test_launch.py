@@ -90,6 +90,22 @@ def test_simulated_time_reaches_the_node_where_it_is_asked_for(given: str, expec
 
 
 @pytest.mark.usefixtures("stand_ins")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"autostart": "ture"}, "autostart:=ture: write true or false"),
+        ({"respawn": "y"}, "respawn:=y: write true or false"),
+        ({"use_sim_time": "enabled"}, "use_sim_time:=enabled: write true or false"),
+        ({"params_file": "/nowhere/mine.yaml"}, "params_file:=/nowhere/mine.yaml: no such file"),
+    ],
+)
+def test_a_misspelt_argument_ends_the_launch(arguments: dict[str, str], said: str) -> None:
+    """Where it would start a node that stays unconfigured, or one with defaults."""
+    with pytest.raises(ValueError, match=said):
+        perception_entities(**arguments)
+
+
+@pytest.mark.usefixtures("stand_ins")
 def test_an_interrupted_replay_has_time_to_write_its_report() -> None:
     entities = load(ROOT / "launch" / "replay.launch.py").generate_launch_description().initial_entities
     (replay,) = of_kind(entities, "ExecuteProcess")
@@ -144,7 +160,9 @@ def test_without_autostart_a_lifecycle_manager_is_left_in_charge() -> None:
 
 
 @pytest.mark.usefixtures("stand_ins")
-def test_arguments_override_the_parameter_file() -> None:
+def test_arguments_override_the_parameter_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "p.yaml").write_text("/**: {ros__parameters: {}}")
     (node,) = of_kind(
         perception_entities(
             bundle="b", engine="openvino", cameras="['/a/image', '/b/image']", params_file="~/p.yaml",
@@ -153,7 +171,7 @@ def test_arguments_override_the_parameter_file() -> None:
         "LifecycleNode",
     )  # fmt: skip
     file, found = node.parameters
-    assert file == str(Path.home() / "p.yaml")
+    assert file == str(tmp_path / "p.yaml")
     assert plain(found) == {
         "bundle": "b", "engine": "openvino", "cameras": ["/a/image", "/b/image"], "autostart": True
     }  # fmt: skip

@@ -89,9 +89,13 @@ def test_a_bad_parameter_fails_configuring_until_it_is_set_right(
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [("[]", "parameter 'cameras' is empty"), ("['']", "one of its topics has an empty name")],
+    [
+        ("[]", "parameter 'cameras' is empty"),
+        ("['']", "one of its topics has an empty name"),
+        ("['front camera']", "parameter 'cameras': 'front camera' is not a topic name: "),
+    ],
 )
-def test_cameras_without_a_name_are_refused(domain: int, tmp_path: Path, value: str, said: str) -> None:
+def test_cameras_of_bad_names_are_refused(domain: int, tmp_path: Path, value: str, said: str) -> None:
     node = NodeProcess(domain, tmp_path / "log", {}, "--ros-args", "-p", f"cameras:={value}")
     assert node.wait() == 1
     (error,) = (line for line in node.log.splitlines() if "ERROR" in line)
@@ -211,6 +215,16 @@ def test_silence_is_explained(client: Client, domain: int, tiny_bundle: Path, tm
         assert values["state"] == "active"
         assert (values["bundle"], values["bundle_version"]) == ("tiny", "0.0.1")
         assert values["engine"] in ("openvino", "onnxruntime")
+
+
+def test_a_second_node_on_the_same_camera_is_told_of(domain: int, tiny_bundle: Path, tmp_path: Path) -> None:
+    parameters = {"bundle": str(tiny_bundle), "cameras": [RAW]}
+    with (
+        running_node(domain, tmp_path / "first", **parameters) as first,
+        running_node(domain, tmp_path / "second", **parameters) as second,
+    ):
+        for node in (first, second):
+            node.wait_for_log("1 other node(s) publish results of this camera")
 
 
 def test_a_camera_of_the_wrong_type_is_named(client: Client, tiny_bundle: Path, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import threading
 import time
 
 import numpy as np
+import pytest
+from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
 from distill_perception.latest import LatestSlots
@@ -90,6 +92,29 @@ def test_stopping_publishes_what_was_seen() -> None:
     threading.Timer(0.2, results.go.release).start()
     worker.stop()
     assert results.published == ["last"]
+
+
+def test_a_picture_that_memory_cannot_hold_is_counted_and_the_next_one_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slots: LatestSlots[Arrival] = LatestSlots()
+    slot, stats, perceptor, said = slots.add("/cam"), CameraStats(0.0), PerceptorThatSeesNothing(), []
+    results = SlowResults()
+    results.go.release()
+
+    def decode(message: CompressedImage) -> Frame:
+        raise MemoryError
+
+    monkeypatch.setattr("distill_perception.ros.worker.frame_from_compressed", decode)
+    worker = Worker(slots, {"/cam": Camera(results, stats)}, perceptor, lambda: 0.0, lambda: 0, said.append)
+    try:
+        slot.put(Arrival(Header(), CompressedImage(), time.perf_counter()))
+        wait_until(lambda: stats.tally(slot.counts).failed == 1, 5.0, "counted")
+        slot.put(arrival("next"))
+        wait_until(lambda: results.published == ["next"], 5.0, "the next one published")
+    finally:
+        worker.stop()
+    assert said == ["/cam: decoding: MemoryError"]
 
 
 def test_a_failure_of_the_last_thing_published_is_counted_and_the_thread_lives_on() -> None:
