@@ -40,7 +40,10 @@ def warn(text: str) -> None:
 
 @contextmanager
 def progress_bars() -> Iterator[Report]:
-    """Progress on stderr: call the result with what is done, how much, and of how much (0: unknown)."""
+    """Progress on stderr: call the result with what is done, how much, and of how much (0: unknown).
+
+    On a terminal the bars go when all is done; a log keeps how they ended.
+    """
     columns = (
         TextColumn("{task.description:<8}", markup=False),
         BarColumn(),
@@ -48,7 +51,7 @@ def progress_bars() -> Iterator[Report]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=ERR, transient=True) as progress:
+    with Progress(*columns, console=ERR, transient=ERR.is_terminal) as progress:
         tasks = {}
 
         def report(what: str, done: int, total: int) -> None:

@@ -24,9 +24,9 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _each_network_exported_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[None]:
+def _each_network_exported_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "exports"  # xdist's workers share it
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exports"  # workers share it
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.onnx, "export", once_each(torch.onnx.export, folder))
         yield

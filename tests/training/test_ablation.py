@@ -1,14 +1,13 @@
 """One recipe with several lists of losses."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+from distill_perception.cli import app as other_half
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
 from training.ablation import Ablation, ablate
 from training.cli import app
@@ -111,12 +110,7 @@ def test_arms_are_trained_once_and_compared_with_labels_only(tmp_path: Path) -> 
     results = {path.parent.name: path for path in (tmp_path / "r").glob("*/result.json")}
     assert set(results) == {"labels_s1", "kl_s1", "labels_s2", "kl_s2"}
     assert "compare" in done.stdout
-    table = subprocess.run(
-        [sys.executable, "-m", "distill_perception.cli", "compare", str(tmp_path / "r"), "--ablation"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert table.returncode == 0, table.stderr
+    table = CliRunner().invoke(other_half, ["compare", str(tmp_path / "r"), "--ablation"])
+    assert table.exit_code == 0, table.stderr
     values = [json.loads(results[f"kl_s{seed}"].read_text())["metrics"]["miou/blocks"] for seed in (1, 2)]
     assert f"| kl | {sum(values) / 2:.4f}" in table.stdout

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.replay import drives
+from tests.support import drives
 from training.cli import main
 from training.recipe import load_recipe
 

@@ -17,6 +17,7 @@ from distill_perception.compare.model_cost import ModelCost
 from distill_perception.engines import EngineSettings, available_engines, open_engine
 from tests.support.refusal import refusal
 from tests.support.tiny_training import SIZE, tiny_recipe, write_color_blocks
+from tests.support.training_command import training_command
 from training.curves import read_log
 from training.data.sources import open_source
 from training.errors import TrainingError
@@ -30,11 +31,6 @@ from training.teachers.score import write_teacher_scores
 from training.train import train
 
 pytestmark = pytest.mark.slow
-
-
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "training", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=300)
 
 
 def save(recipe: Recipe, path: Path) -> Path:
@@ -52,12 +48,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def teacher(folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of two epochs, stopped after the first and resumed."""
     root = tmp_path_factory.mktemp("teacher")
-    first = command("train", save(tiny_recipe(*folders, epochs=1), root / "a.yaml"), "--out", root / "run")
-    assert first.returncode == 0, first.stderr
+    first = training_command(
+        "train", save(tiny_recipe(*folders, epochs=1), root / "a.yaml"), "--out", root / "run"
+    )
+    assert first.code == 0, first.err
     save(tiny_recipe(*folders, epochs=2), root / "b.yaml")
     assert "--resume" in refusal("train", root / "b.yaml", "--out", root / "run")
-    second = command("train", root / "b.yaml", "--out", root / "run", "--resume")
-    assert second.returncode == 0, second.stderr
+    second = training_command("train", root / "b.yaml", "--out", root / "run", "--resume")
+    assert second.code == 0, second.err
     return root / "run"
 
 
@@ -67,8 +65,8 @@ def student(folders: tuple[Path, Path], teacher: Path, tmp_path_factory: pytest.
     recipe = tiny_recipe(
         *folders, epochs=1, teacher={"run": teacher}, distillation=[{"name": "kl", "temperature": 2.0}]
     )
-    done = command("train", save(recipe, root / "s.yaml"), "--out", root / "run")
-    assert done.returncode == 0, done.stderr
+    done = training_command("train", save(recipe, root / "s.yaml"), "--out", root / "run")
+    assert done.code == 0, done.err
     return root / "run"
 
 
@@ -78,8 +76,8 @@ def bundle(student: Path, teacher: Path, tmp_path_factory: pytest.TempPathFactor
     scored = out.with_name("teachers")
     about = {"teacher": "one + other", "teacher_spec": {"ensemble": []}}
     write_teacher_scores(scored, {"miou/blocks": 0.5}, ModelCost(), about)
-    done = command("export", student, "--out", out, "--compare", teacher, "--compare", scored)
-    assert done.returncode == 0, done.stderr
+    done = training_command("export", student, "--out", out, "--compare", teacher, "--compare", scored)
+    assert done.code == 0, done.err
     return load_bundle(out)
 
 
@@ -179,8 +177,10 @@ def test_manifest_tells_where_the_bundle_comes_from(bundle: Bundle) -> None:
 
 
 def test_reduced_precisions_are_written_and_scored_beside_fp32(student: Path, tmp_path: Path) -> None:
-    done = command("export", student, "--out", tmp_path / "b", "--fp16", "--fp8", "--int8", "--max-drop", 1)
-    assert done.returncode == 0, done.stderr
+    done = training_command(
+        "export", student, "--out", tmp_path / "b", "--fp16", "--fp8", "--int8", "--max-drop", 1
+    )
+    assert done.code == 0, done.err
     manifest = load_bundle(tmp_path / "b").manifest
     assert list(manifest.precisions) == ["fp32", "fp16", "fp8", "int8"]
     scored = {

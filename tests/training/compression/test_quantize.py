@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.support.tiny_nets import CLASSES, SIZE, tiny_net
+from tests.support.tiny_nets import CLASSES, tiny_net
+from tests.support.tiny_training import SIZE
 from training.compression.quantize import Quantizer
 from training.compression.spec import QuantizeSpec
 from training.errors import TrainingError
@@ -124,7 +125,7 @@ def test_outputs_stay_within_the_rounding_of_inputs_weights_and_result(
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both tasks as they are exported, box decoding included."""
     path = tmp_path_factory.mktemp("network") / "float.onnx"
-    write_onnx(DeployedNet(tiny_net(), 10), [f"c{i}" for i in range(CLASSES)], SIZE, path)
+    write_onnx(DeployedNet(tiny_net()), [f"c{i}" for i in range(CLASSES)], SIZE, path)
     return path
 
 

@@ -10,6 +10,7 @@ import torch
 
 from tests.support.tiny_compression import compress_recipe
 from training.compression.pruning import run as pruning
+from training.compression.pruning.channels import Widths, prunable_widths
 from training.compression.spec import ChannelStep, FinetuneStep
 from training.compression.steps import base_recipe, do
 from training.models.multi_task import count_parameters
@@ -33,11 +34,21 @@ def test_channels_go_until_macs_are_few_enough_though_latency_was_met_before(
     assert 0.4 < macs[1] / macs[0] <= 0.5
 
 
+def some_groups(widths: Widths) -> Widths:
+    """The detection head's, and every fifth of the others: each is cut and scored three times."""
+    others = [name for name in widths if not name.startswith("detection_head")]
+    kept = {name: width for name, width in widths.items() if name not in others or name in others[::5]}
+    assert len(kept) < len(widths)
+    assert sum(name.startswith("encoder") for name in kept) > 3
+    return kept
+
+
 def test_a_scan_cuts_where_the_engine_gets_faster_though_others_have_more_to_give(
     student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "draft_bundle", lambda model, *_: count_parameters(model.detection_head))
     monkeypatch.setattr(pruning, "latencies_ms", lambda items, *_: [float(item.bundle) for item in items])
+    monkeypatch.setattr(pruning, "prunable_widths", lambda *given: some_groups(prunable_widths(*given)))
     step = ChannelStep(do="channels", latency=0.7, layers="sensitivity", frames=2)
     spec = compress_recipe(student, steps=[step])
     pruning.prune_run(student, step, base_recipe(spec), spec, tmp_path / "out")

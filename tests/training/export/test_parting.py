@@ -10,9 +10,9 @@ import torch
 from onnx import numpy_helper
 
 from distill_perception.engines import available_engines
-from tests.support.tiny_nets import SIZE, tiny_net
+from tests.support.exported_student import SIZE, export_student
 from training.errors import TrainingError
-from training.export.graph import DeployedNet, write_onnx
+from training.export.graph import DeployedNet
 from training.export.layers import conv_nodes
 from training.export.parity import Parity, require_parity
 from training.export.parting import logit_differences, parting_layer, torch_logits
@@ -23,10 +23,8 @@ FRAME = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[DeployedNet, Path]:
-    net = DeployedNet(tiny_net(encoder="squeezenet1_1", width_multiplier=1.0, decoder_width=8))
     path = tmp_path_factory.mktemp("graph") / "student.onnx"
-    write_onnx(net, [str(index) for index in range(11)], SIZE, path)
-    return net, path
+    return export_student(path), path
 
 
 @pytest.mark.parametrize("engine", available_engines())

@@ -12,6 +12,7 @@ import yaml
 
 from tests.support.refusal import refusal
 from tests.training.schedules.runs import assert_same_run, kill_after, run, save, small
+from training.ablation import Ablation, ablate
 from training.recipe import Recipe
 from training.train import train
 
@@ -82,41 +83,33 @@ def test_two_processes_compute_what_one_does(
     assert_same_run(one_process, tmp_path / "two", atol=1e-4)
 
 
-def test_two_processes_fill_a_teachers_cache_and_train_from_it_as_one_does(
+def test_two_processes_train_an_ablation_and_fill_its_teachers_cache_as_one_does(
     folders: tuple[Path, Path], trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    plain = distilled(folders, trained)
-    short = plain.optimizer.model_copy(update={"epochs": 1})
-    changes = {"distillation": [{"name": "kl", "temperature": 2.0}], "optimizer": short}
-    recipes = {
-        name: plain.model_copy(
-            update={**changes, "teacher": {"run": trained[0], "cache": tmp_path / name / "cache"}}
-        )
-        for name in ("one", "two")
-    }
-    one, two = (Recipe.model_validate(item.model_dump(mode="json")) for item in recipes.values())
-    train(one, tmp_path / "one" / "run")
+    values = distilled(folders, trained).model_dump(mode="json") | {"distillation": []}
+    values["optimizer"]["epochs"] = 1
+    arms = {"kl": [{"name": "kl", "temperature": 2.0}]}
+    ablations = []
+    for name in ("one", "two"):
+        recipe = {**values, "teacher": {"run": trained[0], "cache": tmp_path / name / "cache"}}
+        ablations.append(Ablation.model_validate({"recipe": recipe, "arms": arms, "seeds": [1]}))
+    one, two = ablations
+    ablate(one, tmp_path / "one", print)
+    file = tmp_path / "a.yaml"
+    file.write_text(yaml.safe_dump(two.model_dump(mode="json")))
     options = ("--devices", 2, "--accelerator", "cpu", "--threads", 1)
-    done = run("train", save(two, tmp_path / "r.yaml"), "--out", tmp_path / "two" / "run", *options)
+    done = run("ablate", file, "--out", tmp_path / "two", *options)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert {path.parent.name for path in (tmp_path / "two").glob("*/result.json")} == {"labels_s1", "kl_s1"}
+    assert (done.stderr.count("2/2: kl_s1"), done.stdout.count("compare them")) == (1, 1)
     assert done.stderr.count("Asking the teacher") == 1
-    entries = [sorted(path.name for path in (tmp_path / name / "cache").rglob("*.npz")) for name in recipes]
+    entries = [
+        sorted(path.name for path in (tmp_path / name / "cache").rglob("*.npz")) for name in ("one", "two")
+    ]
     assert entries[0] == entries[1]
     assert len(entries[0]) == 8
-    assert_same_run(tmp_path / "one" / "run", tmp_path / "two" / "run", atol=1e-4)
-
-
-def test_two_processes_train_the_runs_of_an_ablation(
-    folders: tuple[Path, Path], trained: tuple[Path, Path], tmp_path: Path
-) -> None:
-    recipe = small(folders, epochs=1, model=TASKS, teacher={"run": trained[0]}).model_dump(mode="json")
-    file = tmp_path / "a.yaml"
-    file.write_text(yaml.safe_dump({"recipe": recipe, "arms": {"kl": [{"name": "kl"}]}, "seeds": [1]}))
-    options = ("--devices", 2, "--accelerator", "cpu", "--threads", 1)
-    done = run("ablate", file, "--out", tmp_path / "runs", *options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert {path.parent.name for path in (tmp_path / "runs").glob("*/result.json")} == {"labels_s1", "kl_s1"}
-    assert (done.stderr.count("2/2: kl_s1"), done.stdout.count("compare them")) == (1, 1)
+    for name in ("labels_s1", "kl_s1"):
+        assert_same_run(tmp_path / "one" / name, tmp_path / "two" / name, atol=1e-4)
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
