@@ -8,8 +8,10 @@ The graph's metadata entry `classes` (a JSON list of names) is checked against t
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +50,8 @@ __all__ = [
     "sha256_of",
     "write_manifest",
 ]
+
+_log = logging.getLogger(__name__)
 
 GRAPH_INPUT = "images"
 METADATA_CLASSES = "classes"
@@ -234,12 +238,22 @@ def _check_class_names(manifest: Manifest, text: str | None) -> None:
         )
 
 
+def _shipped(name: str | Path) -> Path | None:
+    """The shipped bundle that a folder of its name hides, a training run's perhaps; none for `./name`."""
+    with suppress(ConfigError):
+        folder = share_path("models") / name
+        if Path(name).name == str(name) and (folder / MANIFEST_NAME).is_file():
+            _log.warning("%s: the folder of that name here is no bundle; the shipped one is taken", name)
+            return folder
+    return None
+
+
 def _find(path_or_name: str | Path) -> Path:
     path = Path(os.path.expanduser(path_or_name))  # pathlib's raises where there is no such user
     if path.is_file() and path.name == MANIFEST_NAME:
         return path.parent
     if path.is_dir():
-        return path
+        return path if (path / MANIFEST_NAME).is_file() else _shipped(path_or_name) or path
     if path.exists():
         raise BundleError(f"{path}: is not a bundle; give the folder that holds {MANIFEST_NAME}")
     if len(path.parts) != 1:

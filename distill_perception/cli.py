@@ -16,9 +16,11 @@ from .cli_options import (
     BundleOption,
     DeviceOption,
     EngineOption,
+    FiniteNumbers,
     ParamOption,
     PrecisionOption,
     ThreadsOption,
+    check_utf8,
     expanded,
 )
 from .cli_replay import replay_command
@@ -85,7 +87,7 @@ def _is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name != "DEFAULT"
 
 
-@app.command()
+@app.command(cls=FiniteNumbers)
 def run(
     context: typer.Context,
     bundle: BundleOption = "camvid_lite0",
@@ -149,11 +151,11 @@ def compress(context: typer.Context) -> None:
     hand_over("compress", context.args)
 
 
-app.command("replay")(replay_command)
+app.command("replay", cls=FiniteNumbers)(replay_command)
 app.command("compare")(compare_command)
 
 
-@app.command("bag")
+@app.command("bag", cls=FiniteNumbers)
 def bag_(
     source: Annotated[
         Path,
@@ -188,7 +190,7 @@ def bag_(
     OUT.print(f"{out}: {count} frames\nplay it: {play}", soft_wrap=True)
 
 
-@app.command("record")
+@app.command("record", cls=FiniteNumbers)
 def record_(
     topic: Annotated[str, typer.Argument(metavar="TOPIC", help="Image topic of a running camera.")],
     out: NewBagArgument,
@@ -199,9 +201,11 @@ def record_(
     """Record a live camera into a bag, where there is no `ros2 bag record`. Ctrl-C ends it early."""
     from .replay.record import record
 
-    count = record(topic, out, seconds, storage, force)
-    play = shlex.join(["distill-perception", "replay", str(out)])
-    OUT.print(f"{out}: {count} frames\nplay it: {play}", soft_wrap=True)
+    done = record(topic, out, seconds, storage, force)
+    OUT.print(f"{out}: {done.frames} frames", soft_wrap=True)
+    if not done.repeated:
+        play = shlex.join(["distill-perception", "replay", str(out)])
+        OUT.print(f"play it: {play}", soft_wrap=True)
 
 
 @app.command()
@@ -243,6 +247,7 @@ def main() -> None:
     """Entry point of the console script."""
     try:
         check_dependencies("pydantic", "typer")
+        check_utf8(sys.argv[1:])
     except PerceptionError as error:
         complain(str(error))
         sys.exit(2)

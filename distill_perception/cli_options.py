@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from .errors import ConfigError
 
@@ -16,6 +20,42 @@ def expanded(value: Any) -> Any:
     if isinstance(value, list):
         return [expanded(item) for item in value]
     return value and Path(os.path.expanduser(value))  # pathlib's raises where there is no such user
+
+
+def check_utf8(arguments: Sequence[str]) -> None:
+    """Refuse names in another encoding, on which OpenCV and others fail, some by ending the process.
+
+    Raises:
+        ConfigError: says which argument.
+    """
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            shown = os.fsencode(argument).decode("utf-8", "backslashreplace")
+            raise ConfigError(f"{shown}: this name is not UTF-8; rename it") from error
+
+
+class FiniteNumbers(TyperCommand):
+    """A command whose numbers are finite: ranges let nan pass, and inf where they have no end."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        rest = super().parse_args(ctx, args)
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise typer.BadParameter(
+                    f"{value} is not a finite number.", ctx=ctx, param_hint=f"'{parameter.opts[0]}'"
+                )
+        return rest
+
+
+def _assignments(values: list[str] | None) -> list[str] | None:
+    """Node parameters as ROS takes them, which says of others only where its lexer has stopped."""
+    for value in values or ():
+        if not re.fullmatch(r"(\w+:)?[a-z_][\w./]*:=.+", value, re.ASCII | re.IGNORECASE | re.DOTALL):
+            raise typer.BadParameter(f"'{value}' is not NAME:=VALUE, as in score_threshold:=0.5")
+    return values
 
 
 def write_file(path: Path, text: str) -> None:
@@ -42,5 +82,11 @@ DeviceOption = Annotated[str, typer.Option(help="Where the engine runs: auto, cp
 ThreadsOption = Annotated[int, typer.Option(min=0, help="CPU threads of the engine; 0 lets it choose.")]
 ParamOption = Annotated[
     list[str] | None,
-    typer.Option("--param", "-p", metavar="NAME:=VALUE", help="Any other node parameter; may be repeated."),
+    typer.Option(
+        "--param",
+        "-p",
+        metavar="NAME:=VALUE",
+        help="Any other node parameter; may be repeated.",
+        callback=_assignments,
+    ),
 ]

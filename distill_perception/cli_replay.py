@@ -27,6 +27,10 @@ _NOT_USED = {
     "fast": ("rate",),
 }
 
+# Node parameters that replay sets by options of its own, by which the results are then told.
+_SET_BY = {name: f"--{name}" for name in ("bundle", "engine", "precision", "device", "threads")}
+_SET_BY["cameras"] = "--topic"
+
 
 def replay_command(
     context: typer.Context,
@@ -96,6 +100,9 @@ def replay_command(
             _refuse(context, mode, unused)
     if node != "perception" and not attach:
         raise typer.BadParameter("--node names a node that runs already, so it needs --attach")
+    if not fast and _is_given(context, "answer_timeout"):
+        raise typer.BadParameter("--answer-timeout is of --as-fast-as-possible; leave it out")
+    _check_parameters(params or [])
     _end_in_order()
     play = PlayOptions(
         rate=rate,
@@ -110,7 +117,7 @@ def replay_command(
         bag=bag,
         bundle=bundle,
         out=out,
-        topics=tuple(topics or ()),
+        topics=tuple(dict.fromkeys(topics or ())),
         engine=engine,
         settings=EngineSettings(precision, device, threads),
         node_parameters=tuple(params or ()),
@@ -130,10 +137,24 @@ def _refuse(context: typer.Context, mode: str, unused: Sequence[str]) -> None:
     """Raise BadParameter if one of these options was given on the command line."""
     names = {item.name: item.opts[0] for item in context.command.params}
     for name in unused:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
+        if _is_given(context, name):
             where = ": the running node has its own settings" if mode == "attach" else ""
             raise typer.BadParameter(f"{names[mode]} does not use {names[name]}{where}; leave it out")
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _check_parameters(assignments: Sequence[str]) -> None:
+    """Raise BadParameter for what replay sets itself: the results would be told as another model's."""
+    for text in assignments:
+        name = text.partition(":=")[0].rpartition(":")[2]  # NODE:NAME:=VALUE is ROS's, too
+        if name in _SET_BY:
+            raise typer.BadParameter(f"--param does not set {name} here; use {_SET_BY[name]}")
+        if name == "autostart":
+            raise typer.BadParameter("replay starts the node itself, so --param does not set autostart")
 
 
 def _end_in_order() -> None:

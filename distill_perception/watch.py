@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from .errors import ConfigError, ros_is_missing
-from .replay.status import CameraStatus, Status, read_status
+from .replay.status import CameraStatus, Status, check_node_name, read_status
 from .terminal import OUT
 
 _PERCENTILES = ("p50", "p95", "p99")
 _COLUMNS = ("camera", "Hz", *(f"{name} ms" for name in _PERCENTILES), "received", "dropped", "state")
+_LEVELS = {1: "warning", 2: "error"}
 _STYLES = {0: "green", 1: "yellow", 2: "bold red"}
 _POLL_S = 0.1
 
@@ -25,8 +26,10 @@ def watch(node_name: str = "perception", once: bool = False, patience_s: float =
     """Show the node's status until Ctrl-C, or print it once.
 
     Raises:
-        ConfigError: ROS is not installed, or (with `once`) nothing was heard for `patience_s`.
+        ConfigError: ROS is not installed, no node can have this name, or (with `once`) nothing was heard
+            for `patience_s`.
     """
+    check_node_name(node_name)
     with _statuses(node_name) as statuses:
         if once:
             deadline = time.monotonic() + patience_s
@@ -84,7 +87,7 @@ def _statuses(node_name: str) -> Iterator[Iterator[Status | None]]:
 
 
 def view(status: Status) -> RenderableType:
-    """The node's line and a table of its cameras."""
+    """The node's line, a table of its cameras, and what is wrong with them, which takes the whole width."""
     head = Text.assemble(
         (status.bundle or "no bundle loaded", "bold"),
         f"  {status.engine or 'no engine'}  ",
@@ -98,7 +101,12 @@ def view(status: Status) -> RenderableType:
         table.add_column(name, justify="left" if words else "right", no_wrap=not words, overflow="fold")
     for camera in status.cameras:
         table.add_row(*_row(camera))
-    return Group(head, table) if status.cameras else head
+    troubles = [
+        Text(f"{camera.topic}: {camera.message}", _STYLES.get(camera.level, ""))
+        for camera in status.cameras
+        if camera.level
+    ]
+    return Group(head, table, *troubles) if status.cameras else head
 
 
 def _row(camera: CameraStatus) -> tuple[RenderableType, ...]:
@@ -113,5 +121,5 @@ def _row(camera: CameraStatus) -> tuple[RenderableType, ...]:
         *(f"{float(text):.1f}" if text else "-" for text in times),
         values.get("received", "-"),
         Text(str(dropped), "yellow" if dropped else ""),
-        Text(camera.message, _STYLES.get(camera.level, "")),
+        Text(_LEVELS.get(camera.level, camera.message), _STYLES.get(camera.level, "")),
     )

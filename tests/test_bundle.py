@@ -62,6 +62,24 @@ def test_an_installed_bundle_is_found_by_its_name(tmp_path: Path, monkeypatch: p
     assert load_bundle("tiny").path == folder
 
 
+def test_a_folder_that_is_no_bundle_does_not_hide_the_installed_one_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(bundle_module, "share_path", lambda part: tmp_path / "share" / part)
+    folder = write_tiny_bundle(tmp_path / "share" / "models" / "tiny")
+    run = tmp_path / "runs" / "tiny"
+    run.mkdir(parents=True)
+    monkeypatch.chdir(run.parent)
+
+    assert load_bundle("tiny").path == folder
+    assert "tiny: the folder of that name here is no bundle; the shipped one is taken" in caplog.text
+    for meant in ("./tiny", run):
+        with pytest.raises(BundleError, match="tiny: has no manifest"):
+            load_bundle(meant)
+    write_tiny_bundle(run)
+    assert load_bundle("tiny").path == Path("tiny")
+
+
 def test_an_unknown_name_lists_the_installed_bundles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(bundle_module, "share_path", lambda part: tmp_path / "share" / part)

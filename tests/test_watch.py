@@ -6,10 +6,12 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from rich.console import Console
 
+from distill_perception.errors import ConfigError
 from distill_perception.replay.status import Status, read_status
-from distill_perception.watch import view
+from distill_perception.watch import view, watch
 
 CAMERA = {
     "rate_hz": "14.9",
@@ -85,6 +87,27 @@ def test_a_node_that_could_not_configure_says_why() -> None:
 
     assert status is not None
     assert "no such folder" in shown(status)
+
+
+def test_what_is_wrong_with_a_camera_has_the_width_of_the_terminal() -> None:
+    trouble = "every frame is too old: synchronize the clocks, or raise max_age_ms"
+    message = SimpleNamespace(
+        status=[line("perception: /front/image_raw", CAMERA, "/front/image_raw", trouble, level=1)]
+    )
+    status = read_status(message)
+    assert status is not None
+
+    text = shown(status)
+
+    row = next(text_line for text_line in text.splitlines() if "14.9" in text_line)
+    assert row.split()[-1] == "warning"
+    assert f"/front/image_raw: {trouble}" in " ".join(text.split())
+    assert len(text.splitlines()) <= 5
+
+
+def test_a_name_that_no_node_can_have_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--node 'bad name' is not a node's name"):
+        watch("bad name", once=True, patience_s=0.1)
 
 
 def test_a_domain_that_is_none_ends_in_one_line() -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from distill_perception.cli_options import check_utf8
+
 PlaceOrName = Annotated[str, AfterValidator(os.path.expanduser)]  # paths are expanded by StrictModel
 
 
@@ -15,7 +17,11 @@ def home_expanded(arguments: list[str]) -> list[str]:
     """Arguments with `~` and `~user` at the start of a value as the home folder.
 
     No command of this half takes anything but a path that begins so.
+
+    Raises:
+        ConfigError: one is not UTF-8.
     """
+    check_utf8(arguments)
     return [re.sub(r"^(--[\w-]+=)?(~.*)$", _expanded, argument) for argument in arguments]
 
 

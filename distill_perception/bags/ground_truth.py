@@ -6,7 +6,7 @@ A Detection2D with the id "ignore" is a region of its class in which nobody told
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from ..metrics import IGNORED_ID
 
 Corners = tuple[list[float], int]  # x1, y1, x2, y2; class id
 _Row = tuple[list[float], float, int]  # corners, score, class id
+_UNKNOWN = -1
+_LAST_ID = 255  # masks are uint8
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,14 @@ class Boxes:
     """xyxy: float64 [N,4] camera pixels (x1,y1,x2,y2); labels: int64 [N] class ids.
 
     ignored, ignored_labels: float64 [I,4] and int64 [I], regions (COCO's crowds) in which a detection of that
-    class counts for nothing.
+    class counts for nothing; unknown: classes without an id (then -1), as they were written.
     """
 
     xyxy: np.ndarray
     labels: np.ndarray
     ignored: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
     ignored_labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    unknown: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -46,7 +49,12 @@ def number_or_name(class_names: dict[int, str]) -> Callable[[str], int]:
     Any other class gets id -1, which evaluation refuses.
     """
     ids_by_name = {name: number for number, name in class_names.items()}
-    return lambda text: int(text) if text.isdecimal() else ids_by_name.get(text, -1)
+
+    def class_id(text: str) -> int:
+        number = int(text) if text.isdecimal() else ids_by_name.get(text, _UNKNOWN)
+        return number if number <= _LAST_ID else _UNKNOWN
+
+    return class_id
 
 
 def detection_rows(detections: Iterable[Any], class_id: Callable[[str], int]) -> list[_Row]:
@@ -70,13 +78,21 @@ def detection_rows(detections: Iterable[Any], class_id: Callable[[str], int]) ->
 
 def boxes_from_message(message: Any, class_id: Callable[[str], int]) -> Boxes:
     """Labelled boxes from a Detection2DArray."""
+    unknown: list[str] = []
+
+    def noted(text: str) -> int:
+        number = class_id(text)
+        if number == _UNKNOWN:
+            unknown.append(text)
+        return number
+
     single = [item for item in message.detections if item.id != IGNORED_ID]
     regions = [item for item in message.detections if item.id == IGNORED_ID]
     objects, ignored = (
-        [(corners, label) for corners, _, label in detection_rows(items, class_id)]
+        [(corners, label) for corners, _, label in detection_rows(items, noted)]
         for items in (single, regions)
     )
-    return make_boxes(objects, ignored)
+    return replace(make_boxes(objects, ignored), unknown=tuple(unknown))
 
 
 def make_boxes(objects: list[Corners], ignored: list[Corners]) -> Boxes:

@@ -161,7 +161,10 @@ def _coco_boxes(path: Path) -> dict[str, Boxes]:
         for item in content["annotations"]:
             x, y, width, height = (float(value) for value in item["bbox"])
             rows = crowds if item.get("iscrowd") else objects
-            rows[names[item["image_id"]]].append(([x, y, x + width, y + height], int(item["category_id"])))
-    except (TypeError, KeyError, ValueError) as error:
+            class_id = int(item["category_id"])
+            if not 0 <= class_id <= MAX_CLASS_ID:
+                raise BagError(f"{path}: category_id {class_id} is no class id; ids are 0 to {MAX_CLASS_ID}")
+            rows[names[item["image_id"]]].append(([x, y, x + width, y + height], class_id))
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise BagError(f"{path}: not a COCO file: {type(error).__name__} {error}") from error
     return {name: make_boxes(objects[name], crowds[name]) for name in objects}

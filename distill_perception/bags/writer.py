@@ -33,6 +33,7 @@ from .labelled_folder import LabelledFrame
 
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 BAG_VERSION: Literal[8] = 8  # readable from ROS 2 Iron on; 9 is only for newer ones
+MAX_RATE_HZ = 1000.0  # stamps must differ, and no camera is faster
 
 _FOREVER = QosTime(9223372036, 854775807)
 _LATCHED = Qos(
@@ -83,7 +84,6 @@ def write_bag(
         BagError: the folder exists, an option is out of range, or there were no frames.
     """
     check_options(path, options, overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with finished_folder(path) as unfinished:
         with Writer(unfinished, version=BAG_VERSION, storage_plugin=STORAGES[options.storage]) as writer:
             count = _FrameWriter(writer, options).write_all(frames, class_names or {})
@@ -100,8 +100,8 @@ def check_options(path: Path, options: BagOptions, overwrite: bool) -> None:
     """
     if options.storage not in STORAGES:
         raise BagError(f"storage '{options.storage}' is unknown; choose one of {', '.join(STORAGES)}")
-    if not options.rate_hz > 0:
-        raise BagError(f"rate must be above 0 Hz, not {options.rate_hz:g}")
+    if not 0 < options.rate_hz <= MAX_RATE_HZ:
+        raise BagError(f"rate must be above 0 and at most {MAX_RATE_HZ:g} Hz, not {options.rate_hz:g}")
     _check_topic(options)
     if path.exists():
         if not overwrite:
@@ -132,11 +132,10 @@ def finished_folder(path: Path, worth_keeping: Callable[[], bool] = lambda: Fals
         worth_keeping: asked after an error; if so, what was written stays, and the error says where.
 
     Raises:
-        BagError: what is at `path` cannot be replaced, which is found out before anything is written; an
-            error has come of which something stays.
+        BagError: nothing can be written at `path`, or what is there cannot be replaced, both found out before
+            anything is written; an error has come of which something stays.
     """
-    path = path.resolve()
-    parent = Path(tempfile.mkdtemp(prefix=f".{path.name}-unfinished-", dir=path.parent))
+    path, parent = _folder_beside(path)
     new, old = parent / path.name, path.with_name(f"{parent.name}-old")
     replaces, complete = path.exists(), False
     try:
@@ -157,6 +156,20 @@ def finished_folder(path: Path, worth_keeping: Callable[[], bool] = lambda: Fals
         raise
     for rest in (old, parent):
         shutil.rmtree(rest, ignore_errors=True)
+
+
+def _folder_beside(path: Path) -> tuple[Path, Path]:
+    """Where a link at `path` leads, else `path`; and a new hidden folder beside it."""
+    target = path.resolve()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not made: the folder that a link leads to may be of a disk that is not there.
+        return target, Path(tempfile.mkdtemp(prefix=f".{target.name}-unfinished-", dir=target.parent))
+    except OSError as error:
+        where = f" (a link to {target})" if path.is_symlink() else ""
+        raise BagError(
+            f"{path}{where} cannot be written: {error.strerror}; choose another place for it"
+        ) from error
 
 
 def _move_there_and_back(path: Path, aside: Path) -> None:

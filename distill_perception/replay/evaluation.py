@@ -5,24 +5,23 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..bags.ground_truth import Boxes
 from ..bags.reader import Bag, BagFrame
-from ..bags.unmatched import no_image_of, tell_unmatched
+from ..bags.unmatched import tell_unmatched
 from ..bundle import Manifest
-from ..errors import ImageError, ReplayError
+from ..errors import ReplayError
 from ..metrics import AveragePrecision, ConfusionMatrix
 from ..topics import BOXES, LABEL, beside
+from .label_checks import LabelChecks, check_classes
 from .pace import Pace
-from .recording import STAGES, FrameResult, Recording
+from .recording import STAGES, FrameResult, Recording, answers_lost
 
 PERCENTILES = (50, 95, 99)
-_CLASSES_REMEDY = "use a bundle trained on these classes, or leave the labels out (--no-labels)"
 
 
 @dataclass(frozen=True)
@@ -37,32 +36,34 @@ class ScoredFrame:
 class Evaluation:
     """What a replay showed. Scores are None where the bag has no labels for them or nothing was answered.
 
-    labelled: answered frames with any label; labelled_masks, labelled_boxes: with a mask, with boxes;
-    confusion: int64 [C,C], rows labelled, columns perceived; iou, ap: by name of the classes that occur;
     score_threshold: lowest score of the detections, None if the node did not tell; latency_ms: percentiles
-    by stage; samples_ms: float [n] by stage; pace: None where frames did not go out at the bag's.
+    by stage; samples_ms: float [n] by stage; pace: None where frames did not go out at the bag's; unscored:
+    why labels were not looked at, empty if they were; labelled: answered frames with any label;
+    labelled_masks, labelled_boxes: with a mask, with boxes; iou, ap: by name of the classes that occur;
+    confusion: int64 [C,C], rows labelled, columns perceived.
     """
 
     frames: int
     answered: int
-    labelled: int
-    labelled_masks: int
-    labelled_boxes: int
-    miou: float | None
-    pixel_accuracy: float | None
-    iou: dict[str, float]
-    map50: float | None
-    map: float | None
-    ap: dict[str, float]
     score_threshold: float | None
-    confusion: np.ndarray | None
     latency_ms: dict[str, dict[str, float]]
     samples_ms: dict[str, np.ndarray]
-    scored: tuple[ScoredFrame, ...]
     counters: dict[str, dict[str, int]]
     complete: bool
     duration_s: float
     pace: Pace | None = None
+    unscored: str = ""
+    labelled: int | None = None
+    labelled_masks: int | None = None
+    labelled_boxes: int | None = None
+    miou: float | None = None
+    pixel_accuracy: float | None = None
+    iou: dict[str, float] = field(default_factory=dict)
+    map50: float | None = None
+    map: float | None = None
+    ap: dict[str, float] = field(default_factory=dict)
+    confusion: np.ndarray | None = None
+    scored: tuple[ScoredFrame, ...] = ()
 
     @property
     def dropped(self) -> int:
@@ -84,6 +85,8 @@ class Evaluation:
             "answered": self.answered,
             "dropped": self.dropped,
             "lost_on_the_way": self.lost_on_the_way,
+            "answers_lost": answers_lost(self.counters, self.answered),
+            "unscored": self.unscored or None,
             "labelled": self.labelled,
             "labelled_masks": self.labelled_masks,
             "labelled_boxes": self.labelled_boxes,
@@ -141,12 +144,10 @@ def evaluate(
         scored_frames.append(scored)
         visit(frame, scored, mask)
     tell_unmatched(bag, matched)
-    samples = _samples(recording)
     boxes = scorer.boxes.compute()
     iou = scorer.pixels.iou()
-    return Evaluation(
-        frames=len(recording.results),
-        answered=sum(result.answered for result in recording.results),
+    return replace(
+        measured(recording),
         labelled=scorer.labelled,
         labelled_masks=scorer.labelled_masks,
         labelled_boxes=scorer.labelled_boxes,
@@ -156,78 +157,37 @@ def evaluate(
         map50=_number(boxes.map50),
         map=_number(boxes.map),
         ap={manifest.classes[class_id].name: value for class_id, value in boxes.by_class.items()},
-        score_threshold=recording.score_threshold,
         confusion=scorer.pixels.matrix if scorer.pixels.matrix.any() else None,
+        scored=tuple(scored_frames),
+    )
+
+
+def measured(recording: Recording, unscored: str = "") -> Evaluation:
+    """Latency and drops alone, which need no look at the bag. unscored: why there are no scores."""
+    samples = _samples(recording)
+    return Evaluation(
+        frames=len(recording.results),
+        answered=sum(result.answered for result in recording.results),
+        score_threshold=recording.score_threshold,
         latency_ms={stage: _percentiles(values) for stage, values in samples.items()},
         samples_ms=samples,
-        scored=tuple(scored_frames),
         counters=recording.counters,
         complete=recording.complete,
         duration_s=recording.duration_s,
         pace=recording.pace,
+        unscored=unscored,
     )
-
-
-def check_classes(bag: Bag, manifest: Manifest) -> None:
-    """Refuse a bag whose label_info names other classes than the bundle.
-
-    Raises:
-        ReplayError: naming the first difference.
-    """
-    void = manifest.void_id
-    named = {key: name for key, name in bag.class_names.items() if key != void and name != "void"}
-    mine = dict(enumerate(manifest.class_names))
-    if not named or named == mine:
-        return
-    key = min(key for key in named.keys() | mine.keys() if named.get(key) != mine.get(key))
-    raise ReplayError(
-        f"{bag.path}: its labels are of other classes than bundle '{manifest.name}': "
-        f"the bag's label_info has {len(named)} classes, the bundle {len(mine)}; "
-        f"class id {key} is '{named.get(key, 'not there')}' in the bag "
-        f"and '{mine.get(key, 'not there')}' in the bundle; {_CLASSES_REMEDY}"
-    )
-
-
-def check_labels(bag: Bag, manifest: Manifest, frames: int = 100) -> None:
-    """Refuse labels that could not be scored, as far as the bag's first frames tell, before all is played.
-
-    Args:
-        frames: how many to look at; more while not one of them has a label.
-
-    Raises:
-        ReplayError: they are of other classes than the bundle, of another size than their images, or all of
-            them of stamps that no image has.
-    """
-    check_classes(bag, manifest)
-    if not bag.truth_times:
-        return
-    scorer = _Scorer(bag, manifest)
-    unseen = set(bag.topics)
-    stamps: dict[str, list[int]] = {topic: [] for topic in bag.topics}
-    for count, frame in enumerate(bag.frames()):
-        if not unseen or (count >= frames and len(unseen) < len(bag.topics)):
-            return
-        stamps[frame.topic].append(frame.stamp_ns)
-        if frame.topic in unseen and (frame.label is not None or frame.boxes is not None):
-            unseen.discard(frame.topic)
-            scorer.check(frame)
-    if len(unseen) == len(bag.topics):
-        raise ReplayError(no_image_of(bag, stamps, "leave them out (--no-labels)"))
 
 
 class _Scorer:
     """Accumulates the scores of labelled frames."""
 
     def __init__(self, bag: Bag, manifest: Manifest) -> None:
-        self._bag, self._manifest = bag, manifest
+        self._manifest = manifest
+        self._checks = LabelChecks(bag, manifest)
         self.pixels = ConfusionMatrix(len(manifest.classes))
         self.boxes = AveragePrecision(range(len(manifest.classes)))
         self.labelled = self.labelled_masks = self.labelled_boxes = 0
-        count, void = len(manifest.classes), manifest.void_id
-        self._valid_ids = np.zeros(256, bool)
-        self._valid_ids[:count] = True
-        if void is not None:
-            self._valid_ids[void] = True
 
     def add(self, frame: BagFrame, result: FrameResult, mask: np.ndarray | None) -> float | None:
         """Score an answered frame; returns its own mean IoU, None if it has no label or no mask."""
@@ -241,58 +201,22 @@ class _Scorer:
         self.labelled_boxes += frame.boxes is not None
         return miou
 
-    def check(self, frame: BagFrame) -> None:
-        """Refuse a frame's labels that do not fit its image or the bundle's classes."""
-        if frame.label is not None:
-            self._check_ids(frame, frame.label)
-            with suppress(ImageError):  # the node drops and counts an image that cannot be read
-                height, width = frame.image.native()[0].shape[:2]
-                self._check_size(frame, frame.label, "image", (height, width))
-        if frame.boxes is not None and "detection" in self._manifest.tasks:
-            self._check_boxes(frame, frame.boxes)
-
-    def _check_size(self, frame: BagFrame, label: np.ndarray, what: str, size: tuple[int, ...]) -> None:
-        if label.shape != size:
-            raise ReplayError(
-                f"{self._where(frame)}: the label is {label.shape[1]}x{label.shape[0]}, the {what} "
-                f"{size[1]}x{size[0]}; labels must have their image's size, and so must masks "
-                "(the node's parameter mask_resolution is to be 'camera')"
-            )
-
-    def _check_ids(self, frame: BagFrame, label: np.ndarray) -> None:
-        present = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
-        unknown = [int(value) for value in present if not self._valid_ids[value]]
-        if unknown:
-            raise ReplayError(
-                f"{self._where(frame)}: the label has class id {unknown[0]}, but bundle "
-                f"'{self._manifest.name}' has the {len(self._manifest.classes)} classes 0 to "
-                f"{len(self._manifest.classes) - 1} and void id {self._manifest.void_id}; {_CLASSES_REMEDY}"
-            )
-
     def _add_mask(self, frame: BagFrame, label: np.ndarray, mask: np.ndarray) -> float | None:
-        self._check_size(frame, label, "mask", mask.shape)
-        self._check_ids(frame, label)
+        self._checks.check_size(frame, label, "mask", mask.shape)
+        self._checks.check_ids(frame, label)
         own = ConfusionMatrix(len(self._manifest.classes))
         try:
             own.update(label, mask)
         except ValueError as error:  # the node serves a bundle of more classes
             raise ReplayError(
-                f"{self._where(frame)}: {error} in bundle '{self._manifest.name}'; "
+                f"{self._checks.where(frame)}: {error} in bundle '{self._manifest.name}'; "
                 "name the bundle that the node serves with --bundle"
             ) from error
         self.pixels.matrix += own.matrix
         return _number(own.miou())
 
-    def _check_boxes(self, frame: BagFrame, boxes: Boxes) -> None:
-        labels = np.concatenate([boxes.labels, boxes.ignored_labels])
-        if not np.isin(labels, np.arange(len(self._manifest.classes))).all():
-            raise ReplayError(
-                f"{self._where(frame)}: a labelled box is of a class that bundle '{self._manifest.name}' "
-                f"does not have; its class ids are 0 to {len(self._manifest.classes) - 1}; {_CLASSES_REMEDY}"
-            )
-
     def _add_boxes(self, frame: BagFrame, boxes: Boxes, result: FrameResult) -> None:
-        self._check_boxes(frame, boxes)
+        self._checks.check_boxes(frame, boxes)
         found = result.detections
         self.boxes.update(
             np.array([item.box for item in found], np.float64).reshape(-1, 4),
@@ -303,9 +227,6 @@ class _Scorer:
             boxes.ignored,
             boxes.ignored_labels,
         )
-
-    def _where(self, frame: BagFrame) -> str:
-        return f"{self._bag.path}, {frame.topic} at {frame.stamp_ns / 1e9:.3f} s"
 
 
 def _samples(recording: Recording) -> dict[str, np.ndarray]:

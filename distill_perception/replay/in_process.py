@@ -9,9 +9,10 @@ from ..bags.mask_spool import MaskSpool
 from ..bags.reader import Bag, BagFrame
 from ..bundle import Bundle
 from ..engines import EngineSettings, open_engine
-from ..errors import ImageError
+from ..errors import ImageError, ReplayError
 from ..metrics import LOWEST_SCORE
 from ..perceptor import Frame, Perceptor
+from ..terminal import warn
 from .recording import FrameResult, Recording
 
 
@@ -27,8 +28,10 @@ def perceive_bag(
 
     Raises:
         EngineError: the engine is not available or fails.
+        ReplayError: not one image of the bag could be read.
     """
     results: list[FrameResult] = []
+    unread: list[str] = []  # which images, and why
     answered = 0
     complete = True
     opened = open_engine(bundle, engine, settings)
@@ -37,7 +40,12 @@ def perceive_bag(
         begin = time.monotonic()
         try:
             for frame in bag.frames(truth=False):
-                result = _perceive(perceptor, frame, masks, begin)
+                sent_s = time.monotonic() - begin
+                try:
+                    result = _perceive(perceptor, frame, masks, sent_s)
+                except ImageError as error:  # the node drops malformed frames too, and counts them
+                    unread.append(f"{frame.topic} at {frame.stamp_ns / 1e9:.3f} s: {error}")
+                    result = FrameResult((frame.topic, frame.stamp_ns), sent_s, answered=False)
                 results.append(result)
                 answered += result.answered
                 progress(len(results), answered)
@@ -45,6 +53,11 @@ def perceive_bag(
             complete = False
     finally:
         perceptor.close()
+    if unread:
+        text = f"{bag.path}: {len(unread)} of {len(results)} images could not be read, first {unread[0]}"
+        if complete and not answered:
+            raise ReplayError(text)
+        warn(f"{text}; they count as dropped")
     return Recording(
         results=tuple(results),
         masks=masks,
@@ -55,14 +68,11 @@ def perceive_bag(
     )
 
 
-def _perceive(perceptor: Perceptor, frame: BagFrame, masks: MaskSpool, begin: float) -> FrameResult:
-    """One frame's answer; its mask goes to the spool. begin: time.monotonic() of the replay's start."""
+def _perceive(perceptor: Perceptor, frame: BagFrame, masks: MaskSpool, sent_s: float) -> FrameResult:
+    """One frame's answer; its mask goes to the spool. sent_s: seconds since the replay's start."""
     key, start = (frame.topic, frame.stamp_ns), time.monotonic()
-    try:
-        pixels, encoding = frame.image.native()
-        seen = perceptor.perceive([Frame(pixels, encoding)])[0]
-    except ImageError:  # the node drops malformed frames too, and counts them
-        return FrameResult(key, start - begin, answered=False)
+    pixels, encoding = frame.image.native()
+    seen = perceptor.perceive([Frame(pixels, encoding)])[0]
     timings = {
         "preprocess": seen.timings.preprocess_ms,
         "inference": seen.timings.inference_ms,
@@ -71,4 +81,4 @@ def _perceive(perceptor: Perceptor, frame: BagFrame, masks: MaskSpool, begin: fl
     }
     if seen.mask is not None:
         masks.put(key, seen.mask)
-    return FrameResult(key, start - begin, True, seen.detections, timings)
+    return FrameResult(key, sent_s, True, seen.detections, timings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import array
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
@@ -33,6 +33,7 @@ from .status import Status, read_status
 _QOS = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 _TIMING_PATIENCE_S = 0.25
 _STATUS_PATIENCE_S = 3.0
+_DRAIN_S = 1.0  # frames must go on
 
 
 @contextmanager
@@ -79,7 +80,9 @@ class Link:
         self._node_name = node_name.strip("/")
         self._last_stamp = 0
         self._begin = time.monotonic()
-        self._status: Status | None = None
+        self._heard = 0  # messages so far
+        self.status: Status | None = None  # what the node last said of itself
+        self._score_threshold: float | None = None
         self._status_before: Status | None = None
         self._active = False
         self._ros = Participant("replay", domain_id)
@@ -102,7 +105,12 @@ class Link:
             "detections": (Detection2DArray, self.ledger.on_detections),
             "timing": (DiagnosticArray, self.ledger.on_timing),
         }[answer]
-        return self._node.create_subscription(kind, result_topic(topic, answer), partial(call, topic), _QOS)
+        hear = partial(self._on_answer, call, topic)
+        return self._node.create_subscription(kind, result_topic(topic, answer), hear, _QOS)
+
+    def _on_answer(self, call: Callable[[str, Any], None], topic: str, message: Any) -> None:
+        self._heard += 1
+        call(topic, message)
 
     def __enter__(self) -> Link:
         return self
@@ -115,6 +123,14 @@ class Link:
     def spin(self, seconds: float) -> None:
         """Handle what comes in until something did or this time is over."""
         self._ros.executor.spin_once(timeout_sec=seconds)
+
+    def drain(self) -> None:
+        """Handle all that has come in: a frame brings several answers, which must not pile up."""
+        idle, deadline = 0, time.monotonic() + _DRAIN_S
+        while idle < 2 and time.monotonic() < deadline:  # one may be but the end of rclpy's round
+            heard = self._heard
+            self.spin(0.0)
+            idle = idle + 1 if self._heard == heard else 0
 
     def settle(self, seconds: float) -> None:
         """Handle what comes in during all of this time."""
@@ -146,7 +162,7 @@ class Link:
 
     def start(self) -> None:
         """Count from here: time, and the node's own counters."""
-        self._status_before = self._status
+        self._status_before = self.status
         self._begin = time.monotonic()
 
     @staticmethod
@@ -182,27 +198,26 @@ class Link:
             self.spin(0.01)
 
     def spin_for_status(self, seconds: float = _STATUS_PATIENCE_S) -> None:
-        """Wait for the node's next diagnostics."""
-        before, deadline = self._status, time.monotonic() + seconds
-        while self._status is before and time.monotonic() < deadline:
+        """Wait for diagnostics that the node makes from now on and that count every frame it answered."""
+        self.drain()
+        before, deadline = self.status, time.monotonic() + seconds
+        while time.monotonic() < deadline and (
+            self.status is before or self._processed() < self.ledger.answered
+        ):
             self.spin(0.05)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        self._heard += 1
         status = read_status(message, self._node_name)
         if status is not None:
-            self._status = status
+            self.status = status
 
     @property
     def said(self) -> str:
         """What the node last said of itself, such as how far the engine is built."""
-        return self._status.message if self._status else ""
+        return self.status.message if self.status else ""
 
-    @property
-    def bundle(self) -> str:
-        """Name and version of the bundle that the node serves; empty if it has not said yet."""
-        return self._status.bundle if self._status else ""
-
-    def _score_threshold(self) -> float | None:
+    def _ask_score_threshold(self) -> float | None:
         """The node's parameter; None if it does not tell."""
         client = self._node.create_client(GetParameters, f"/{self._node_name}/get_parameters")
         if not client.wait_for_service(_STATUS_PATIENCE_S):
@@ -216,24 +231,33 @@ class Link:
                 return float(value.double_value)
         return None
 
-    def recording(self, complete: bool) -> Recording:
-        """Everything that was answered, with the node's own counters since `start`."""
-        duration_s = self.ledger.last_event - self._begin
+    def hear_out(self) -> None:
+        """Wait for what the node still has to say of the frames it answered."""
         self.spin_for_timing()
         self.spin_for_status()
+        self._score_threshold = self._ask_score_threshold()
+
+    def _counters(self) -> dict[str, dict[str, int]]:
+        """The node's own, by camera, since `start`."""
         before = self._status_before.counters if self._status_before else {}
         topics = {publisher.topic_name for publisher in self._publishers.values()}
-        counters = {
+        return {
             topic: {name: value - before.get(topic, {}).get(name, 0) for name, value in values.items()}
-            for topic, values in (self._status.counters if self._status else {}).items()
+            for topic, values in (self.status.counters if self.status else {}).items()
             if topic in topics
         }
+
+    def _processed(self) -> int:
+        return sum(values.get("processed", 0) for values in self._counters().values())
+
+    def recording(self, complete: bool) -> Recording:
+        """Everything that was answered, and what the node has said of it."""
         return Recording(
             results=self.ledger.results(self._begin),
             masks=self.ledger.masks,
             complete=complete,
-            duration_s=duration_s,
-            engine=self._status.engine if self._status else "",
-            counters=counters,
-            score_threshold=self._score_threshold(),
+            duration_s=self.ledger.last_event - self._begin,
+            engine=self.status.engine if self.status else "",
+            counters=self._counters(),
+            score_threshold=self._score_threshold,
         )

@@ -41,10 +41,10 @@ def ros_arguments(values: Mapping[str, object], extra: Sequence[str] = ()) -> li
     """Parameters as ROS arguments.
 
     Args:
-        values: by name; JSON is YAML in which `1` and `on` stay texts.
+        values: by name; JSON is YAML in which `1` and `on` stay texts, but for its escapes of emoji.
         extra: `name:=value` assignments, which come last and so win.
     """
-    assignments = [f"{name}:={json.dumps(value)}" for name, value in values.items()]
+    assignments = [f"{name}:={json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
     return ["--ros-args", *(word for text in (*assignments, *extra) for word in ("-p", text))]
 
 
@@ -78,21 +78,16 @@ class NodeProcess:
         process = self._process
         if process is None:
             return
-        interrupt: KeyboardInterrupt | None = None
         for number, patience_s in ((signal.SIGINT, 8.0), (signal.SIGTERM, 4.0), (signal.SIGKILL, 4.0)):
             try:
                 if process.poll() is not None:
                     break
                 process.send_signal(number)
                 process.wait(patience_s)
-            except subprocess.TimeoutExpired:
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):  # who will not wait: sooner, but in order
                 continue
-            except KeyboardInterrupt as again:  # from somebody who will not wait: sooner, but in order
-                interrupt = again
         if process.stdin:
             process.stdin.close()
-        if interrupt:
-            raise interrupt
 
     def check(self) -> None:
         """Raise ReplayError with the end of the node's log if the process has ended."""

@@ -10,10 +10,14 @@ import cv2
 import numpy as np
 
 from ..bags.reader import BagFrame
-from ..errors import ImageError, ReplayError
+from ..errors import ImageError
 from ..manifest import ClassInfo
+from ..terminal import warn
 from .evaluation import ScoredFrame
 from .examples import render
+from .results_folder import part_of
+
+_MAX_SIDE = 8191  # MPEG-4 part 2 has 13 bits for it
 
 
 def frame_rate(stamps_ns: Sequence[int]) -> float:
@@ -25,16 +29,19 @@ def frame_rate(stamps_ns: Sequence[int]) -> float:
 
 
 class OverlayVideo:
-    """Writes an .mp4 of one camera as frames pass by. Use as a context manager.
+    """Writes an .mp4 of one camera as frames pass by, if they fit into one. Use as a context manager.
 
-    MPEG-4 part 2 is what OpenCV's wheels can always write; players such as VLC and mpv show it.
+    MPEG-4 part 2 is what OpenCV's wheels can always write; players such as VLC and mpv show it. The file is
+    there only when all is in it.
     """
 
     def __init__(self, path: Path, topic: str, rate_hz: float, classes: tuple[ClassInfo, ...]) -> None:
         self.path = path
         self._topic, self._rate_hz, self._classes = topic, rate_hz, classes
+        self._part = part_of(path)
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
+        self._told = False
 
     def __enter__(self) -> OverlayVideo:
         return self
@@ -43,7 +50,13 @@ class OverlayVideo:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._writer:
-            self._writer.release()
+            self._writer.release()  # says nothing of a full disk
+        if self._writer and kind is None:
+            if cv2.VideoCapture(str(self._part)).isOpened():
+                self._part.replace(self.path)
+            else:
+                warn(f"{self.path}: left out, OpenCV could not write it; is there room?")
+        self._part.unlink(missing_ok=True)
 
     def visit(self, frame: BagFrame, scored: ScoredFrame, mask: np.ndarray | None) -> None:
         """Append one frame; one that was dropped is shown as it is, and says so."""
@@ -53,6 +66,8 @@ class OverlayVideo:
             pixels = frame.image.bgr()
         except ImageError:  # a malformed frame, which counts as dropped
             return
+        if not self._holds(*pixels.shape[:2]):
+            return
         if scored.result.answered:
             drawn = render(pixels, self._classes, mask, scored.result, legend=True)
         else:
@@ -61,16 +76,20 @@ class OverlayVideo:
             cv2.putText(drawn, "dropped", place, cv2.FONT_HERSHEY_SIMPLEX, 0.8, (0, 0, 255), 2, cv2.LINE_AA)
         self._write(drawn)
 
+    def _holds(self, height: int, width: int) -> bool:
+        """Whether a video can have such frames; told once if not."""
+        holds = min(height, width) >= 2 and max(height, width) <= _MAX_SIDE
+        if not (holds or self._told):
+            self._told = True
+            warn(f"{self.path}: left out are frames of {width}x{height} pixels, which no video can hold")
+        return holds
+
     def _write(self, picture: np.ndarray) -> None:
         height, width = (side - side % 2 for side in picture.shape[:2])  # the codec wants even sides
         if self._writer is None:
             self._size = (width, height)
             codec = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self.path), codec, self._rate_hz, self._size)
-            if not self._writer.isOpened():
-                raise ReplayError(
-                    f"{self.path}: OpenCV cannot write this video; leave it out with --no-video"
-                )
+            self._writer = cv2.VideoWriter(str(self._part), codec, self._rate_hz, self._size)
         picture = picture[:height, :width]
         if (width, height) != self._size:  # a camera that changed its resolution
             picture = cv2.resize(picture, self._size)

@@ -24,6 +24,18 @@ class Pace:
         """Whether all but a few frames went out before the next one was due."""
         return self.period_ms is None or self.late_ms["p95"] <= self.period_ms
 
+    @property
+    def problem(self) -> str:
+        """What kept frames from going out in time; empty if they did."""
+        if self.kept:
+            return ""
+        return "fell behind the bag's pace" if self.period_ms else "the bag's recording times are equal"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return "try a slower --rate" if self.period_ms else "play it with --as-fast-as-possible"
+
     def __str__(self) -> str:
         late = ", ".join(f"{name} {value:.1f}" for name, value in self.late_ms.items())
         return f"{late} ms" + (f", of {self.period_ms:.1f} ms between frames" if self.period_ms else "")

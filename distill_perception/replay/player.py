@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from .node_process import NodeOptions, NodeProcess, free_domain_id
 from .pace import PaceMeter
 from .private_transport import private_environment
 from .recording import Recording
+from .status import Status, check_node_name
 from .topics import played_topics
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class PlayOptions:
 
     rate: 1 is the bag's own pace; lockstep: ignore the pace, send a frame when the last one is answered;
     attach: use a node that runs already, in this terminal's ROS domain, instead of starting one.
+
+    Raises:
+        ConfigError: no node can have this name.
     """
 
     rate: float = 1.0
@@ -45,6 +49,9 @@ class PlayOptions:
     node_name: str = "perception"
     start_timeout_s: float = 90.0
     answer_timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_node_name(self.node_name)
 
 
 def play(
@@ -76,7 +83,7 @@ def play(
         wait_until_ready(link, process, options)
         if options.attach:
             link.spin_for_status()  # its counters so far belong to others
-            _check_bundle(link.bundle, manifest)
+            _check_bundle(link.status, manifest)
         link.start()
         complete, meter = True, PaceMeter(options.rate)
         try:
@@ -87,7 +94,9 @@ def play(
         except KeyboardInterrupt:
             complete = False
         if complete and link.ledger.sent and not link.ledger.answered:
-            raise ReplayError(_silence(process, "answered none of the frames"))
+            raise ReplayError(_silence(process, options, "answered none of the frames"))
+        with suppress(KeyboardInterrupt):  # who will not wait gets what is known by now
+            link.hear_out()
         return replace(link.recording(complete), pace=meter.pace())
 
 
@@ -128,28 +137,35 @@ def wait_until_ready(link: Link, process: NodeProcess | None, options: PlayOptio
             said, deadline = link.said, time.monotonic() + options.start_timeout_s
         if time.monotonic() > deadline:
             text = f"was not ready after {options.start_timeout_s:g} s (--start-timeout): {missing}"
-            raise ReplayError(_silence(process, text))
+            raise ReplayError(_silence(process, options, text))
     link.settle(0.3)  # both sides know of each other; let the last discovery messages pass
 
 
-def _check_bundle(served: str, manifest: Manifest) -> None:
-    """Scores must not be written down as another bundle's."""
-    if not served:
+def _check_bundle(status: Status | None, manifest: Manifest) -> None:
+    """Scores must not be written down as another bundle's, nor as those of a file made since."""
+    if status is None or not status.bundle:
         raise ReplayError("the running node does not say on /diagnostics which bundle it serves; try again")
-    if served != (named := f"{manifest.name} {manifest.version}"):
+    if status.bundle != (named := f"{manifest.name} {manifest.version}"):
         raise ReplayError(
-            f"the running node serves bundle '{served}', not '{named}'; name the bundle that it serves with "
-            "--bundle (-b)"
+            f"the running node serves bundle '{status.bundle}', not '{named}'; name the bundle that it "
+            "serves with --bundle (-b)"
+        )
+    model = manifest.precisions.get(status.precision)
+    if model is None or model.sha256 != status.sha256:
+        raise ReplayError(
+            f"the running node has loaded another {status.precision} model than bundle '{named}' holds now "
+            f"(of SHA-256 {status.sha256 or 'unknown'}): restart the node, or name the bundle that it runs "
+            "with --bundle (-b)"
         )
 
 
-def _silence(process: NodeProcess | None, what: str) -> str:
+def _silence(process: NodeProcess | None, options: PlayOptions, what: str) -> str:
     if process:
         return f"the perception node {what}; {process.tail()}"
     return (
-        f"the running node {what}; is it active (ros2 lifecycle get /perception), in this ROS_DOMAIN_ID, "
-        "with this terminal's FASTDDS_BUILTIN_TRANSPORTS (if any), and do its cameras name this bag's image "
-        "topics?"
+        f"the running node {what}; is it active (ros2 lifecycle get /{options.node_name.strip('/')}), in "
+        "this ROS_DOMAIN_ID, with this terminal's FASTDDS_BUILTIN_TRANSPORTS (if any), and do its cameras "
+        "name this bag's image topics?"
     )
 
 
@@ -164,7 +180,7 @@ def _play_at_pace(
         due = begin + (frame.time_ns - first_ns) / 1e9 / rate
         while (left := due - time.monotonic()) > 0:
             link.spin(min(left, _TICK_S))
-        link.spin(0.0)
+        link.drain()
         if process:
             process.check()
         meter.note(frame.topic, frame.time_ns, time.monotonic() - due)
@@ -206,7 +222,7 @@ def _play_in_lockstep(
         if silent and (not link.ledger.answered or silent == _MAX_SILENT_FRAMES):
             times = f"{silent} times " if link.ledger.answered else ""
             text = f"did not answer {times}within {options.answer_timeout_s:g} s"
-            raise ReplayError(_silence(process, text))
+            raise ReplayError(_silence(process, options, text))
         link.ledger.give_up()
         link.spin_for_timing()
         progress(link.ledger.sent, link.ledger.answered)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rosbags.rosbag2 import Writer
@@ -20,8 +23,16 @@ _LOOK_S = 1.0  # between two looks at how the stream fares
 _DEPTH = 60  # frames that may wait while the disk is busy
 
 
-def record(topic: str, out: Path, seconds: float, storage: str = "mcap", force: bool = False) -> int:
-    """Write a camera's messages as they come, from the first one on; SIGINT ends it and keeps them.
+@dataclass(frozen=True)
+class Recorded:
+    """How many frames were written, and how many of them have the stamp of one before."""
+
+    frames: int
+    repeated: int
+
+
+def record(topic: str, out: Path, seconds: float, storage: str = "mcap", force: bool = False) -> Recorded:
+    """Write a camera's messages as they come, from the first one on; a signal ends it and keeps them.
 
     Args:
         topic: absolute image topic; `/compressed` at its end says that CompressedImage comes.
@@ -29,26 +40,24 @@ def record(topic: str, out: Path, seconds: float, storage: str = "mcap", force: 
         seconds: how long, counted from the first frame.
         force: replace an existing bag.
 
-    Returns:
-        The number of frames written.
-
     Raises:
-        ReplayError: nothing came before SIGINT.
+        ReplayError: nothing came before the signal.
         BagError: the bag cannot be written; if frames had come, they stay, and the error says where.
         ConfigError: ROS is not installed or does not start.
     """
     options = BagOptions(topic, storage=storage, compressed=is_compressed(topic))
     check_options(out, options, force)
-    out.parent.mkdir(parents=True, exist_ok=True)
     times: list[float] = []
+    stamps: list[int] = []
     failure: Exception | None = None
     with (
+        progress_bars() as report,  # ends last: it may fail in a terminal that is closed
+        _noted_signals() as stopping,
         finished_folder(out, worth_keeping=lambda: bool(times)) as unfinished,
-        progress_bars() as report,
     ):
         with Writer(unfinished, version=BAG_VERSION, storage_plugin=STORAGES[storage]) as writer:
             try:
-                trouble = _listen(topic, writer, seconds, report, times)
+                trouble = _listen(topic, writer, seconds, report, stopping, times, stamps)
             except Exception as error:  # raised when the bag is closed: Writer would leave it unreadable
                 failure = error
         if failure:
@@ -57,14 +66,47 @@ def record(topic: str, out: Path, seconds: float, storage: str = "mcap", force: 
             raise ReplayError(f"{topic}: no frame came; {trouble or 'it was waited for less than 3 s'}")
     if trouble:
         warn(f"{topic}: {trouble}")
-    return len(times)
+    if repeated := len(stamps) - len(set(stamps)):
+        warn(
+            f"{topic}: {repeated} of {len(times)} frames have the stamp of one before, so the bag cannot be "
+            "replayed or trained on; record it again with a driver that stamps each image"
+        )
+    return Recorded(len(times), repeated)
 
 
-def _listen(topic: str, writer: Writer, seconds: float, report: Report, times: list[float]) -> str:
+@contextmanager
+def _noted_signals() -> Iterator[list[int]]:
+    """Signals that end a recording are only noted, in the list: one within a write would spoil the file."""
+    caught: list[int] = []
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
+        numbers.append(signal.SIGHUP)
+    before = {
+        number: signal.signal(number, lambda caught_now, _frame: caught.append(caught_now))
+        for number in numbers
+    }
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _listen(
+    topic: str,
+    writer: Writer,
+    seconds: float,
+    report: Report,
+    stopping: list[int],
+    times: list[float],
+    stamps: list[int],
+) -> str:
     """Write what comes; returns what is wrong with the stream if anything is.
 
     Args:
+        stopping: ends it once there is something in it.
         times: gets the time of each frame that was written, seconds of the monotonic clock.
+        stamps: gets the stamps of those that have one, in nanoseconds.
     """
     use_large_messages()
     try:
@@ -80,14 +122,10 @@ def _listen(topic: str, writer: Writer, seconds: float, report: Report, times: l
     def write(data: bytes) -> None:
         writer.write(connection, time.time_ns(), data)
         times.append(time.monotonic())
+        if stamp := kinds.stamp_ns(data, 0):
+            stamps.append(stamp)
 
     ros = Participant("record")
-    # An interrupt in the middle of a write would spoil the file, so it is only noted.
-    stopping: list[int] = []
-    before = {
-        number: signal.signal(number, lambda caught, _frame: stopping.append(caught))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
     stream = CameraStream(ros.node, topic, camera_qos("best_effort", _DEPTH), write, raw=True)
     begun, reminder = time.monotonic(), Reminder()
 
@@ -118,5 +156,3 @@ def _listen(topic: str, writer: Writer, seconds: float, report: Report, times: l
     finally:
         stream.destroy()
         ros.close()
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..bags.mask_spool import Key, MaskSpool
@@ -43,3 +44,9 @@ class Recording:
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
     score_threshold: float | None = None
     pace: Pace | None = None
+
+
+def answers_lost(counters: Mapping[str, Mapping[str, int]], answered: int) -> int | None:
+    """Frames that the node has answered, by its own counters, and whose answers did not come."""
+    processed = sum(values.get("processed", 0) for values in counters.values())
+    return max(0, processed - answered) if counters else None

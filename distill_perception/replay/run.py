@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from contextlib import ExitStack
+import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,24 +14,26 @@ from ..bags.mask_spool import MaskSpool
 from ..bags.reader import Bag, BagFrame, open_bag
 from ..bundle import Bundle, load_bundle
 from ..engines import EngineSettings
-from ..errors import ReplayError
+from ..errors import PerceptionError, ReplayError
+from ..manifest import Manifest
 from ..metrics import LOWEST_SCORE
-from .evaluation import Evaluation, ScoredFrame, check_labels, evaluate
+from ..terminal import warn
+from .evaluation import Evaluation, ScoredFrame, evaluate, measured
 from .examples import Examples
 from .in_process import perceive_bag
+from .label_checks import check_labels
 from .node_process import NodeOptions
 from .overlay_video import OverlayVideo, frame_rate
 from .player import PlayOptions, play
 from .recording import Recording
 from .report import write_report
+from .results_folder import METRICS, NODE_LOG, REPORT, VIDEO, results_folder, write_metrics
 from .run_info import RunInfo, run_info
 from .topics import played_topics
 
 # Average precision counts detections of any score; a picture full of them would show nothing, and shows those
 # that a node publishes by default.
 SHOWN_FROM = 0.3
-
-METRICS, REPORT, VIDEO, NODE_LOG = "metrics.json", "report.html", "overlay.mp4", "node.log"
 
 Progress = Callable[[str, int, int], None]  # what is being done, done, of how many
 
@@ -69,32 +71,35 @@ def replay(options: ReplayOptions, progress: Progress = lambda what, done, total
 
     Raises:
         BagError: the bag cannot be read.
-        ReplayError: its labels do not fit the bundle, or the node fails.
+        ReplayError: its labels do not fit the bundle, the node fails, or results cannot be written.
         BundleError, EngineError: the bundle cannot be loaded or run.
     """
+    if not math.isfinite(options.play.rate):
+        raise ReplayError(f"--rate {options.play.rate} is no pace; --as-fast-as-possible plays without one")
     bundle = load_bundle(options.bundle)
-    bag = open_bag(options.bag, options.topics, options.labels)
+    # Its images are looked through too: two of one stamp would end the replay when all but them was played.
+    bag = open_bag(options.bag, options.topics, options.labels, index_images=True)
     check_labels(bag, bundle.manifest)
-    _prepare_folder(options.out)
-    with MaskSpool() as masks:
-        recording = _record(options, bag, bundle, masks, progress)
+    with results_folder(options.out), MaskSpool() as masks:
+        with _stopping_told(options, "playing"):
+            recording = _record(options, bag, bundle, masks, progress)
         if not recording.results:
             raise ReplayError("stopped before the first frame; nothing was written")
         return _write_results(options, bag, bundle, recording, progress)
 
 
-def _prepare_folder(out: Path) -> None:
-    """Make it, without an earlier replay's results: after a failure they would pass for this one's."""
+@contextmanager
+def _stopping_told(options: ReplayOptions, what: str) -> Iterator[None]:
+    """Say which results Ctrl-C has left: half of them look like all."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name in (METRICS, REPORT, VIDEO, NODE_LOG):
-            (out / name).unlink(missing_ok=True)
-        (out / METRICS).touch()  # before all is played: can results be written here?
-        (out / METRICS).unlink()
-    except OSError as error:
-        raise ReplayError(
-            f"{error.filename}: cannot be made or emptied: {error.strerror}; give another folder with --out"
-        ) from error
+        yield
+    except KeyboardInterrupt:
+        names = (METRICS, REPORT, *([VIDEO] if options.video else ()))
+        there = [name for name in names if (options.out / name).is_file()]
+        missing = ", ".join(name for name in names if name not in there)
+        found = ", ".join(there) or "no results"
+        warn(f"stopped while {what}: {options.out} has {found}; missing: {missing}")
+        raise
 
 
 def _record(
@@ -125,18 +130,38 @@ def _lossless(options: ReplayOptions) -> tuple[str, ...]:
 def _write_results(
     options: ReplayOptions, bag: Bag, bundle: Bundle, recording: Recording, progress: Progress
 ) -> Outcome:
-    out, manifest = options.out, bundle.manifest
+    manifest, info = bundle.manifest, _info(options, bag, bundle, recording)
+    metrics, report, video = (options.out / name for name in (METRICS, REPORT, VIDEO))
+    with _stopping_told(options, "scoring, so there are no scores"):
+        try:
+            evaluation, examples = _score(options, bag, manifest, recording, progress)
+        except (PerceptionError, KeyboardInterrupt) as error:  # what was played must not be lost with it
+            reason = str(error) or "stopped while scoring"
+            write_metrics(metrics, {**measured(recording, reason).metrics(), **info.as_dict()})
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise ReplayError(f"{error}; {metrics} has latency and drops, without scores") from error
+    with _stopping_told(options, "writing the report"):
+        write_metrics(metrics, {**evaluation.metrics(), **info.as_dict()})
+        write_report(report, manifest, evaluation, info, examples)
+    return Outcome(evaluation, info, metrics, report, video if video.is_file() else None)
+
+
+def _score(
+    options: ReplayOptions, bag: Bag, manifest: Manifest, recording: Recording, progress: Progress
+) -> tuple[Evaluation, Examples]:
+    """Pass the drive by once more: scores, the report's pictures and, if wanted, the video."""
     examples = Examples(len(recording.results))
-    video_path = out / VIDEO if options.video else None
     # Who chose a threshold sees what it lets through.
     lowest = SHOWN_FROM if recording.score_threshold == LOWEST_SCORE else 0.0
     count = 0
     with ExitStack() as stack:
         video = None
-        if video_path:  # of the first camera
+        if options.video:  # of the first camera
             topic = bag.topics[0]
             rate_hz = frame_rate([r.key[1] for r in recording.results if r.key[0] == topic])
-            video = stack.enter_context(OverlayVideo(video_path, topic, rate_hz, manifest.classes))
+            video = OverlayVideo(options.out / VIDEO, topic, rate_hz, manifest.classes)
+            stack.enter_context(video)
 
         def visit(frame: BagFrame, scored: ScoredFrame, mask: np.ndarray | None) -> None:
             nonlocal count
@@ -147,16 +172,14 @@ def _write_results(
             count += 1
             progress("scoring", count, len(recording.results))
 
-        evaluation = evaluate(bag, recording, manifest, visit)
+        return evaluate(bag, recording, manifest, visit), examples
+
+
+def _info(options: ReplayOptions, bag: Bag, bundle: Bundle, recording: Recording) -> RunInfo:
     mode, rate = _mode(options)
     said = recording.engine.rpartition(", ")[2]  # an engine's description ends with what it runs
-    precision = said if said in manifest.precisions else options.settings.precision
-    info = run_info(bag.path, bag.topics, bundle, precision, recording.engine, mode, rate)
-    metrics, report = out / METRICS, out / REPORT
-    content = {**evaluation.metrics(), **info.as_dict()}
-    metrics.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
-    write_report(report, manifest, evaluation, info, examples)
-    return Outcome(evaluation, info, metrics, report, video_path)
+    precision = said if said in bundle.manifest.precisions else options.settings.precision
+    return run_info(bag.path, bag.topics, bundle, precision, recording.engine, mode, rate)
 
 
 def _shown(scored: ScoredFrame, lowest: float) -> ScoredFrame:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import ConfigError
+from ..topics import is_ros_name
+
 
 @dataclass(frozen=True)
 class CameraStatus:
@@ -18,10 +21,12 @@ class CameraStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """What the node says of itself and its cameras."""
+    """What the node says of itself and its cameras. sha256: of the model file that it has loaded."""
 
     engine: str
     bundle: str
+    precision: str
+    sha256: str
     state: str
     message: str
     cameras: tuple[CameraStatus, ...]
@@ -56,4 +61,18 @@ def read_status(message: Any, node_name: str = "perception") -> Status | None:
         return None
     bundle = f"{own.get('bundle', '')} {own.get('bundle_version', '')}".strip()
     engine = own.get("engine_description", own.get("engine", ""))
-    return Status(engine, bundle, own.get("state", ""), words, tuple(cameras))
+    precision, sha256 = own.get("precision", ""), own.get("model_sha256", "")
+    return Status(engine, bundle, precision, sha256, own.get("state", ""), words, tuple(cameras))
+
+
+def check_node_name(name: str) -> None:
+    """Refuse what no node can be called, after its namespace if it has one.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    if not is_ros_name("/" + name.strip("/")):
+        raise ConfigError(
+            f"--node '{name}' is not a node's name, such as perception or car/perception; "
+            "`ros2 node list` shows those that run"
+        )

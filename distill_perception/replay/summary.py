@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from ..terminal import OUT, facts
+from .recording import answers_lost
 from .run import Outcome
 
 
@@ -14,8 +15,12 @@ def print_outcome(outcome: Outcome) -> None:
     if not evaluation.complete:
         OUT.print(Text("stopped early: these numbers are of the part that was played", "bold yellow"))
     if evaluation.pace and not evaluation.pace.kept:
-        text = f"fell behind the bag's pace, try a slower --rate: frames were late by {evaluation.pace}"
-        OUT.print(Text(text, "bold yellow"))
+        pace = evaluation.pace
+        OUT.print(Text(f"{pace.problem}, {pace.remedy}: frames were late by {pace}", "bold yellow"))
+    lost = answers_lost(evaluation.counters, evaluation.answered)
+    if lost and lost > evaluation.frames / 100:
+        text = f"{lost} of the dropped frames were answered, but the answers did not get here in time"
+        OUT.print(Text(f"{text}: this machine is too busy, try a slower --rate", "bold yellow"))
     rows: list[tuple[str, object]] = [("model", f"{info.bundle} {info.bundle_version} on {info.engine}")]
     if evaluation.miou is not None:
         rows.append(("mean IoU", f"{evaluation.miou:.4f}  ({evaluation.labelled_masks} labelled frames)"))

@@ -200,6 +200,7 @@ class PerceptionNode(LifecycleNode):  # type: ignore[misc]  # rclpy.lifecycle is
                 "engine": self._configured.perceptor.engine.name,
                 "engine_description": self._configured.perceptor.engine.description,
                 "precision": self._configured.perceptor.engine.precision,
+                "model_sha256": manifest.precisions[self._configured.perceptor.engine.precision].sha256,
             }
         problem = "" if self._configured is not None else self._problem
         values["cameras"] = len(cameras)

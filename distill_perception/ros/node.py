@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from ..dependencies import check_dependencies
-from ..errors import PerceptionError, first_line, ros_is_missing
+from ..errors import PerceptionError, ros_is_missing
 from .transport import use_large_messages
 
 _POLL_S = 0.2  # a Python signal handler runs when the executor comes back from waiting
@@ -45,13 +45,15 @@ def _run(args: list[str], stopping: list[int]) -> int:
         from rclpy.signals import SignalHandlerOptions
 
         from .lifecycle import PerceptionNode, RosLogHandler
+        from .participant import check_domain, why_not_started
     except ImportError as error:
         raise ros_is_missing(error) from error
+    check_domain()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = PerceptionNode(lambda: bool(stopping))
     except Exception as error:  # rclpy's argument errors share no public base class
-        print(f"perception_node: cannot start: {first_line(error)}", file=sys.stderr)
+        print(f"perception_node: cannot start: {why_not_started(error)}", file=sys.stderr)
         rclpy.try_shutdown()
         return 2
     logging.getLogger("distill_perception").addHandler(RosLogHandler(node))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -9,6 +11,28 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import ConfigError, first_line
+
+_LAST_DOMAIN = 232  # the ports of a higher one would lie above 65535
+
+
+def check_domain() -> None:
+    """Refuse a ROS_DOMAIN_ID with which the middleware would end the process in words of its own.
+
+    Raises:
+        ConfigError: it is too high.
+    """
+    text = os.environ.get("ROS_DOMAIN_ID", "").strip()
+    if text.isdecimal() and int(text) > _LAST_DOMAIN:
+        raise ConfigError(f"ROS_DOMAIN_ID={text}: ROS domains are 0 to {_LAST_DOMAIN}; set one of these")
+
+
+def why_not_started(error: Exception) -> str:
+    """What rclpy says as it does not start, in words."""
+    if type(error).__name__ == "UnknownROSArgsError":  # which is not public
+        return (
+            f"{error} are no ROS arguments; those are like -r __ns:=/car, -p NAME:=VALUE, --log-level debug"
+        )
+    return first_line(error)
 
 
 class Participant:
@@ -23,10 +47,15 @@ class Participant:
     """
 
     def __init__(self, name: str, domain_id: int | None = None) -> None:
+        if domain_id is None:
+            check_domain()
         self._context = Context()
         try:
             rclpy.init(
-                context=self._context, domain_id=domain_id, signal_handler_options=SignalHandlerOptions.NO
+                args=[],  # else those of the command, of which rcl takes `-p name:=value` for a remapping
+                context=self._context,
+                domain_id=domain_id,
+                signal_handler_options=SignalHandlerOptions.NO,
             )
             self.node = Node(name, context=self._context, enable_rosout=False, start_parameter_services=False)
         except RuntimeError as error:  # rclpy's RCLError, which is not public, is one

@@ -106,6 +106,10 @@ def broken(folder: Path, what: str) -> None:
         (folder / "boxes.json").write_text("{")
     elif what == "boxes not COCO":
         (folder / "boxes.json").write_text('{"images": []}')
+    elif what in ("negative category id", "large category id"):
+        content = json.loads((folder / "boxes.json").read_text())
+        content["annotations"][0]["category_id"] = -1 if what == "negative category id" else 10**20
+        (folder / "boxes.json").write_text(json.dumps(content))
     elif what == "classes without names":
         (folder / "classes.json").write_text('[{"id": 0}]')
     elif what == "negative class id":
@@ -129,6 +133,8 @@ def broken(folder: Path, what: str) -> None:
         ("palette label", "with a palette, as VOC and CVAT write, .*save its indices as grey, with Pillow"),
         ("boxes not JSON", "not valid JSON"),
         ("boxes not COCO", "not a COCO file"),
+        ("negative category id", "category_id -1 is no class id; ids are 0 to 65535"),
+        ("large category id", "category_id 1000"),
         ("classes without names", "expected a list of names"),
         ("negative class id", "class id -1 is named 'x'; ids are 0 to 65535"),
         ("large class id", "class id 65536"),

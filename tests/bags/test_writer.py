@@ -242,9 +242,31 @@ def test_the_old_bag_comes_back_where_the_new_one_cannot_take_its_place(tmp_path
 
 
 @pytest.mark.parametrize(
+    ("name", "words"), [("bag", "bag cannot be written: "), ("dangling", "dangling .a link to ")]
+)
+def test_where_nothing_can_be_written_the_bag_itself_is_named(
+    name: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere" / "bag")
+    if name == "bag":
+        monkeypatch.setattr("tempfile.mkdtemp", refused)
+    with pytest.raises(BagError, match=words) as caught:
+        write_bag(tmp_path / name, [LabelledFrame("one", drives.picture(0), None, None)])
+
+    assert "unfinished" not in str(caught.value)
+    assert str(caught.value).endswith("; choose another place for it")
+    assert [item.name for item in tmp_path.iterdir()] == ["dangling"]
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         (BagOptions(rate_hz=0), "rate must be above 0"),
+        (BagOptions(rate_hz=float("nan")), "rate must be above 0"),
+        (BagOptions(rate_hz=1001), "and at most 1000 Hz, not 1001"),
         (BagOptions(storage="zip"), "choose one of mcap, sqlite3"),
         (BagOptions(topic="camera"), "must be absolute"),
         (BagOptions(topic="/camera/"), "must be absolute"),

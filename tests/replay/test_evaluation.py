@@ -15,8 +15,9 @@ from distill_perception.bags.writer import BagOptions, write_bag
 from distill_perception.bundle import load_bundle
 from distill_perception.engines import Engine, EngineSettings
 from distill_perception.errors import BagError, ReplayError
-from distill_perception.replay.evaluation import Evaluation, check_labels, evaluate
+from distill_perception.replay.evaluation import Evaluation, evaluate
 from distill_perception.replay.in_process import perceive_bag
+from distill_perception.replay.label_checks import check_labels
 from distill_perception.replay.recording import FrameResult, Recording
 from distill_perception.replay.run import ReplayOptions, replay
 from tests.replay.references import reference_map, reference_miou
@@ -251,6 +252,32 @@ def test_a_crowd_of_a_class_that_is_none_is_refused(tiny: Path, tmp_path: Path) 
 
     with pytest.raises(ReplayError, match="a labelled box is of a class that bundle 'tiny' does not have"):
         evaluated(bag_of_boxes(tmp_path / "bag", [(None, crowd)]), tiny)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+@pytest.mark.parametrize(
+    ("corners", "problem"),
+    [
+        ((math.nan, 12, 32, 36), r"\(nan, .*\) is not of finite numbers"),
+        ((32, 12, 16, 36), r"\(32, 12, 16, 36\) has no width or height"),
+        ((16, 36, 32, 36), r"\(16, 36, 32, 36\) has no width or height"),
+        ((64, 12, 80, 36), r"\(64, 12, 80, 36\) lies wholly outside its 64x48 image"),
+        ((16, -9, 32, 0), r"\(16, -9, 32, 0\) lies wholly outside its 64x48 image"),
+    ],
+)
+def test_a_labelled_box_in_which_nothing_can_be_found_is_refused(
+    corners: tuple[float, ...], problem: str, ignored: bool, tiny: Path, tmp_path: Path
+) -> None:
+    good, bad = (
+        Boxes(np.array([[50.0, 40.0, 80.0, 60.0]]), np.array([2])),
+        (np.array([corners]), np.array([2])),
+    )
+    boxes = Boxes(good.xyxy, good.labels, *bad) if ignored else Boxes(*bad)
+    bag = bag_of_boxes(tmp_path / "bag", [(None, good), (None, boxes)])
+
+    words = rf"bag, /camera/front/boxes at \d+\.\d+ s: the labelled box {problem}.*--no-labels"
+    with pytest.raises(ReplayError, match=words):
+        evaluated(bag, tiny)
 
 
 def test_masks_and_boxes_are_counted_apart(tiny: Path, tmp_path: Path) -> None:

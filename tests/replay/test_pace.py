@@ -22,6 +22,7 @@ from distill_perception.replay.summary import print_outcome
 from tests.support import drives
 
 KEPT = Pace({"p50": 1.0, "p95": 2.0, "max": 60.0}, 50.0)
+EQUAL_TIMES = Pace({"p50": 1.0, "p95": 52.0, "max": 60.0}, 0.0)
 LATE = Pace({"p50": 1.0, "p95": 52.0, "max": 60.0}, 50.0)
 
 
@@ -67,6 +68,9 @@ class SlowLink:
     def spin(self, seconds: float) -> None:
         time.sleep(seconds)
 
+    def drain(self) -> None:
+        pass
+
     def publish(self, frame: BagFrame, message: None) -> None:
         self.ledger.sent += 1
 
@@ -109,6 +113,28 @@ def test_a_lost_pace_is_in_metrics_report_and_summary(
     assert "fell behind the bag's pace" in summary
     assert "p50 1.0, p95 52.0, max 60.0 ms, of 50.0 ms between frames" in report
     assert "p50 1.0, p95 52.0, max 60.0 ms, of 50.0 ms between frames" in summary
+
+
+def test_equal_recording_times_are_named_with_what_helps(
+    evaluation: Evaluation, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report, summary = told(replace(evaluation, pace=EQUAL_TIMES), tiny, capsys)
+
+    assert "the bag\u2019s recording times are equal</span>" in report
+    assert "the bag's recording times are equal, play it with --as-fast-as-possible" in summary
+    assert "--rate" not in summary
+
+
+@pytest.mark.parametrize(("processed", "lost"), [(95, 45), (51, 1), (50, 0)])
+def test_answers_that_did_not_come_are_told_apart_from_drops(
+    processed: int, lost: int, evaluation: Evaluation, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counters = {"/cam": {"received": 100, "processed": processed}}
+    some = replace(evaluation, frames=100, answered=50, counters=counters, pace=None)
+    summary = told(some, tiny, capsys)[1]
+
+    assert some.metrics()["answers_lost"] == lost
+    assert (f"{lost} of the dropped frames were answered" in summary) == (lost > 1)
 
 
 @pytest.mark.parametrize("pace", [KEPT, None])

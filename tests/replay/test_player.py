@@ -47,6 +47,12 @@ def test_a_node_that_says_nothing_new_is_given_up() -> None:
         wait_until_ready(Link(ready_s=60.0), None, PlayOptions(start_timeout_s=0.5))
 
 
+def test_a_silent_node_is_to_be_looked_at_by_its_own_name() -> None:
+    options = PlayOptions(start_timeout_s=0.1, attach=True, node_name="/car/perception")
+    with pytest.raises(ReplayError, match="ros2 lifecycle get /car/perception"):
+        wait_until_ready(Link(ready_s=60.0), None, options)
+
+
 class AnsweringLink:
     """To a node that answers every frame but malformed ones, until it is stuck after so many `answers`."""
 

@@ -3,18 +3,23 @@
 import json
 import re
 import shutil
+import subprocess
+import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from distill_perception.bags.labelled_folder import LabelledFrame, read_labelled_folder
+from distill_perception.bags.reader import BagFrame
 from distill_perception.bags.writer import BagOptions, write_bag
 from distill_perception.perceptor import Detection
 from distill_perception.replay import examples
+from distill_perception.replay.player import PlayOptions
 from distill_perception.replay.run import ReplayOptions, replay
 from tests.replay.conftest import Replayed, command
 from tests.replay.references import reference_map, reference_miou
@@ -23,6 +28,8 @@ from tests.support.tiny_bundle import write_tiny_bundle
 
 pytestmark = [pytest.mark.ros]
 pytest.importorskip("rclpy", reason="the real node needs rclpy")
+
+from distill_perception.replay.link import Link  # noqa: E402
 
 Replay = Callable[..., Replayed]
 STAGES = {"queue", "preprocess", "inference", "postprocess", "publish", "total", "end_to_end"}
@@ -202,6 +209,44 @@ def test_an_overloaded_node_drops_and_the_drops_equal_its_own_count(tmp_path: Pa
     by_node = counters["dropped_overwritten"] + counters["dropped_stale"]
     assert by_node > 0
     assert metrics["dropped"] == by_node + metrics["lost_on_the_way"]
+
+
+def test_answers_do_not_pile_up_while_the_player_lags(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(frame: BagFrame) -> Any:
+        time.sleep(0.008)
+        return message(frame)
+
+    message = Link.message
+    monkeypatch.setattr(Link, "message", staticmethod(slow))
+    frames = [LabelledFrame(str(index), drives.picture(index % 9), None, None) for index in range(300)]
+    write_bag(tmp_path / "bag", frames, BagOptions(rate_hz=1000))
+
+    outcome = replay(ReplayOptions(tmp_path / "bag", str(tiny), tmp_path / "out", video=False))
+
+    metrics = json.loads(outcome.metrics.read_text())
+    assert metrics["answers_lost"] == 0
+    assert metrics["node_counters"]["/camera/front/image_raw"]["processed"] == metrics["answered"] > 100
+
+
+@pytest.mark.parametrize("during", ["hear_out", "__exit__"])
+def test_ctrl_c_after_the_last_frame_is_an_end_of_waiting(
+    during: str, labelled_bag: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        monkeypatch.undo()  # but once
+        raise KeyboardInterrupt
+
+    if during == "hear_out":
+        monkeypatch.setattr(Link, "spin_for_status", interrupted)
+    else:
+        monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    options = ReplayOptions(labelled_bag, str(tiny), tmp_path, play=PlayOptions(lockstep=True), video=False)
+    outcome = replay(options)
+
+    metrics = json.loads(outcome.metrics.read_text())
+    assert (metrics["complete"], metrics["answered"]) == (True, drives.FRAMES)
 
 
 def test_large_frames_are_not_lost_on_the_way(

@@ -119,3 +119,11 @@ def test_without_scores_frames_are_spread_over_the_drive() -> None:
 
     assert [example.index for example in examples.evenly_spaced()] == [10, 20, 30]
     assert examples.best() == []
+
+
+def test_a_picture_that_no_jpeg_can_hold_is_made_smaller() -> None:
+    data = data_uri(np.zeros((70_000, 100, 3), np.uint8)).split(",")[1]
+    decoded = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
+
+    assert decoded is not None
+    assert decoded.shape == (1280, 2, 3)

@@ -7,6 +7,7 @@ from pathlib import Path
 from ...manifest import Manifest
 from ..evaluation import Evaluation
 from ..examples import Examples
+from ..results_folder import write_whole
 from ..run_info import RunInfo
 from .page import page
 from .pictures import figures
@@ -22,6 +23,9 @@ def write_report(
         evaluation: the numbers.
         info: where they come from.
         examples: the frames to show.
+
+    Raises:
+        ReplayError: it cannot be written.
     """
     best, worst = examples.best(), examples.worst()
     if best:
@@ -29,4 +33,4 @@ def write_report(
     else:
         groups = [("Frames of the drive", examples.evenly_spaced())]
     shown = [(heading, figures(items, manifest.classes)) for heading, items in groups if items]
-    path.write_text(page(manifest, evaluation, info, shown), encoding="utf8")
+    write_whole(path, page(manifest, evaluation, info, shown))

@@ -67,7 +67,8 @@ def _header(name: str, evaluation: Evaluation, info: RunInfo) -> str:
     if not evaluation.complete:
         badges.append('<span class="badge warn">incomplete: ended before the bag did</span>')
     if evaluation.pace and not evaluation.pace.kept:
-        badges.append('<span class="badge warn">fell behind the bag\u2019s pace</span>')
+        problem = evaluation.pace.problem.replace("'", "\u2019")
+        badges.append(f'<span class="badge warn">{problem}</span>')
     if evaluation.dropped:
         frames = "frame" if evaluation.dropped == 1 else "frames"
         badges.append(f'<span class="badge bad">{evaluation.dropped} {frames} dropped</span>')

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from ...errors import ReplayError
 from ...manifest import ClassInfo
 from ..examples import Example, render
 
-_MAX_WIDTH = 640
+_MAX_WIDTH, _MAX_HEIGHT = 640, 1280
 _JPEG_QUALITY = 82
 
 
@@ -36,10 +37,13 @@ def figures(examples: Sequence[Example], classes: tuple[ClassInfo, ...]) -> str:
 
 
 def data_uri(picture: np.ndarray) -> str:
-    """uint8 [H,W,3] BGR as a JPEG data URI, made smaller if it is wide."""
+    """uint8 [H,W,3] BGR as a JPEG data URI, made smaller if it is wide or high."""
     height, width = picture.shape[:2]
-    if width > _MAX_WIDTH:
-        size = (_MAX_WIDTH, max(1, round(height * _MAX_WIDTH / width)))
+    scale = min(1.0, _MAX_WIDTH / width, _MAX_HEIGHT / height)
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    encoded, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    if not encoded:
+        raise ReplayError(f"OpenCV cannot write a picture of {width}x{height} pixels as JPEG")
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")

@@ -1,0 +1,112 @@
+"""The folder of a replay's results: one replay at a time writes there, each file whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import ReplayError
+
+METRICS, REPORT, VIDEO, NODE_LOG = "metrics.json", "report.html", "overlay.mp4", "node.log"
+
+
+@contextmanager
+def results_folder(out: Path) -> Iterator[None]:
+    """Make it, without an earlier replay's results, and keep other replays out of it until the end.
+
+    After a failure earlier results would pass for this replay's.
+
+    Raises:
+        ReplayError: another replay writes there, or nobody can.
+    """
+    with ExitStack() as stack:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_locked(out))
+            for path in (out / name for name in (METRICS, REPORT, VIDEO, NODE_LOG)):
+                path.unlink(missing_ok=True)
+                part_of(path).unlink(missing_ok=True)
+            (out / METRICS).touch()  # before all is played: can results be written here?
+            (out / METRICS).unlink()
+        except OSError as error:
+            raise ReplayError(
+                f"{error.filename}: cannot be made or emptied: {error.strerror}; "
+                "give another folder with --out"
+            ) from error
+        yield
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """The lock is on the folder itself: it ends with the process, however that ends, and leaves no file."""
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            who = _holder(os.fstat(handle).st_ino)
+            raise ReplayError(
+                f"{out}: another replay writes there{who}; give another folder with --out"
+            ) from error
+        except OSError:  # a file system without locks, as some over networks are
+            pass
+        yield
+    finally:
+        os.close(handle)
+
+
+def _holder(inode: int) -> str:
+    """The process that has locked a file, for an error message; empty where the system does not tell."""
+    try:
+        locks = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return ""
+    for fields in map(str.split, locks):  # 1: FLOCK ADVISORY WRITE <pid> <device>:<inode> 0 EOF
+        if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
+            return f" (pid {fields[4]})"
+    return ""
+
+
+def part_of(path: Path) -> Path:
+    """Where a file is written before it takes its name; OpenCV goes by the suffix."""
+    return path.with_name(f".part.{path.name}")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file; after a failure there is none of it.
+
+    Raises:
+        ReplayError: it cannot be written.
+    """
+    part = part_of(path)
+    try:
+        try:
+            part.write_text(text, encoding="utf8")
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ReplayError(
+            f"{path}: cannot be written: {error.strerror}; make room, or give another folder with --out"
+        ) from error
+
+
+def write_metrics(path: Path, content: Mapping[str, Any]) -> None:
+    """Write metrics.json. Raises ReplayError as `write_whole` does."""
+    write_whole(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has neither NaN nor infinity: they become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
