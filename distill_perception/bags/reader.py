@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,13 @@ class Bag:
                 yield BagFrame(connection.topic, stamp_ns, time_ns, image, label, boxes)
 
 
-def open_bag(path: Path, topics: Sequence[str] = (), truth: bool = True, index_images: bool = False) -> Bag:
+def open_bag(
+    path: Path,
+    topics: Sequence[str] = (),
+    truth: bool = True,
+    index_images: bool = False,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> Bag:
     """Look into a bag and choose its image topics.
 
     Args:
@@ -87,6 +93,7 @@ def open_bag(path: Path, topics: Sequence[str] = (), truth: bool = True, index_i
         topics: image topics to use; by default one for each camera namespace.
         truth: False takes the bag for one without labels and boxes.
         index_images: look through the images too, for who asks for single frames.
+        tell: called with how many messages have been looked at, and of how many.
 
     Raises:
         BagError: no bag, a damaged bag, no image topic that can be used, or no messages in it.
@@ -108,7 +115,7 @@ def open_bag(path: Path, topics: Sequence[str] = (), truth: bool = True, index_i
         wanted = _truth(reader, chosen) if truth else []
         if index_images:
             wanted += _images(reader, chosen, types)
-        times = _times(path, reader, wanted, chosen)
+        times = _times(path, reader, wanted, chosen, tell)
         return Bag(
             path=path,
             topics=chosen,
@@ -132,11 +139,17 @@ def _truth(reader: Reader, topics: Sequence[str]) -> list[Connection]:
 
 
 def _times(
-    path: Path, reader: Reader, connections: list[Connection], image_topics: Sequence[str]
+    path: Path,
+    reader: Reader,
+    connections: list[Connection],
+    image_topics: Sequence[str],
+    tell: Callable[[int, int], None],
 ) -> dict[str, dict[int, int]]:
     """Recording times by topic and stamp."""
     times: dict[str, dict[int, int]] = {}
-    for connection, stamp_ns, time_ns, _ in messages(reader, connections):
+    total = sum(connection.msgcount for connection in connections)
+    for done, (connection, stamp_ns, time_ns, _) in enumerate(messages(reader, connections), start=1):
+        tell(done, total)
         of_topic = times.setdefault(connection.topic, {})
         if stamp_ns in of_topic and connection.topic in image_topics:
             raise _same_stamp(path, connection.topic, stamp_ns)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,9 @@ def replay(options: ReplayOptions, progress: Progress = lambda what, done, total
         raise ReplayError(f"--rate {options.play.rate} is no pace; --as-fast-as-possible plays without one")
     bundle = load_bundle(options.bundle)
     # Its images are looked through too: two of one stamp would end the replay when all but them was played.
-    bag = open_bag(options.bag, options.topics, options.labels, index_images=True)
+    bag = open_bag(
+        options.bag, options.topics, options.labels, index_images=True, tell=partial(progress, "reading")
+    )
     check_labels(bag, bundle.manifest)
     with results_folder(options.out), MaskSpool() as masks:
         with _stopping_told(options, "playing"):
