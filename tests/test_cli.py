@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import distill_perception
-from distill_perception import bundle_view
+from distill_perception import bundle_view, terminal
 from distill_perception.cli import app
 from distill_perception.engines import open_engine
 from tests.support import drives
@@ -30,6 +30,14 @@ def process(*words: object, blocked: Path | None = None) -> "subprocess.Complete
     environ = with_checkout(*filter(None, [blocked]), **TERMINAL)
     line = [sys.executable, "-m", "distill_perception.cli", *map(str, words)]
     return subprocess.run(line, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process rich has looked at COLUMNS before the test sets it."""
+    for console in (terminal.OUT, terminal.ERR):
+        monkeypatch.setattr(console, "_width", int(TERMINAL["COLUMNS"]))
+        monkeypatch.setattr(console, "_height", 50)
 
 
 @pytest.fixture(scope="module")
