@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,15 +143,16 @@ def _listen(
             ros.executor.spin_once(timeout_sec=_POLL_S)
             now_s = time.monotonic()
             done = now_s - times[0] if times else 0.0
-            report(
-                f"recording {topic}, seconds" if times else f"waiting for {topic}", int(done), int(seconds)
-            )
+            what = f"recording {topic}, seconds" if times else f"waiting for {topic}"
+            with suppress(OSError):  # of a terminal that is closed; the signal of that ends the recording
+                report(what, int(done), int(seconds))
             if now_s - looked_s >= _LOOK_S:
                 lost = stream.lost()
                 trouble_now = trouble(lost - lost_before)
                 looked_s, lost_before = now_s, lost
                 if (said := reminder.say(trouble_now, now_s)) and trouble_now:
-                    warn(f"{topic}: {said}")
+                    with suppress(OSError):
+                        warn(f"{topic}: {said}")
         return trouble(stream.lost())
     finally:
         stream.destroy()

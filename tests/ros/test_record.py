@@ -1,5 +1,6 @@
 """A live camera into a bag, over DDS."""
 
+import errno
 import os
 import pty
 import re
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,25 @@ def test_a_terminal_that_is_closed_ends_it_and_the_bag_is_whole(
     assert [item.name for item in tmp_path.iterdir()] == ["bag"]
     with AnyReader([tmp_path / "bag"]) as reader:
         assert reader.message_count == 3
+
+
+def test_progress_that_a_closed_terminal_refuses_does_not_spoil_the_bag(
+    domain: int, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first frame may come when the terminal is gone and the signal is still on its way."""
+
+    def refused(*_: object) -> None:
+        camera.send(image_message(np.zeros((8, 8, 3), np.uint8)))
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(record_module, "progress_bars", lambda: nullcontext(refused))
+    camera = CameraClient(client, "/cam/image_raw")
+    environ = {"ROS_DOMAIN_ID": str(domain), "COLUMNS": "300"}
+    line = ["record", "/cam/image_raw", str(tmp_path / "bag"), "--seconds", "0.5"]
+    done = CliRunner(env=environ).invoke(app, line)
+    assert done.exit_code == 0, done.output
+    with AnyReader([tmp_path / "bag"]) as reader:
+        assert reader.message_count > 1
 
 
 def test_a_terminal_that_is_closed_does_not_end_it_under_nohup(

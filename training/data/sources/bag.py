@@ -79,7 +79,7 @@ class BagSource:
 
     def _label(self, text: str, where: str) -> int:
         """A box's class: an id of the bag, or a name."""
-        if text.isdigit() and int(text) < len(self.ids):
+        if text.isdecimal() and int(text) < len(self.ids):
             label = int(self.ids[int(text)])
         elif text in self._ids_by_name:
             label = int(self.ids[self._ids_by_name[text]])
