@@ -22,6 +22,7 @@ from .cli_options import (
     ThreadsOption,
     check_utf8,
     expanded,
+    is_given,
 )
 from .cli_replay import replay_command
 from .compare.cli import compare_command
@@ -82,11 +83,6 @@ def _main(
     pass
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name != "DEFAULT"
-
-
 @app.command(cls=FiniteNumbers)
 def run(
     context: typer.Context,
@@ -133,7 +129,7 @@ def run(
     given = {
         name: value
         for name, value in context.params.items()
-        if name not in ("params", "ros_args") and _is_given(context, name)
+        if name not in ("params", "ros_args") and is_given(context, name)
     }
     arguments = ros_arguments(given, params or [])
     code = node_main(["perception_node", *arguments, *(ros_args or [])])

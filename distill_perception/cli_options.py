@@ -36,6 +36,12 @@ def check_utf8(arguments: Sequence[str]) -> None:
             raise ConfigError(f"{shown}: this name is not UTF-8; rename it") from error
 
 
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether an option is on the command line, rather than at its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
 class FiniteNumbers(TyperCommand):
     """A command whose numbers are finite: ranges let nan pass, and inf where they have no end."""
 

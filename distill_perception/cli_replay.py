@@ -18,6 +18,7 @@ from .cli_options import (
     PrecisionOption,
     ThreadsOption,
     expanded,
+    is_given,
 )
 
 # The options that each way to replay does not use. Who gives one would take the results for something else.
@@ -100,7 +101,7 @@ def replay_command(
             _refuse(context, mode, unused)
     if node != "perception" and not attach:
         raise typer.BadParameter("--node names a node that runs already, so it needs --attach")
-    if not fast and _is_given(context, "answer_timeout"):
+    if not fast and is_given(context, "answer_timeout"):
         raise typer.BadParameter("--answer-timeout is of --as-fast-as-possible; leave it out")
     _check_parameters(params or [])
     _end_in_order()
@@ -137,14 +138,9 @@ def _refuse(context: typer.Context, mode: str, unused: Sequence[str]) -> None:
     """Raise BadParameter if one of these options was given on the command line."""
     names = {item.name: item.opts[0] for item in context.command.params}
     for name in unused:
-        if _is_given(context, name):
+        if is_given(context, name):
             where = ": the running node has its own settings" if mode == "attach" else ""
             raise typer.BadParameter(f"{names[mode]} does not use {names[name]}{where}; leave it out")
-
-
-def _is_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def _check_parameters(assignments: Sequence[str]) -> None:

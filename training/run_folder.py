@@ -19,6 +19,7 @@ from torch import Tensor
 
 from distill_perception.errors import first_line
 from distill_perception.manifest import Provenance
+from distill_perception.whole_file import write_whole
 from training.compression.fake_quant import add_fake_quant
 from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
@@ -65,13 +66,6 @@ def start_run(folder: Path, recipe: Recipe) -> None:
         first = read_json(folder, PROVENANCE)
         provenance = {**first, "resumed": [*first.get("resumed", []), now]}
     write_whole(path, json.dumps(provenance, indent=2) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a kill or a full disk leaves the one before, never a part of the new one."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
 
 
 def note_evaluation(folder: Path) -> None:

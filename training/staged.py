@@ -11,11 +11,12 @@ import yaml
 from lightning.pytorch.utilities import rank_zero_only
 
 from distill_perception.compare.model_cost import MODEL_COST_NAME
+from distill_perception.whole_file import write_whole
 from training.curves import plot_curves
 from training.hardware import Hardware
 from training.models.shapes import SHAPES
 from training.recipe import Recipe
-from training.run_folder import CHECKPOINTS, LAST, RESULT, STAGED_RECIPE, read_json, start_run, write_whole
+from training.run_folder import CHECKPOINTS, LAST, RESULT, STAGED_RECIPE, read_json, start_run
 from training.run_log import joined, read_rows, write_rows
 from training.stages import STAGES, stage_folder
 from training.trainer import refuse_to_overwrite, train_plain

@@ -20,7 +20,7 @@ from .recorded_image import RecordedImage
 
 
 class SeekableBag:
-    """Looks messages up by topic and stamp in a bag that was opened with `images`.
+    """Looks messages up by topic and stamp in a bag that was opened with `index_images`.
 
     Attributes:
         frames: topic and stamp in nanoseconds of each image, in recorded order.

@@ -39,6 +39,7 @@ def check_labels(bag: Bag, manifest: Manifest, frames: int = 100) -> None:
     """Refuse labels that could not be scored, as far as the bag's first frames tell, before all is played.
 
     Args:
+        bag: opened with `index_images`.
         frames: how many to look at; more while not one of them has a label.
 
     Raises:
@@ -50,16 +51,14 @@ def check_labels(bag: Bag, manifest: Manifest, frames: int = 100) -> None:
         return
     checks = LabelChecks(bag, manifest)
     unseen = set(bag.topics)
-    stamps: dict[str, list[int]] = {topic: [] for topic in bag.topics}
     for count, frame in enumerate(bag.frames()):
         if not unseen or (count >= frames and len(unseen) < len(bag.topics)):
             return
-        stamps[frame.topic].append(frame.stamp_ns)
         if frame.topic in unseen and (frame.label is not None or frame.boxes is not None):
             unseen.discard(frame.topic)
             checks.check(frame)
     if len(unseen) == len(bag.topics):
-        raise ReplayError(no_image_of(bag, stamps, "leave them out (--no-labels)"))
+        raise ReplayError(no_image_of(bag, bag.image_times, "leave them out (--no-labels)"))
 
 
 class LabelChecks:

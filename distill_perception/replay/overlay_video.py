@@ -13,9 +13,9 @@ from ..bags.reader import BagFrame
 from ..errors import ImageError
 from ..manifest import ClassInfo
 from ..terminal import warn
+from ..whole_file import part_of
 from .evaluation import ScoredFrame
 from .examples import render
-from .results_folder import part_of
 
 _MAX_SIDE = 8191  # MPEG-4 part 2 has 13 bits for it
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ReplayError
+from ..whole_file import part_of, write_whole
 
 METRICS, REPORT, VIDEO, NODE_LOG = "metrics.json", "report.html", "overlay.mp4", "node.log"
 
@@ -73,25 +74,14 @@ def _holder(inode: int) -> str:
     return ""
 
 
-def part_of(path: Path) -> Path:
-    """Where a file is written before it takes its name; OpenCV goes by the suffix."""
-    return path.with_name(f".part.{path.name}")
-
-
-def write_whole(path: Path, text: str) -> None:
+def write_result(path: Path, text: str) -> None:
     """Write a text file; after a failure there is none of it.
 
     Raises:
         ReplayError: it cannot be written.
     """
-    part = part_of(path)
     try:
-        try:
-            part.write_text(text, encoding="utf8")
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        write_whole(path, text)
     except OSError as error:
         raise ReplayError(
             f"{path}: cannot be written: {error.strerror}; make room, or give another folder with --out"
@@ -99,8 +89,8 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def write_metrics(path: Path, content: Mapping[str, Any]) -> None:
-    """Write metrics.json. Raises ReplayError as `write_whole` does."""
-    write_whole(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+    """Write metrics.json. Raises ReplayError as `write_result` does."""
+    write_result(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
 
 
 def _finite(value: Any) -> Any:

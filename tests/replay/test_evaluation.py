@@ -143,7 +143,7 @@ def test_a_label_of_another_encoding_is_named_with_its_place(tiny: Path, tmp_pat
     ]
     bag = bag_of(tmp_path / "bag", messages)
     with pytest.raises(BagError, match=r"bag, /cam/label at 1.000 s: a label must be mono8 class ids"):
-        check_labels(open_bag(bag), load_bundle(tiny).manifest)
+        check_labels(open_bag(bag, index_images=True), load_bundle(tiny).manifest)
 
 
 def bag_of_stamps(path: Path, images: range, labels: range) -> Path:

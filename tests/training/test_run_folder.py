@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from distill_perception.whole_file import write_whole
 from tests.support.refusal import refusal
 from tests.support.tiny_training import tiny_recipe, untrained_run, write_color_blocks
 from training.average import average_runs
@@ -23,7 +24,6 @@ from training.run_folder import (
     start_run,
     write_result,
     write_untrained,
-    write_whole,
 )
 from training.teachers.open import open_teacher
 from training.teachers.spec import TeacherSpec
@@ -147,7 +147,7 @@ def test_a_run_that_nothing_could_be_written_of_is_refused(tmp_path: Path) -> No
 def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> None:
     write_whole(tmp_path / "recipe.yaml", "name: old")
 
-    def cut_off(path: Path, text: str) -> None:
+    def cut_off(path: Path, text: str, encoding: str) -> None:
         with path.open("w") as file:
             file.write(text[:3])
         raise OSError(28, "No space left on device")

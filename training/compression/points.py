@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from distill_perception.whole_file import write_whole
 from training.errors import TrainingError
 from training.export.gate import MAIN_SCORES, Budget
-from training.run_folder import write_whole
 
 POINT = "point.json"
 SAME_SPEED = 1.03  # medians that differ by less do so by chance, from one measurement to the next

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from distill_perception.bundle import sha256_of
+from distill_perception.whole_file import write_whole
 from training.compression.points import read_point
 from training.compression.spec import (
     ChannelStep,
@@ -19,7 +20,7 @@ from training.compression.spec import (
 )
 from training.compression.steps import step_folder, uses_teacher
 from training.errors import TrainingError
-from training.run_folder import weights_file, write_whole
+from training.run_folder import weights_file
 
 RECIPE, START_WEIGHTS = "compress.yaml", "start.sha256"
 

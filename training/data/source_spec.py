@@ -135,7 +135,7 @@ def _with_known_format(value: Any) -> Any:
         return value
     name = value.get("format", "folder")
     if name not in FORMATS:
-        raise ValueError(f"unknown format '{name}' ({did_you_mean(str(name), FORMATS)})")
+        raise ValueError(f"unknown format '{name}' ({did_you_mean(name, FORMATS)})")
     return {**value, "format": name}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from ...manifest import Manifest
 from ..evaluation import Evaluation
 from ..examples import Examples
-from ..results_folder import write_whole
+from ..results_folder import write_result
 from ..run_info import RunInfo
 from .page import page
 from .pictures import figures
@@ -33,4 +33,4 @@ def write_report(
     else:
         groups = [("Frames of the drive", examples.evenly_spaced())]
     shown = [(heading, figures(items, manifest.classes)) for heading, items in groups if items]
-    write_whole(path, page(manifest, evaluation, info, shown))
+    write_result(path, page(manifest, evaluation, info, shown))
