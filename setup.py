@@ -64,7 +64,7 @@ TEST = [
     "hypothesis>=6.100",
     "mypy>=1.14",
     "onnx>=1.17",
-    "pytest>=8",
+    "pytest>=9",
     "pytest-xdist>=3.6",
     "ruff>=0.9",
 ]

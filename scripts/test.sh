@@ -27,7 +27,7 @@ run() {
   [ $own -ne 2 ] || exit 2 # Ctrl-C
   if [ $status -eq $nothing ] || { [ $own -ne $nothing ] && [ $own -gt $status ]; }; then status=$own; fi
 }
-run -n auto --dist loadfile --no-loadscope-reorder tests "${waiting[@]/#/--ignore=}" "${in_turn[@]/#/--ignore=}" "$@"
-run -n 4 --dist loadfile "${waiting[@]}" "$@"
+run -n auto --max-worker-restart 1 --dist loadfile --no-loadscope-reorder tests "${waiting[@]/#/--ignore=}" "${in_turn[@]/#/--ignore=}" "$@"
+run -n 4 --max-worker-restart 1 --dist loadfile "${waiting[@]}" "$@"
 run "${in_turn[@]}" "$@"
 exit $status
