@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # All tests, or those that pytest's arguments choose: scripts/test.sh -k latest; scripts/test.sh tests/ros
 # Most share out the cores. Those that start nodes mostly wait: four at a time, apart from what computes. Those that
-# hold a node to a camera's rate run one after another.
+# hold a node to a camera's rate run one after another. A worker that crashes, or hangs until pyproject.toml's time for
+# a test is over, ends the run: xdist 3.8 may wait for ever for the one in its place.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 computing=" $(echo \
@@ -27,7 +28,7 @@ run() {
   [ $own -ne 2 ] || exit 2 # Ctrl-C
   if [ $status -eq $nothing ] || { [ $own -ne $nothing ] && [ $own -gt $status ]; }; then status=$own; fi
 }
-run -n auto --max-worker-restart 1 --dist loadfile --no-loadscope-reorder tests "${waiting[@]/#/--ignore=}" "${in_turn[@]/#/--ignore=}" "$@"
-run -n 4 --max-worker-restart 1 --dist loadfile "${waiting[@]}" "$@"
+run -n auto --max-worker-restart 0 --dist loadfile --no-loadscope-reorder tests "${waiting[@]/#/--ignore=}" "${in_turn[@]/#/--ignore=}" "$@"
+run -n 4 --max-worker-restart 0 --dist loadfile "${waiting[@]}" "$@"
 run "${in_turn[@]}" "$@"
 exit $status
