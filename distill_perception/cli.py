@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,7 +33,7 @@ from .terminal import OUT, complain
 
 
 class _Edge(TyperGroup):
-    """Where errors of ours end: one red line and exit code 2 in place of a traceback; Ctrl-C gives 130."""
+    """Where errors of ours end: one red line and exit code 2, no traceback; after signal N, 128 + N."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -42,8 +43,9 @@ class _Edge(TyperGroup):
                 raise
             complain(str(error))
             raise typer.Exit(2) from error
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as stopped:
+            number = next((item for item in stopped.args if isinstance(item, int)), signal.SIGINT)
+            raise typer.Exit(128 + number) from None
 
 
 NewBagArgument = Annotated[
@@ -212,7 +214,7 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Print the status once and exit.")] = False,
 ) -> None:
     """Watch a running node: rate, latency and drops of each camera. Ctrl-C ends it."""
-    from .watch import watch as watch_node
+    from .ros.watch import watch as watch_node
 
     watch_node(node, once)
 

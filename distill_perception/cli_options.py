@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,10 +56,12 @@ class FiniteNumbers(TyperCommand):
 
 
 def _assignments(values: list[str] | None) -> list[str] | None:
-    """Node parameters as ROS takes them, which says of others only where its lexer has stopped."""
+    """Node parameters as ROS takes them, looked at before anything is opened or started."""
+    from .ros.assignments import problem_with_assignment
+
     for value in values or ():
-        if not re.fullmatch(r"(\w+:)?[a-z_][\w./]*:=.+", value, re.ASCII | re.IGNORECASE | re.DOTALL):
-            raise typer.BadParameter(f"'{value}' is not NAME:=VALUE, as in score_threshold:=0.5")
+        if problem := problem_with_assignment(value):
+            raise typer.BadParameter(problem)
     return values
 
 

@@ -18,13 +18,15 @@ ROOT = Path(__file__).resolve().parents[1]
 def pytest_configure() -> None:
     """Keep what the machine is doing besides out of the tests.
 
-    Hypothesis would time its examples; started with Ctrl-C ignored (nohup, some CI runners), processes under
-    test would inherit that.
+    Hypothesis would time its examples; started with signals ignored (nohup, some CI runners), processes under
+    test would inherit that, but no handler.
     """
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

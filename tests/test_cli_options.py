@@ -47,6 +47,17 @@ def test_a_parameter_that_is_no_assignment_is_refused(words: tuple[str, ...], te
     assert f"'{text}' is not NAME:=VALUE" in refusal(*words, "-p", text)
 
 
+@pytest.mark.parametrize("value", ["[1", "'a", "@a", "a: b: c"])
+@pytest.mark.parametrize("words", [("run",), ("replay", "nowhere")])
+def test_a_parameter_whose_value_is_no_yaml_is_named_with_what_helps(
+    words: tuple[str, ...], value: str
+) -> None:
+    said = refusal(*words, "-p", f"perception:bundle:={value}")
+
+    assert f"parameter 'bundle': {value!r} is not valid YAML" in said
+    assert """put a text in double quotes: -p 'bundle:="TEXT"'""" in said
+
+
 @pytest.mark.parametrize(
     "text",
     ["max_age_ms:=200", "x:=['/a:=b']", "perception:score_threshold:=0", "qos_overrides./a/b.depth:=1"],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..bundle import load_bundle
 from ..errors import BagError
+from ..signals import noted_signals, until_stopped
 from ..terminal import counted, progress_bars, warn
 from .labelled_folder import read_labelled_folder
 from .video_file import open_video
@@ -34,6 +35,7 @@ def make_bag(
     Raises:
         BagError: the source cannot be read or the bag not written.
         BundleError: the bundle cannot be read.
+        KeyboardInterrupt: a signal ended it, with its number; nothing is left.
     """
     if not source.exists():
         raise BagError(f"{source}: no such folder or video file")
@@ -48,8 +50,13 @@ def make_bag(
     if bundle is not None:
         names = dict(enumerate(load_bundle(bundle, verify=False).manifest.class_names))
     options = BagOptions(topic, rate_hz or own_rate, storage, compressed, frame_id=frame_id)
-    with progress_bars() as report:
-        count = write_bag(out, counted(frames, "writing", total, report), options, names, overwrite=force)
+    try:
+        with progress_bars() as report, noted_signals() as stopping:
+            passing = counted(until_stopped(frames, stopping), "writing", total, report)
+            count = write_bag(out, passing, options, names, overwrite=force)
+    except KeyboardInterrupt:
+        warn(f"stopped: {out} was not written")
+        raise
     if total - count > max(3, total // 50):  # containers may be off by a few
         warn(
             f"{source}: only {count} of the {total} frames that it announces could be read; it is cut off or "

@@ -77,6 +77,11 @@ class Evaluation:
             return None
         return self.frames - sum(counts.get("received", 0) for counts in self.counters.values())
 
+    @property
+    def answers_lost(self) -> int | None:
+        """See `recording.answers_lost`."""
+        return answers_lost(self.counters, self.answered)
+
     def metrics(self) -> dict[str, Any]:
         """The numbers of metrics.json; a score that could not be computed is None, never 0."""
         return {
@@ -85,7 +90,7 @@ class Evaluation:
             "answered": self.answered,
             "dropped": self.dropped,
             "lost_on_the_way": self.lost_on_the_way,
-            "answers_lost": answers_lost(self.counters, self.answered),
+            "answers_lost": self.answers_lost,
             "unscored": self.unscored or None,
             "labelled": self.labelled,
             "labelled_masks": self.labelled_masks,

@@ -23,11 +23,11 @@ from vision_msgs.msg import Detection2DArray
 from ..bags.mask_spool import MaskSpool
 from ..bags.reader import BagFrame
 from ..ros.participant import Participant
+from ..ros.status import Status, read_status
 from ..ros.transport import use_large_messages
 from ..topics import is_compressed, result_topic
 from .ledger import Ledger
 from .recording import Recording
-from .status import Status, read_status
 
 # Nothing may be lost on the way: what is missing at the end, the node has dropped.
 _QOS = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)

@@ -13,11 +13,11 @@ from ..bags.mask_spool import MaskSpool
 from ..bags.reader import Bag, BagFrame
 from ..errors import ImageError, ReplayError, ros_is_missing
 from ..manifest import Manifest
+from ..ros.status import Status, check_node_name
 from .node_process import NodeOptions, NodeProcess, free_domain_id
 from .pace import PaceMeter
 from .private_transport import private_environment
 from .recording import Recording
-from .status import Status, check_node_name
 from .topics import played_topics
 
 if TYPE_CHECKING:

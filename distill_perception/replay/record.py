@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from ..bags import message_types as kinds
 from ..bags.writer import BAG_VERSION, STORAGES, BagOptions, check_options, finished_folder
 from ..errors import ReplayError, ros_is_missing
 from ..ros.transport import use_large_messages
+from ..signals import noted_signals
 from ..terminal import Report, progress_bars, warn
 from ..topics import is_compressed
 
@@ -52,7 +51,7 @@ def record(topic: str, out: Path, seconds: float, storage: str = "mcap", force: 
     failure: Exception | None = None
     with (
         progress_bars() as report,  # ends last: it may fail in a terminal that is closed
-        _noted_signals() as stopping,
+        noted_signals() as stopping,
         finished_folder(out, worth_keeping=lambda: bool(times)) as unfinished,
     ):
         with Writer(unfinished, version=BAG_VERSION, storage_plugin=STORAGES[storage]) as writer:
@@ -72,24 +71,6 @@ def record(topic: str, out: Path, seconds: float, storage: str = "mcap", force: 
             "replayed or trained on; record it again with a driver that stamps each image"
         )
     return Recorded(len(times), repeated)
-
-
-@contextmanager
-def _noted_signals() -> Iterator[list[int]]:
-    """Signals that end a recording are only noted, in the list: one within a write would spoil the file."""
-    caught: list[int] = []
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
-        numbers.append(signal.SIGHUP)
-    before = {
-        number: signal.signal(number, lambda caught_now, _frame: caught.append(caught_now))
-        for number in numbers
-    }
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _listen(

@@ -50,3 +50,9 @@ def answers_lost(counters: Mapping[str, Mapping[str, int]], answered: int) -> in
     """Frames that the node has answered, by its own counters, and whose answers did not come."""
     processed = sum(values.get("processed", 0) for values in counters.values())
     return max(0, processed - answered) if counters else None
+
+
+def answers_lost_words(lost: int) -> str:
+    """What terminal and report say of them."""
+    were = "was" if lost == 1 else "were"
+    return f"{lost} of the dropped frames {were} answered, but the answers did not get here in time"

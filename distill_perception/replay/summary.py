@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from ..terminal import OUT, facts
-from .recording import answers_lost
+from .recording import answers_lost_words
 from .run import Outcome
 
 
@@ -17,9 +17,9 @@ def print_outcome(outcome: Outcome) -> None:
     if evaluation.pace and not evaluation.pace.kept:
         pace = evaluation.pace
         OUT.print(Text(f"{pace.problem}, {pace.remedy}: frames were late by {pace}", "bold yellow"))
-    lost = answers_lost(evaluation.counters, evaluation.answered)
+    lost = evaluation.answers_lost
     if lost and lost > evaluation.frames / 100:
-        text = f"{lost} of the dropped frames were answered, but the answers did not get here in time"
+        text = answers_lost_words(lost)
         OUT.print(Text(f"{text}: this machine is too busy, try a slower --rate", "bold yellow"))
     rows: list[tuple[str, object]] = [("model", f"{info.bundle} {info.bundle_version} on {info.engine}")]
     if evaluation.miou is not None:

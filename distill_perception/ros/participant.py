@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import ConfigError, first_line
+from .assignments import refused_by_ros
 
 _LAST_DOMAIN = 232  # the ports of a higher one would lie above 65535
 
@@ -32,7 +33,7 @@ def why_not_started(error: Exception) -> str:
         return (
             f"{error} are no ROS arguments; those are like -r __ns:=/car, -p NAME:=VALUE, --log-level debug"
         )
-    return first_line(error)
+    return refused_by_ros(error) or first_line(error)
 
 
 class Participant:

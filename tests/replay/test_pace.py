@@ -131,10 +131,13 @@ def test_answers_that_did_not_come_are_told_apart_from_drops(
 ) -> None:
     counters = {"/cam": {"received": 100, "processed": processed}}
     some = replace(evaluation, frames=100, answered=50, counters=counters, pace=None)
-    summary = told(some, tiny, capsys)[1]
+    report, summary = told(some, tiny, capsys)
 
     assert some.metrics()["answers_lost"] == lost
-    assert (f"{lost} of the dropped frames were answered" in summary) == (lost > 1)
+    words = f"{lost} of the dropped frames {'was' if lost == 1 else 'were'} answered, but the answers did not"
+    assert (words in summary) == (lost > 1)
+    assert (f"of 100 sent (50.0%); {words} get here in time" in report) == (lost > 0)
+    assert ("of the dropped frames" in report) == (lost > 0)
 
 
 @pytest.mark.parametrize("pace", [KEPT, None])

@@ -10,6 +10,7 @@ import numpy as np
 from ...manifest import Manifest
 from ...metrics import LOWEST_SCORE
 from ..evaluation import Evaluation
+from ..recording import answers_lost_words
 from ..run_info import RunInfo
 from . import charts
 from .style import CSS
@@ -99,6 +100,8 @@ def _verdict(manifest: Manifest, evaluation: Evaluation) -> str:
         cells.append(_kpi("End to end, p95", f"{latency['p95']:.1f}", "ms", note))
     share = evaluation.dropped / evaluation.frames if evaluation.frames else 0.0
     note = f"of {evaluation.frames} sent ({share:.1%})"
+    if evaluation.answers_lost:
+        note += f"; {answers_lost_words(evaluation.answers_lost)}"
     cells.append(
         _kpi("Dropped frames", str(evaluation.dropped), "", note, "bad" if evaluation.dropped else "")
     )

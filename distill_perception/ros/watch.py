@@ -11,9 +11,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from .errors import ConfigError, ros_is_missing
-from .replay.status import CameraStatus, Status, check_node_name, read_status
-from .terminal import OUT
+from ..errors import ConfigError, ros_is_missing
+from ..terminal import OUT
+from .status import CameraStatus, Status, check_node_name, read_status
 
 _PERCENTILES = ("p50", "p95", "p99")
 _COLUMNS = ("camera", "Hz", *(f"{name} ms" for name in _PERCENTILES), "received", "dropped", "state")
@@ -63,7 +63,7 @@ def _statuses(node_name: str) -> Iterator[Iterator[Status | None]]:
     try:
         from diagnostic_msgs.msg import DiagnosticArray
 
-        from .ros.participant import Participant
+        from .participant import Participant
     except ImportError as error:
         raise ros_is_missing(error) from error
     ros = Participant("watch")

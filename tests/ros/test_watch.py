@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from distill_perception.errors import ConfigError
-from distill_perception.replay.status import Status, read_status
-from distill_perception.watch import view, watch
+from distill_perception.ros.status import Status, read_status
+from distill_perception.ros.watch import view, watch
 
 CAMERA = {
     "rate_hz": "14.9",
