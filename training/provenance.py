@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 import sys
 from datetime import datetime, timezone
-from pathlib import Path
+
+from distill_perception import commit
 
 
 def command_line() -> str:
@@ -15,13 +15,8 @@ def command_line() -> str:
 
 
 def git_hash() -> str:
-    """Commit of the source tree, with `-dirty` for uncommitted changes; `unknown` outside a repository."""
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
+    """Commit of the checkout in full, with `-dirty` for uncommitted changes; `unknown` without one."""
+    return commit.git_hash(digits=40, changed="-dirty") or "unknown"
 
 
 def this_command() -> dict[str, str]:

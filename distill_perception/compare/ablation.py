@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..markdown import markdown_table
 from .comparison import Comparison, compare
 from .errors import CompareError
-from .grid import Grid, difference_text, spread_text
+from .grid import difference_text, spread_text
 from .group import Group
-from .show import markdown_table
 
 LABELS_ONLY = "labels only"
 
@@ -48,9 +48,9 @@ def ablation_table(comparison: Comparison, metrics: Sequence[str]) -> str:
             change = difference_text(comparison.difference(group, metric)) or "-"
             row.append(spread_text(group.spread(metric)) or "-")
             row.append("baseline" if group is comparison.baseline else change)
-        rows.append(tuple(row))
+        rows.append(row)
     header = [title for metric in metrics for title in (f"{metric}, mean ± spread (n)", "difference")]
-    return markdown_table(Grid(("loss", *header), tuple(rows)))
+    return markdown_table(["loss", *header], rows)
 
 
 def loss_label(group: Group) -> str:

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..markdown import markdown_table
 from .comparison import Comparison
-from .grid import Grid, grid
+from .grid import grid
 from .group import Group
 from .notes import notes
 
@@ -29,17 +30,11 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print(Text(line, "yellow" if line.startswith("skipped") else "dim"), soft_wrap=True)
 
 
-def markdown_table(shown: Grid) -> str:
-    """A grid as a Markdown table, names to the left, numbers to the right."""
-    marks = ["---", *["---:"] * (len(shown.header) - 1)]
-    rows = [[cell.replace("|", "\\|") for cell in row] for row in (shown.header, *shown.rows)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [rows[0], marks, *rows[1:]])
-
-
 def markdown(comparison: Comparison) -> str:
     """The table and the notes, ending in a line feed."""
+    shown = grid(comparison)
     lines = "\n".join(f"- {line}" for line in notes(comparison))
-    return f"{markdown_table(grid(comparison))}\n\n{lines}\n"
+    return f"{markdown_table(shown.header, shown.rows)}\n\n{lines}\n"
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:

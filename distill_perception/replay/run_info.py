@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from .. import __version__
 from ..bundle import Bundle
+from ..commit import git_hash as git_hash
 from ..machine import describe_machine
 
 
@@ -63,18 +63,3 @@ def run_info(
         date=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
         machine=describe_machine(),
     )
-
-
-def git_hash() -> str | None:
-    """The commit of the checkout that this package runs from, with + if changed; None if there is none."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return None
-    try:
-        command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
-        return (
-            subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-            or None
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None

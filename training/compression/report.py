@@ -10,6 +10,7 @@ from pathlib import Path
 from distill_perception.compare.figure import draw
 from distill_perception.compare.points import Cloud
 from distill_perception.compare.points import Point as FigurePoint
+from distill_perception.markdown import markdown_table
 from training.compression.points import Measured, drop_of, pareto
 from training.export.gate import ALL_SCORES, MAIN_SCORES
 
@@ -22,7 +23,7 @@ def table(measured: Sequence[Measured]) -> str:
     engines = list(measured[0].latency_ms)
     scores = [name for name in ALL_SCORES if name in measured[0].point.scores]
     head = ["step", "file MB", "parameters M", "zeros", "GMACs", *(f"{engine} ms" for engine in engines)]
-    rows = [head + [TITLES[name] for name in scores], ["---", *["---:"] * (len(head) + len(scores) - 1)]]
+    rows = []
     for item in measured:
         point = item.point
         rows.append(
@@ -36,7 +37,7 @@ def table(measured: Sequence[Measured]) -> str:
                 *(f"{point.scores[name] * 100:.2f}" if name in point.scores else "-" for name in scores),
             ]
         )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table([*head, *(TITLES[name] for name in scores)], rows)
 
 
 def write_report(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from training.data.array_store import Arrays, ArrayStore
 from training.data.sample import Sample
 from training.data.sources.base import Source
-from training.errors import TrainingError
 
 FORMAT_VERSION = 3
 _ARRAYS = ("image", "mask", "boxes", "labels", "ignored", "ignored_labels")
@@ -53,7 +49,7 @@ class MemoryCache:
 
 
 class DiskCache:
-    """Samples as compressed .npz files in a folder, named by their key; other runs may share it.
+    """Samples in a folder, named by their key; other runs may share it.
 
     Raises:
         TrainingError: the folder cannot be made or written to.
@@ -62,57 +58,39 @@ class DiskCache:
     def __init__(self, source: Source, folder: Path) -> None:
         self.source = source
         self.class_set = source.class_set
-        self.folder = folder
+        self.store = ArrayStore(folder, "data.cache.folder")
 
     def __len__(self) -> int:
         return len(self.source)
 
     def __getitem__(self, index: int) -> Sample:
-        key = self.key(index)
-        path = self.folder / key[:2] / f"{key}-v{FORMAT_VERSION}.npz"
-        kept = _read(path)
-        if kept is None:
-            kept = self.source[index]
-            _write(path, kept)
-        return kept
+        name = f"{self.key(index)}-v{FORMAT_VERSION}"
+        arrays = self.store.get(name)
+        if arrays is not None:
+            return _sample(arrays)
+        sample = self.source[index]
+        self.store.put(name, _arrays(sample))
+        return sample
 
     def key(self, index: int) -> str:
         return self.source.key(index)
 
 
-def _read(path: Path) -> Sample | None:
-    """None where there is no such file, or a damaged one."""
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            has_mask, has_boxes = file["flags"].tolist()
-            arrays = {name: file[name] for name in _ARRAYS}
-            arrays["inside"] = file["inside"] if "inside" in file.files else None
-            return Sample(str(file["name"]), has_mask=bool(has_mask), has_boxes=bool(has_boxes), **arrays)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-
-
-def _write(path: Path, sample: Sample) -> None:
-    """Write beside and rename, so that no other process ever reads half a file."""
+def _arrays(sample: Sample) -> Arrays:
+    flags = np.array([sample.has_mask, sample.has_boxes])
     inside = {} if sample.inside is None else {"inside": sample.inside}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(
-                    file,
-                    name=np.array(sample.name),
-                    **{key: getattr(sample, key) for key in _ARRAYS},
-                    flags=np.array([sample.has_mask, sample.has_boxes]),
-                    **inside,
-                )
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise TrainingError(
-            f"cannot write the cache file {path} ({error.strerror}): free some space, or set "
-            "data.cache.folder to another place or to null"
-        ) from error
+    arrays = {key: getattr(sample, key) for key in _ARRAYS}
+    return {"name": np.array(sample.name), "flags": flags, **arrays, **inside}
+
+
+def _sample(arrays: Arrays) -> Sample:
+    """The inverse of `_arrays`."""
+    has_mask, has_boxes = arrays["flags"].tolist()
+    kept = {key: arrays[key] for key in _ARRAYS}
+    return Sample(
+        str(arrays["name"]),
+        has_mask=has_mask,
+        has_boxes=has_boxes,
+        inside=arrays.get("inside"),
+        **kept,
+    )

@@ -97,7 +97,7 @@ def test_disk_is_read_by_later_runs_too(source: Counted, tmp_path: Path) -> None
     for index in range(3):
         assert_same(later[index], first[index])
     assert source.reads == []
-    assert not list((tmp_path / "cache").rglob("*.part"))
+    assert not list((tmp_path / "cache").rglob("*.partial"))
 
 
 def test_disk_is_not_asked_for_a_file_that_changed_or_another_size(source: Counted, tmp_path: Path) -> None:
@@ -123,9 +123,13 @@ def test_a_damaged_cache_file_is_made_again(source: Counted, tmp_path: Path, kee
 
 
 def test_a_cache_that_cannot_be_written_says_what_to_do(source: Counted, tmp_path: Path) -> None:
+    cache = DiskCache(source, tmp_path / "cache")
+    (tmp_path / "cache").rmdir()
     (tmp_path / "cache").write_text("a file, not a folder")
-    with pytest.raises(TrainingError, match=r"cannot write the cache file .*data\.cache\.folder"):
-        DiskCache(source, tmp_path / "cache")[0]
+    with pytest.raises(TrainingError, match=r"data\.cache\.folder: cannot write .* free some space"):
+        cache[0]
+    with pytest.raises(TrainingError, match=r"data\.cache\.folder: cannot make .*choose a writable folder"):
+        DiskCache(source, tmp_path / "cache")
 
 
 def test_ignored_regions_are_kept_on_disk(source: Counted, tmp_path: Path) -> None:

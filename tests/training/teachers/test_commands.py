@@ -1,9 +1,8 @@
 """`teacher fill`, `teacher label` and `teacher score`, from a recipe with a tiny Hugging Face teacher."""
 
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,8 +16,8 @@ from distill_perception.bags.labelled_folder import LabelledFrame
 from distill_perception.bags.writer import BagOptions, write_bag
 from distill_perception.compare.training_run import read_training_run
 from tests.support.tiny_training import write_color_blocks
+from tests.support.training_command import training_command
 from tests.training.teachers import tiny_checkpoints as tiny
-from training.cli import main
 from training.data.class_sets import CLASS_SETS
 from training.data.source_spec import FolderSpec
 from training.data.sources import open_source
@@ -32,11 +31,7 @@ from training.teachers.sections import (
     training_frames,
 )
 
-
-class Done(NamedTuple):
-    code: object
-    out: str
-    err: str
+command = partial(training_command, "teacher")
 
 
 @pytest.fixture(scope="module")
@@ -63,21 +58,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "recipe.yaml"
 
 
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Done]:
-    """The command in this process: importing torch and transformers anew takes seconds."""
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr("sys.argv", ["distill-perception-train", "teacher", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main()
-        return Done(caught.value.code, *capfd.readouterr())
-
-    return run
-
-
-def test_fill_then_read_in_the_data_pipeline(recipe: Path, command: Callable[..., Done]) -> None:
+def test_fill_then_read_in_the_data_pipeline(recipe: Path) -> None:
     first = command("fill", recipe)
     assert first.code == 0, first.err
     assert "5 frames asked, 0 were there" in first.out
@@ -93,9 +74,7 @@ def test_fill_then_read_in_the_data_pipeline(recipe: Path, command: Callable[...
         assert codes.dtype == np.uint8
 
 
-def test_label_writes_a_folder_to_train_on(
-    recipe: Path, tmp_path: Path, command: Callable[..., Done]
-) -> None:
+def test_label_writes_a_folder_to_train_on(recipe: Path, tmp_path: Path) -> None:
     data = recipe.parent / "blocks" / "images"
     done = command("label", recipe, "--data", data, "--out", tmp_path / "out", "--confidence", "0.2")
     assert done.code == 0, done.err
@@ -111,7 +90,7 @@ def test_label_writes_a_folder_to_train_on(
     assert told["command"].startswith("distill-perception-train teacher label ")
 
 
-def test_scores_are_a_row_for_compare(recipe: Path, tmp_path: Path, command: Callable[..., Done]) -> None:
+def test_scores_are_a_row_for_compare(recipe: Path, tmp_path: Path) -> None:
     done = command("score", recipe, "--out", tmp_path / "teacher")
     assert done.code == 0, done.err
     run = read_training_run(tmp_path / "teacher")
@@ -125,7 +104,7 @@ def test_scores_are_a_row_for_compare(recipe: Path, tmp_path: Path, command: Cal
 
 
 def test_a_place_that_scores_and_labels_cannot_go_to_is_refused_before_the_work(
-    recipe: Path, tmp_path: Path, command: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sections, "open_plain_teacher", lambda _: pytest.fail("the teacher was opened"))
     (tmp_path / "file").write_text("mine")
@@ -138,9 +117,7 @@ def test_a_place_that_scores_and_labels_cannot_go_to_is_refused_before_the_work(
     assert "holds something else" in command("score", recipe, "--out", recipe.parent).err
 
 
-def test_ctrl_c_says_how_to_go_on(
-    recipe: Path, command: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_says_how_to_go_on(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -149,7 +126,7 @@ def test_ctrl_c_says_how_to_go_on(
     assert (stopped.code, "run the same command again" in stopped.err) == (130, True)
 
 
-def test_mistakes_are_one_line_and_exit_code_2(recipe: Path, command: Callable[..., Done]) -> None:
+def test_mistakes_are_one_line_and_exit_code_2(recipe: Path) -> None:
     data = recipe.parent / "blocks" / "images"
     refused = command("label", recipe, "--data", data, "--out", data)
     assert refused.code == 2

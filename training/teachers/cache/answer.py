@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from training.data.array_store import Arrays
 from training.teachers.base import ScoredBoxes, TeacherOutputs
 from training.teachers.cache.codes import encode_log_probs
-from training.teachers.cache.store import Arrays
 from training.teachers.detection_maps import clip, decode_maps
 
 Image = NDArray[np.uint8]

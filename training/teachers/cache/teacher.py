@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training.data.array_store import ArrayStore
 from training.errors import TrainingError
 from training.teachers.base import Teacher, TeacherOutputs
 from training.teachers.cache.answer import Answer, Image, answers, as_batch, image_key
-from training.teachers.cache.store import ArrayStore
 
 
 class CacheReader:
@@ -58,7 +58,7 @@ class CachedTeacher(Teacher):
         flags = (teacher.known, teacher.known_things)
         super().__init__(*(None if item is None else item.tolist() for item in flags))
         self.teacher = teacher
-        self.store = ArrayStore(folder / fingerprint, limit)
+        self.store = ArrayStore(folder / fingerprint, "teacher.cache", limit)
         (self.store.folder / "teacher.json").write_text(json.dumps(about, indent=2, default=str) + "\n")
 
     def predict(self, images: Tensor) -> TeacherOutputs:

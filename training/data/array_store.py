@@ -1,8 +1,9 @@
-"""Compressed arrays in a folder: safe against other writers and half-written files, limited in size."""
+"""Compressed arrays in a folder: safe against other writers and half-written files, limited if asked to."""
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import tempfile
 import time
@@ -28,24 +29,29 @@ _MEASURE_EVERY = 1 / 50
 
 
 class ArrayStore:
-    """Arrays in `folder`/AB/KEY.npz, at most `limit` bytes; the entries written first are dropped first.
+    """Arrays in `folder`/AB/KEY.npz, which other processes and runs may share.
 
     Entries are written to a temporary file and renamed, so a reader sees all of one or nothing; a damaged
     entry (its CRC-32 does not fit) counts as absent and is logged.
+
+    Args:
+        setting: what asks for it, for people: `teacher.cache`. Null there turns it off.
+        limit: bytes that all entries may take; above it, those written first are dropped first.
 
     Raises:
         TrainingError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, limit: int) -> None:
+    def __init__(self, folder: Path, setting: str, limit: float = math.inf) -> None:
         self.folder = folder
+        self.setting = setting
         self.limit = limit
         self._written: int | None = None  # since the folder was measured; None before the first time
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise TrainingError(
-                f"teacher.cache: cannot make {folder}: {error.strerror}; choose a writable folder"
+                f"{setting}: cannot make {folder}: {error.strerror}; choose a writable folder"
             ) from error
 
     def path(self, key: str) -> Path:
@@ -63,7 +69,9 @@ class ArrayStore:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-            logger.warning("teacher cache: %s is damaged (%s); it will be made anew", self.path(key), error)
+            logger.warning(
+                "%s: %s is damaged (%s); it will be made anew", self.setting, self.path(key), error
+            )
             return None
 
     def put(self, key: str, arrays: Arrays) -> None:
@@ -74,7 +82,7 @@ class ArrayStore:
         """
         path = self.path(key)
         try:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, suffix=_PARTIAL, delete=False) as file:
                 try:
                     np.savez_compressed(file, **arrays)
@@ -85,7 +93,10 @@ class ArrayStore:
                     raise
             size = path.stat().st_size
         except OSError as error:
-            raise TrainingError(f"teacher.cache: cannot write {path}: {error.strerror}") from error
+            raise TrainingError(
+                f"{self.setting}: cannot write {path}: {error.strerror}; free some space, or choose another "
+                "folder or null"
+            ) from error
         self._account(size)
 
     def _account(self, size: int) -> None:
@@ -114,7 +125,7 @@ class ArrayStore:
                 break
             path.unlink(missing_ok=True)
             dropped += size
-        logger.info("teacher cache: dropped %.1f MB, limit is %.1f MB", dropped / 1e6, self.limit / 1e6)
+        logger.info("%s: dropped %.1f MB, limit is %.1f MB", self.setting, dropped / 1e6, self.limit / 1e6)
 
     def _entries(self) -> list[tuple[float, int, Path]]:
         """(time written, bytes, path) of every entry that is still there."""
