@@ -18,8 +18,8 @@ from typing import Annotated, Any
 
 import typer
 
+from distill_perception.commit import git_hash
 from distill_perception.machine import describe_machine
-from distill_perception.replay.run_info import git_hash
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "clone_to_report.json"

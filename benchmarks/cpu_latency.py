@@ -26,9 +26,9 @@ from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 from distill_perception.bench import noise, open_forms, take_turns
 from distill_perception.bundle import load_bundle
+from distill_perception.commit import git_hash
 from distill_perception.engines import EngineSettings
 from distill_perception.machine import cpus, describe_machine
-from distill_perception.replay.run_info import git_hash
 from distill_perception.terminal import progress_bars
 
 SEGFORMER = "SegFormer-B0"

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from distill_perception.bundle import load_bundle
+from distill_perception.commit import git_hash
 from distill_perception.engines import Engine, EngineSettings, open_engine
 from distill_perception.machine import cpus, describe_machine
-from distill_perception.replay.run_info import git_hash
 from distill_perception.ros.transport import use_large_messages
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, benchmarks/ is no package yet

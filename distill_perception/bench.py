@@ -19,7 +19,8 @@ from .compare.points import Cloud, Point
 from .engines import DEVICES, Engine, EngineSettings, available_engines, engines_by_precision, open_engine
 from .engines.tensorrt.store import engines_kept_in
 from .errors import BundleError, ConfigError, EngineError
-from .terminal import Report, warn
+from .progress import Progress, silent
+from .terminal import warn
 from .vision.geometry import Size
 
 WARM_UP = 5
@@ -136,7 +137,7 @@ def noise(batch: int, size: Size) -> NDArray[np.uint8]:
 
 
 def take_turns(
-    calls: Sequence[Callable[[], object]], rounds: int, report: Report = lambda what, done, total: None
+    calls: Sequence[Callable[[], object]], rounds: int, report: Progress = silent
 ) -> NDArray[np.float64]:
     """Milliseconds that each call took in each round: float64 [calls,rounds].
 
@@ -154,7 +155,7 @@ def take_turns(
     return times
 
 
-def bench(forms: Sequence[Form], rounds: int, report: Report) -> list[Timed]:
+def bench(forms: Sequence[Form], rounds: int, report: Progress) -> list[Timed]:
     """Time every form, all in turns."""
     calls = [partial(form.engine.infer, noise(form.batch, form.engine.input_size)) for form in forms]
     times = take_turns(calls, rounds, report)

@@ -67,7 +67,7 @@ app.add_typer(engine_app, name="engine")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from .replay.run_info import git_hash
+        from .commit import git_hash
 
         commit = git_hash()
         OUT.print(f"distill_perception {__version__}" + (f" (git {commit})" if commit else ""))

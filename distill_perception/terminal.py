@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -10,19 +10,20 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as Bars
 from rich.table import Table
+
+from .progress import Progress
 
 # Nearly all that is shown is somebody's data, and a path may hold [brackets] or :colons:. Colours are Text's.
 OUT = Console(highlight=False, markup=False, emoji=False)
 ERR = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 Item = TypeVar("Item")
-Report = Callable[[str, int, int], None]
 
 
 def complain(text: str) -> None:
@@ -39,7 +40,7 @@ def warn(text: str) -> None:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Report]:
+def progress_bars() -> Iterator[Progress]:
     """Progress on stderr: call the result with what is done, how much, and of how much (0: unknown).
 
     On a terminal the bars go when all is done; a log keeps how they ended.
@@ -51,18 +52,18 @@ def progress_bars() -> Iterator[Report]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=ERR, transient=ERR.is_terminal) as progress:
+    with Bars(*columns, console=ERR, transient=ERR.is_terminal) as bars:
         tasks = {}
 
         def report(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total or None)
-            progress.update(tasks[what], completed=done)
+                tasks[what] = bars.add_task(what, total=total or None)
+            bars.update(tasks[what], completed=done)
 
         yield report
 
 
-def counted(items: Iterable[Item], what: str, total: int, report: Report) -> Iterator[Item]:
+def counted(items: Iterable[Item], what: str, total: int, report: Progress) -> Iterator[Item]:
     """Pass items on and report how many have passed."""
     report(what, 0, total)
     for done, item in enumerate(items, start=1):

@@ -2,7 +2,7 @@
 and draws docs/speed.png.
 
 python scripts/doc_numbers.py           rewrite them
-python scripts/doc_numbers.py --check   exit 1 when one is not what it would write
+python scripts/doc_numbers.py --check   exit 1 when one is not what it would write, or shows other numbers
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,19 +23,20 @@ from distill_perception.compare.ablation import ablation_table, compare_losses
 from distill_perception.compare.comparison import compare
 from distill_perception.compare.points import Cloud, Point
 from distill_perception.compare.show import markdown
+from distill_perception.markdown import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 SPEED = ROOT / "docs" / "speed.png"
+NUMBERS = "numbers"  # a PNG text chunk's keyword
 RECORDS = ROOT / "benchmarks" / "results"
 SHIPPED = ("camvid_lite0", "camvid_lite0_small")
 SCORES = {"miou": "mIoU", "map50": "mAP50", "map": "mAP"}
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]]
-    return "\n".join(lines)
+    """A Markdown table of words."""
+    return markdown_table(header, rows, left=len(header))
 
 
 def glance() -> str:
@@ -146,17 +148,37 @@ def cpu() -> str:
     return f"{first}\n\n{about}\n\n{without_vnni}"
 
 
-def draw_speed() -> None:
-    """docs/speed.png: what the shipped students score over the recorded latency with OpenVINO."""
-    from distill_perception.compare.figure import draw
-
+def speed() -> Cloud:
+    """What the shipped students score over the recorded latency with OpenVINO."""
     points = []
     for row in _record("cpu_latency.json")["rows"]:
         name, engine, form = row["network"], row["engine"], row["precision"]
         if name in SHIPPED and engine == "openvino":
             scores = form_scores(read_manifest(ROOT / "models" / name / "manifest.yaml"), engine, form)
             points.append(Point(f"{name} {form}", row["p50_ms"], scores.miou, None, False))
-    draw(Cloud("latency, ms a call", "mIoU", tuple(points), ()), SPEED)
+    return Cloud("latency, ms a call", "mIoU", tuple(points), ())
+
+
+def draw_speed() -> None:
+    """docs/speed.png with its numbers in it, as another matplotlib draws other pixels of the same ones."""
+    from PIL import Image, PngImagePlugin
+
+    from distill_perception.compare.figure import draw
+
+    draw(speed(), SPEED)
+    numbers = PngImagePlugin.PngInfo()
+    numbers.add_text(NUMBERS, json.dumps(asdict(speed())))
+    with Image.open(SPEED) as drawn:
+        drawn.load()
+    drawn.save(SPEED, pnginfo=numbers)
+
+
+def speed_is_stale() -> bool:
+    """Whether docs/speed.png was drawn from other numbers."""
+    from PIL import Image
+
+    with Image.open(SPEED) as drawn:
+        return bool(drawn.info.get(NUMBERS) != json.dumps(asdict(speed())))
 
 
 def _cpu_table(record: dict[str, Any]) -> str:
@@ -216,9 +238,9 @@ def overhead() -> str:
 
 def parameters() -> str:
     """The node's parameters."""
-    from distill_perception.ros.parameters import markdown_table
+    from distill_perception.ros import parameters
 
-    return markdown_table().rstrip()
+    return parameters.markdown_table().rstrip()
 
 
 def recipes() -> str:
@@ -294,6 +316,9 @@ def main() -> int:
             document.write_text(new, encoding="utf-8")
     if "--check" not in sys.argv:
         draw_speed()
+    elif speed_is_stale():
+        stale = 1
+        print(f"{SPEED.name} is stale: run python scripts/doc_numbers.py", file=sys.stderr)
     return stale
 
 

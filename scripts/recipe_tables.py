@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from distill_perception.markdown import markdown_table
 from distill_perception.strict import StrictModel
 from training.distillation.schedule import Schedule
 
@@ -79,8 +80,7 @@ def _meaning(field: FieldInfo) -> str:
 
 
 def _table(rows: list[list[str]]) -> str:
-    lines = [["key", "value", "default", "meaning"], ["---"] * 4, *rows]
-    text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    text = markdown_table(["key", "value", "default", "meaning"], rows, left=4)
     return re.sub(r"<(?=\w)", "&lt;", text)  # `miou/<name>` is no HTML
 
 

@@ -1,6 +1,6 @@
 """Inference engines behind one protocol, chosen by name or `auto`."""
 
-from .base import Engine, EngineSettings, Progress
+from .base import Engine, EngineSettings
 from .registry import DEVICES, ENGINES, available_engines, engine_problems, engines_by_precision, open_engine
 
 __all__ = [
@@ -8,7 +8,6 @@ __all__ = [
     "ENGINES",
     "Engine",
     "EngineSettings",
-    "Progress",
     "available_engines",
     "engine_problems",
     "engines_by_precision",

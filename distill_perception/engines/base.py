@@ -1,7 +1,6 @@
 """What every engine is, and the checks they share: inputs and graphs are checked here, once."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,13 +9,9 @@ from numpy.typing import NDArray
 
 from ..bundle import GRAPH_INPUT, TASK_OUTPUTS, Bundle
 from ..errors import EngineError
+from ..progress import Progress, silent
 
 Outputs = dict[str, NDArray[Any]]
-Progress = Callable[[str, int, int], None]
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    pass
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,7 @@ class EngineSettings:
     threads: int = 0
     max_batch: int = 1
     warm_up: int = 1
-    progress: Progress = field(default=_silent, compare=False, repr=False)
+    progress: Progress = field(default=silent, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "device", self.device.lower())  # people write `CPU`, as OpenVINO does

@@ -12,9 +12,10 @@ from rosbags.rosbag2 import Writer
 from ..bags import message_types as kinds
 from ..bags.writer import BAG_VERSION, STORAGES, BagOptions, check_options, finished_folder
 from ..errors import ReplayError, ros_is_missing
+from ..progress import Progress
 from ..ros.transport import use_large_messages
 from ..signals import noted_signals
-from ..terminal import Report, progress_bars, warn
+from ..terminal import progress_bars, warn
 from ..topics import is_compressed
 
 _POLL_S = 0.1
@@ -77,7 +78,7 @@ def _listen(
     topic: str,
     writer: Writer,
     seconds: float,
-    report: Report,
+    report: Progress,
     stopping: list[int],
     times: list[float],
     stamps: list[int],

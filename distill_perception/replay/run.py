@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,6 +18,7 @@ from ..engines import EngineSettings
 from ..errors import PerceptionError, ReplayError
 from ..manifest import Manifest
 from ..metrics import LOWEST_SCORE
+from ..progress import Progress, silent
 from ..terminal import warn
 from .evaluation import Evaluation, ScoredFrame, evaluate, measured
 from .examples import Examples
@@ -35,8 +36,6 @@ from .topics import played_topics
 # Average precision counts detections of any score; a picture full of them would show nothing, and shows those
 # that a node publishes by default.
 SHOWN_FROM = 0.3
-
-Progress = Callable[[str, int, int], None]  # what is being done, done, of how many
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Outcome:
     video: Path | None
 
 
-def replay(options: ReplayOptions, progress: Progress = lambda what, done, total: None) -> Outcome:
+def replay(options: ReplayOptions, progress: Progress = silent) -> Outcome:
     """Play a bag through the perception stack and write metrics.json, report.html and overlay.mp4.
 
     Raises:

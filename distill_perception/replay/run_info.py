@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import __version__
 from ..bundle import Bundle
-from ..commit import git_hash as git_hash
+from ..commit import git_hash
 from ..machine import describe_machine
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 
+from .. import markdown
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
@@ -264,11 +265,11 @@ def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
 
 def markdown_table() -> str:
     """The table of parameters in docs/robot.md."""
-    lines = ["| parameter | type | default | allowed | at run time | meaning |", "| --- " * 6 + "|"]
+    header = ["parameter", "type", "default", "allowed", "at run time", "meaning"]
+    rows = []
     for spec in PARAMETERS:
         default = ", ".join(spec.default) if isinstance(spec.default, tuple) else spec.default
-        lines.append(
-            f"| `{spec.name}` | {spec.type_name} | `{default}` | {spec.constraint or 'any'} "
-            f"| {'yes' if spec.at_run_time else 'no'} | {spec.description} |"
-        )
-    return "\n".join(lines) + "\n"
+        changes = "yes" if spec.at_run_time else "no"
+        words = (f"`{spec.name}`", spec.type_name, f"`{default}`", spec.constraint or "any", changes)
+        rows.append([*words, spec.description])
+    return markdown.markdown_table(header, rows, left=len(header)) + "\n"

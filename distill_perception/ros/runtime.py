@@ -10,9 +10,10 @@ from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Header
 
 from ..bundle import Bundle, load_bundle
-from ..engines import EngineSettings, Progress, open_engine
+from ..engines import EngineSettings, open_engine
 from ..latest import LatestSlots
 from ..perceptor import Perceptor
+from ..progress import Progress
 from .camera import CameraInput
 from .diagnostics import CameraStats
 from .parameters import Settings

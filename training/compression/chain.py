@@ -9,6 +9,7 @@ from pathlib import Path
 
 from distill_perception.bundle import Bundle, load_bundle
 from distill_perception.engines import available_engines
+from distill_perception.engines.tensorrt.store import engines_kept_in
 from distill_perception.machine import cpus, describe_machine
 from training.compression.check import checked_recipe
 from training.compression.latency import Candidate, described, latencies_ms
@@ -32,7 +33,7 @@ from training.provenance import git_hash
 from training.recipe import Recipe
 from training.run_folder import load_model
 
-BUNDLE, START = "bundle", "00_start"
+BUNDLE, ENGINES, START = "bundle", "engines", "00_start"
 
 
 def compress(
@@ -45,6 +46,7 @@ def compress(
     """Run every step into `folder`/steps, then write the report and the chosen point's bundle.
 
     A step that ended is not done again with `resume`; a training within one goes on from its last epoch.
+    TensorRT's engines of the points are kept in `folder`/engines, as each table measures all points anew.
 
     Args:
         command: recorded in the bundle's manifest. say: gets the table after every step.
@@ -55,23 +57,24 @@ def compress(
     """
     recipe = checked_recipe(spec, folder)
     start(spec, folder, resume)
-    run = spec.run
-    outcomes, points = {START: Outcome(run, run)}, []
-    points.append(_point(spec, folder, START, outcomes[START], recipe, lambda: None, Budget()))
-    budget = _budget(spec, points[0], recipe)
-    for number, step in enumerate(spec.steps, 1):
-        place = step_folder(folder, number, step)
-        name = place.name
-        sparse = any(isinstance(earlier, SparsityStep) for earlier in spec.steps[:number])
-        fresh = read_point(place) is None
-        work = partial(do, step, run, place, recipe, spec, sparse)
-        outcomes[name] = outcome(step, run, place)
-        points.append(_point(spec, folder, name, outcomes[name], recipe, work, budget))
-        run = outcomes[name].next
-        if fresh or number == len(spec.steps):
-            measured = _measure(spec, folder, points)
-            say(table(measured) + "\n")
-    return _finish(spec, folder, recipe, measured, outcomes, command, budget, say)
+    with engines_kept_in(folder / ENGINES):
+        run = spec.run
+        outcomes, points = {START: Outcome(run, run)}, []
+        points.append(_point(spec, folder, START, outcomes[START], recipe, lambda: None, Budget()))
+        budget = _budget(spec, points[0], recipe)
+        for number, step in enumerate(spec.steps, 1):
+            place = step_folder(folder, number, step)
+            name = place.name
+            sparse = any(isinstance(earlier, SparsityStep) for earlier in spec.steps[:number])
+            fresh = read_point(place) is None
+            work = partial(do, step, run, place, recipe, spec, sparse)
+            outcomes[name] = outcome(step, run, place)
+            points.append(_point(spec, folder, name, outcomes[name], recipe, work, budget))
+            run = outcomes[name].next
+            if fresh or number == len(spec.steps):
+                measured = _measure(spec, folder, points)
+                say(table(measured) + "\n")
+        return _finish(spec, folder, recipe, measured, outcomes, command, budget, say)
 
 
 def _budget(spec: CompressRecipe, begin: Point, recipe: Recipe) -> Budget:

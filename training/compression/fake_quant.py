@@ -12,6 +12,7 @@ shift out again: `settle_norms`, before training begins.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -30,10 +31,12 @@ class QatConv2d(nn.Conv2d):
 
     Attributes:
         input_range: float32 [2], least and greatest input; both 0 until training has seen a batch.
+        passed_over: whether there was a batch without a finite range, bool or bool [].
     """
 
     input_range: Tensor
     symmetric: bool
+    passed_over: Tensor | bool = False
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.float()
@@ -46,8 +49,24 @@ class QatConv2d(nn.Conv2d):
 
     def _see(self, x: Tensor) -> None:
         batch = torch.stack((x.amin().clamp(max=0), x.amax().clamp(min=0)))
+        finite = batch.isfinite().all()  # what is not would stay in the moving average for good
         fresh = (self.input_range == 0).all()
-        self.input_range.copy_(torch.where(fresh, batch, self.input_range.lerp(batch, MOMENTUM)))
+        moved = torch.where(fresh, batch, self.input_range.lerp(batch, MOMENTUM))
+        self.input_range.copy_(torch.where(finite, moved, self.input_range))
+        self.passed_over = self.passed_over | ~finite
+
+    def train(self, mode: bool = True) -> QatConv2d:
+        """As any layer's; the end of training, or a pause, is when batches that were passed over are told of.
+
+        To ask in every batch would make a GPU wait at every layer.
+        """
+        if not mode and bool(self.passed_over):
+            warnings.warn(  # of the same words each time, so that it is shown once
+                "qat: batches with infinite or NaN values at convolutions were passed over for their ranges; "
+                "where the loss is not finite either, lower the learning rate",
+                stacklevel=2,
+            )
+        return super().train(mode)
 
 
 def add_fake_quant(model: nn.Module, symmetric: bool, float_layers: Sequence[str] = ()) -> None:
@@ -121,5 +140,6 @@ def take_fake_quant(model: nn.Module) -> dict[str, Range]:
             low, high = layer.input_range.tolist()
             ranges[name] = (low, high)
             del layer.input_range, layer.symmetric
+            vars(layer).pop("passed_over", None)
             layer.__class__ = nn.Conv2d
     return ranges

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,9 +52,21 @@ def start(spec: CompressRecipe, folder: Path, resume: bool) -> None:
             raise TrainingError(
                 f"{folder} was not started from what {weights} holds now: choose another --out"
             )
+        _remove_replaced(before, spec, folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
     noted.write_text(f"{sha256}  {weights}\n")
+
+
+def _remove_replaced(before: CompressRecipe, spec: CompressRecipe, folder: Path) -> None:
+    """Remove what steps that did not end have left, where others have taken their places in the recipe."""
+    old, new = (
+        {step_folder(folder, number, step) for number, step in enumerate(recipe.steps, 1)}
+        for recipe in (before, spec)
+    )
+    for place in old - new:
+        if read_point(place) is None:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _settings(spec: CompressRecipe, folder: Path) -> Iterator[str]:

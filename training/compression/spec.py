@@ -62,6 +62,11 @@ class ChannelStep(StrictModel):
         le=1,
         description="share of multiply-accumulates that may be left; alike on every machine, unlike latency",
     )
+    precision: Literal["fp32", "int8", "fp16"] = Field(
+        "fp32",
+        description="the form whose latency is measured; int8 is made of each cut for that alone, of all its "
+        "layers and calibrated on a frame",
+    )
     importance: Literal["magnitude", "taylor", "bn_scale"] = Field(
         "magnitude",
         description="which channels go first: of the smallest weights, the smallest effect on the loss "

@@ -93,7 +93,12 @@ def do(step: Step, run: Path, folder: Path, recipe: Recipe, spec: CompressRecipe
     out = folder / RUN
     if isinstance(step, TrainingStep):
         share = step.share if isinstance(step, FinetuneStep) else 1.0
-        trained = folder / TRAINED if share < 1 else out
+        trained = folder / TRAINED
+        if share == 1:
+            if trained.exists():  # the step was begun with a share, of which `out` may be the mean
+                shutil.rmtree(out, ignore_errors=True)
+                trained.rename(out)
+            trained = out
         wanted = training_recipe(step, run, recipe, sparse)
         if is_other_recipe(trained, wanted):
             shutil.rmtree(trained)

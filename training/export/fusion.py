@@ -1,7 +1,8 @@
 """What becomes of a network's layers on the way to an engine: nodes of each graph, counted by kind.
 
 The exporter folds batch norms into convolutions and simplifies the graph; each engine then fuses activations
-and additions into its kernels. The first step is checked numerically.
+and additions into its kernels. The first step is checked numerically. TensorRT is asked where it can build:
+RTX wherever it is installed, the other one on a GPU.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from rich.markup import escape
 from rich.table import Table
 
 from distill_perception.bundle import GRAPH_INPUT
 from distill_perception.engines.openvino import core
+from distill_perception.engines.tensorrt.layers import count_layers
+from distill_perception.engines.tensorrt.library import find_library
+from distill_perception.errors import EngineError
 from training.compression.fake_quant import take_fake_quant
 from training.data.class_sets import class_set
+from training.export.draft import draft_bundle
 from training.export.graph import DeployedNet, write_onnx
 from training.export.session import cpu_session
 from training.run_folder import load_model
@@ -32,10 +38,12 @@ class Fusion:
     Attributes:
         graphs: `traced` (as torch runs it), `exported` (folded and simplified), and one an engine.
         difference: of the outputs traced and exported on noise: share of mask pixels, or largest difference.
+        missing: why TensorRT is not among the engines; empty if it is.
     """
 
     graphs: dict[str, Counter[str]]
     difference: float
+    missing: str
 
 
 def fusion_of(run: Path) -> Fusion:
@@ -49,22 +57,32 @@ def fusion_of(run: Path) -> Fusion:
     net = DeployedNet(model, recipe.model.detection.max_detections)
     names = class_set(recipe.data.class_set).names
     with tempfile.TemporaryDirectory() as scratch:
-        traced, exported = Path(scratch) / "traced.onnx", Path(scratch) / "exported.onnx"
+        traced = Path(scratch) / "traced.onnx"
         write_onnx(net, names, recipe.data.size, traced, optimize=False)
-        write_onnx(net, names, recipe.data.size, exported)
+        draft = draft_bundle(model, recipe, Path(scratch) / "draft")
+        exported = draft.model_path("fp32")
         graphs = {
             "traced": _count(traced),
             "exported": _count(exported),
             "onnxruntime": _onnxruntime(exported, Path(scratch) / "optimized.onnx"),
             "openvino": _openvino(exported),
         }
+        missing = ""
+        try:
+            library = find_library()
+            graphs[library.name] = count_layers(draft, "fp32", library)
+        except EngineError as error:
+            missing = str(error)
         frame = np.random.default_rng(0).integers(0, 256, (1, *recipe.data.size, 3), np.uint8)
-        return Fusion(graphs, _difference(traced, exported, frame))
+        return Fusion(graphs, _difference(traced, exported, frame), missing)
 
 
 def render(fusion: Fusion) -> Table:
     """One row a kind of node, the most frequent first."""
-    table = Table(title="Nodes by kind", caption=f"traced and exported differ by {fusion.difference:.2g}")
+    caption = f"traced and exported differ by {fusion.difference:.2g}"
+    if fusion.missing:
+        caption += f"\nwithout TensorRT: {escape(fusion.missing)}"
+    table = Table(title="Nodes by kind", caption=caption)
     table.add_column("kind")
     for name in fusion.graphs:
         table.add_column(name, justify="right")

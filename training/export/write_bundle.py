@@ -20,6 +20,7 @@ from distill_perception.bundle import (
     load_bundle,
     write_manifest,
 )
+from distill_perception.engines.tensorrt.store import engines_kept_in
 from training.compression.spec import QuantizeSpec
 from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
@@ -95,7 +96,10 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     compared = compared_scores(request)
     beside = request.out.resolve().parent
     beside.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=beside, prefix=".export-") as scratch:
+    with (
+        tempfile.TemporaryDirectory(dir=beside, prefix=".export-") as scratch,
+        engines_kept_in(Path(scratch) / ".engines"),  # no bundle can have that name
+    ):
         folder = Path(scratch) / request.out.name
         draft = draft_bundle(model, recipe, folder, request.int8, request.budget, request.fp16, request.fp8)
         net = DeployedNet(model, recipe.model.detection.max_detections)

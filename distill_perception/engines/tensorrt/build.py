@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...bundle import GRAPH_INPUT, Bundle, TensorSpec, check_graph, sha256_of
 from ...errors import EngineError
-from ..base import Progress
+from ...progress import Progress
 from .cuda import Gpu
 from .dialect import to_tensorrt
 from .library import Library, make_logger, start
@@ -85,6 +85,7 @@ def build_engine(
     store: EngineStore,
     progress: Progress,
     must_keep: bool = False,
+    tell_layers: Callable[[str], None] | None = None,
 ) -> bytes:
     """Build an engine and keep it in the store, where that can be written.
 
@@ -95,6 +96,7 @@ def build_engine(
         store: where the engine goes, and where measured timings of earlier builds come from.
         progress: told the percentage.
         must_keep: raise OSError if the store cannot be written, or nothing in it would be used.
+        tell_layers: told the built engine's layers, a line each, if the library tells.
 
     Raises:
         EngineError: TensorRT cannot parse or build the graph; names the operators that it lacks.
@@ -105,7 +107,7 @@ def build_engine(
     file = request.bundle.model_path(request.precision)
     started = time.monotonic()
     _log.info("building a %s engine for %s from %s ...", library, key.target, file)
-    logger = make_logger(library)
+    logger = make_logger(library, tell_layers)
     builder = start(library.trt.Builder, logger, library)
     network, parser = _parse(request.bundle, file, library, builder, logger)
     config = builder.create_builder_config()
@@ -119,6 +121,8 @@ def build_engine(
     config.set_flag(flags.SPARSE_WEIGHTS)  # weights of the 2:4 pattern may take sparse kernels
     if key.version_compatible:
         config.set_flag(flags.VERSION_COMPATIBLE)
+    if tell_layers is not None:
+        config.profiling_verbosity = library.trt.ProfilingVerbosity.DETAILED
     if hasattr(flags, "REQUIRE_USER_ALLOCATION"):  # RTX: else the stream could not be captured
         config.set_flag(flags.REQUIRE_USER_ALLOCATION)
     timings = None if library.is_rtx else _Timings(store, key, config)

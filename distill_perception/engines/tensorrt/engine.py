@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ...bundle import GRAPH_INPUT, Bundle
 from ...errors import EngineError
-from ..base import Engine, EngineSettings, Outputs, Progress
+from ...progress import Progress
+from ..base import Engine, EngineSettings, Outputs
 from .build import BuildRequest, build_engine
 from .cuda import Gpu, Stream, device_memory, find_gpu, pinned_array
 from .library import Library, find_library, make_logger, start

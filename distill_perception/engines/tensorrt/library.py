@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,8 +84,12 @@ def start(kind: Any, logger: Any, library: Library) -> Any:
         raise EngineError(f"engine tensorrt: {library} does not start: {reason}") from error
 
 
-def make_logger(library: Library) -> Any:
-    """TensorRT's messages: errors are kept in `.errors`, warnings go to the debug log, the rest nowhere."""
+def make_logger(library: Library, tell_layers: Callable[[str], None] | None = None) -> Any:
+    """TensorRT's messages: errors are kept in `.errors`, warnings go to the debug log, the rest nowhere.
+
+    Args:
+        tell_layers: gets the message that lists a built engine's layers.
+    """
     trt = library.trt
 
     class Logger(trt.ILogger):  # type: ignore[misc,name-defined]  # a base that exists at run time only
@@ -97,5 +102,7 @@ def make_logger(library: Library) -> Any:
                 self.errors.append(" ".join(message.split()))
             elif severity == trt.ILogger.WARNING:
                 _log.debug("%s: %s", library.name, message)
+            elif tell_layers is not None and message.startswith("Layers:"):
+                tell_layers(message)
 
     return Logger()

@@ -36,7 +36,7 @@ def compressed(student: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
         return [float(item.bundle) for item in items]
 
     with pytest.MonkeyPatch.context() as patch:  # parameters stand for milliseconds
-        patch.setattr(pruning, "draft_bundle", lambda model, *_: count_parameters(model))
+        patch.setattr(pruning, "draft_bundle", lambda model, *_, **__: count_parameters(model))
         patch.setattr(pruning, "latencies_ms", latencies)
         bundle = chain.compress(compress_recipe(student), out, say=said.append)
     return out, bundle, said

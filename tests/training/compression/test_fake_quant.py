@@ -1,5 +1,6 @@
 """INT8 simulated in training is the INT8 of the exported file."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,27 @@ def test_taking_it_out_leaves_the_network_as_it_was() -> None:
         take_fake_quant(net)
         torch.testing.assert_close(net(images), before)
     assert set(net.state_dict()) == set(Small().state_dict())
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_batch_that_is_not_finite_leaves_the_ranges_as_they_were_and_is_told_of_once(
+    value: float, first: bool
+) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1))
+    add_fake_quant(net, symmetric=False)
+    net.train()
+    good, bad = torch.rand(2, 1, 4, 4), torch.full((1, 1, 4, 4), value)
+    for images in (bad, good) if first else (good, bad):
+        for layer in net:
+            layer(images)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        net.eval()
+        net.train()
+        net.eval()
+    assert [str(item.message)[:44] for item in told] == ["qat: batches with infinite or NaN values at "]
+    assert take_fake_quant(net) == dict.fromkeys("01", (0.0, pytest.approx(good.max().item())))
 
 
 def test_settled_batch_norm_takes_out_the_shift_of_rounded_weights() -> None:

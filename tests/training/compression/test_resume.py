@@ -56,6 +56,19 @@ def test_steps_that_were_not_done_yet_may_be_changed(run: Path, tmp_path: Path) 
         start(recipe(run, CHANNELS, longer), folder, resume=True)
 
 
+def test_what_a_replaced_step_has_begun_is_removed(run: Path, tmp_path: Path) -> None:
+    """The folders of steps that ended, and of the one that goes on, stay as they are."""
+    tuned = {"do": "finetune", "epochs": 1}
+    folder = started(tmp_path / "out", recipe(run, CHANNELS, tuned, SEARCHED_QAT), 1)
+    begun = [folder / "steps" / name / "run" for name in ("01_channels", "02_finetune", "03_qat")]
+    for place in begun:
+        place.mkdir(parents=True)
+    start(recipe(run, CHANNELS, tuned, QUANTIZE), folder, resume=True)
+    assert {place.name for place in (folder / "steps").iterdir()} == {"01_channels", "02_finetune"}
+    assert begun[0].is_dir()
+    assert begun[1].is_dir()
+
+
 @pytest.mark.parametrize("step", [SEARCHED, SEARCHED_QAT])
 def test_another_budget_is_refused_once_layers_were_searched_with_it(
     step: dict[str, object], run: Path, tmp_path: Path

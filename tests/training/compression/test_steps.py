@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tests.support.tiny_compression import compress_recipe
+from training.compression.latency import Candidate, latencies_ms
 from training.compression.pruning import run as pruning
 from training.compression.pruning.channels import Widths, prunable_widths
 from training.compression.spec import ChannelStep, FinetuneStep
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.slow
 def test_channels_go_until_macs_are_few_enough_though_latency_was_met_before(
     student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "draft_bundle", lambda *_: None)
+    monkeypatch.setattr(pruning, "draft_bundle", lambda *_, **__: None)
     monkeypatch.setattr(pruning, "latencies_ms", lambda *_: [1.0, 0.1])
     step = ChannelStep(do="channels", latency=0.9, macs=0.5)
     spec = compress_recipe(student, steps=[step])
@@ -46,7 +48,9 @@ def some_groups(widths: Widths) -> Widths:
 def test_a_scan_cuts_where_the_engine_gets_faster_though_others_have_more_to_give(
     student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "draft_bundle", lambda model, *_: count_parameters(model.detection_head))
+    monkeypatch.setattr(
+        pruning, "draft_bundle", lambda model, *_, **__: count_parameters(model.detection_head)
+    )
     monkeypatch.setattr(pruning, "latencies_ms", lambda items, *_: [float(item.bundle) for item in items])
     monkeypatch.setattr(pruning, "prunable_widths", lambda *given: some_groups(prunable_widths(*given)))
     step = ChannelStep(do="channels", latency=0.7, layers="sensitivity", frames=2)
@@ -55,6 +59,27 @@ def test_a_scan_cuts_where_the_engine_gets_faster_though_others_have_more_to_giv
     before, after = (load_model(run)[1] for run in (student, tmp_path / "out"))
     assert count_parameters(after.detection_head) / count_parameters(before.detection_head) <= 0.7
     assert count_parameters(after.encoder) == count_parameters(before.encoder)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8", "fp16"])
+def test_channels_go_until_the_form_that_the_step_names_is_fast_enough(
+    precision: str, student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each form is opened and run; of its latency, parameters of the network are the measure here."""
+    timed: list[Candidate] = []
+
+    def latencies(items: list[Candidate], *settings: Any) -> list[float]:
+        latencies_ms(items, *settings)
+        timed.extend(items)
+        return [float(item.bundle.model_path("fp32").stat().st_size) for item in items]
+
+    monkeypatch.setattr(pruning, "latencies_ms", latencies)
+    step = ChannelStep(do="channels", latency=0.6, precision=precision)
+    spec = compress_recipe(student, steps=[step])
+    pruning.prune_run(student, step, base_recipe(spec), spec, tmp_path / "out")
+    assert {item.precision for item in timed} == {precision}
+    kept = [count_parameters(load_model(run)[1]) for run in (student, tmp_path / "out")]
+    assert 0.4 < kept[1] / kept[0] < 0.65
 
 
 def test_a_changed_training_step_begins_anew(student: Path, tmp_path: Path) -> None:
@@ -70,3 +95,17 @@ def test_a_changed_training_step_begins_anew(student: Path, tmp_path: Path) -> N
         with (tmp_path / "step" / "run" / "log" / "metrics.csv").open() as file:
             rows = list(csv.DictReader(file))
         assert [row["epoch"] for row in rows if row["miou/blocks"]] == [str(n) for n in range(expected[0])]
+
+
+def test_a_step_that_shall_go_the_whole_way_after_all_goes_on_with_what_was_trained(
+    student: Path, tmp_path: Path
+) -> None:
+    """What it had left is gone: a folder of the same recipe that holds a mean, and the one beside it."""
+    spec = compress_recipe(student)
+    half, whole = (FinetuneStep(do="finetune", epochs=1, share=share) for share in (0.5, 1.0))
+    do(half, student, tmp_path / "step", base_recipe(spec), spec, sparse=False)
+    trained = load_model(tmp_path / "step" / "trained")[1].state_dict()
+    do(whole, student, tmp_path / "step", base_recipe(spec), spec, sparse=False)
+    assert [place.name for place in (tmp_path / "step").iterdir()] == ["run"]
+    found = load_model(tmp_path / "step" / "run")[1].state_dict()
+    assert all(torch.equal(found[name], value) for name, value in trained.items())

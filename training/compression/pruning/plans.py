@@ -51,16 +51,11 @@ def sensitive_plans(widths: Widths, cuts: Iterable[Cut]) -> list[Widths]:
     return _distinct(plans)[1:]
 
 
-def mildest(
-    plans: Sequence[Widths], share_of: Callable[[Widths], float], target: float, what: str
-) -> tuple[int, float]:
-    """The first plan that is cheap enough and its share, found by bisection: later plans are cheaper.
+def mildest(plans: Sequence[Widths], share_of: Callable[[Widths], float], target: float, what: str) -> int:
+    """Index of the first plan that is cheap enough, found by bisection: later plans are cheaper.
 
     Args:
         share_of: what a plan takes of the network's before. what: that is a share of, for the error.
-
-    Returns:
-        Its index in `plans`, and its share.
 
     Raises:
         TrainingError: not even the strongest plan is cheap enough.
@@ -68,20 +63,19 @@ def mildest(
     if not plans:
         raise TrainingError("pruning: no group of layers can be cut any further")
     low, high = 0, len(plans) - 1
-    best = high, share_of(plans[high])
-    if best[1] > target:
+    least = share_of(plans[high])
+    if least > target:
         raise TrainingError(
-            f"pruning: the strongest plan takes {best[1]:.0%} of the {what}, {target:.0%} was asked for: "
+            f"pruning: the strongest plan takes {least:.0%} of the {what}, {target:.0%} was asked for: "
             f"raise `{what}` or max_ratio, or prune in several rounds with finetuning between them"
         )
     while low < high:
         middle = (low + high) // 2
-        share = share_of(plans[middle])
-        if share <= target:
-            high, best = middle, (middle, share)
+        if share_of(plans[middle]) <= target:
+            high = middle
         else:
             low = middle + 1
-    return best
+    return high
 
 
 def _distinct(plans: Sequence[Widths]) -> list[Widths]:

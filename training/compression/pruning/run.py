@@ -18,7 +18,7 @@ from training.compression.pruning.importance import IMPORTANCE, add_gradients
 from training.compression.pruning.masks import PATTERNS
 from training.compression.pruning.plans import mildest, sensitive_plans, uniform_plans
 from training.compression.pruning.sensitivity import copy_with_gradients, macs_of, scan
-from training.compression.spec import ChannelStep, CompressRecipe, SparsityStep
+from training.compression.spec import ChannelStep, CompressRecipe, QuantizeSpec, SparsityStep
 from training.data.module import SampleDataModule
 from training.data.sample import Sample, collate
 from training.distillation.module import DistillationModule
@@ -49,7 +49,7 @@ def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe
         _add_gradients(model, recipe, data, step.frames)
     widths = prunable_widths(model, size)
     with tempfile.TemporaryDirectory() as scratch, engines_kept_in(Path(scratch) / "engines"):
-        before = Candidate(draft_bundle(model, recipe, Path(scratch) / "before"))
+        before = _timed(model, step, recipe, Path(scratch) / "before")
 
         def cut(plan: Widths) -> MultiTaskNet:
             smaller = copy_with_gradients(model)
@@ -57,7 +57,7 @@ def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe
             return smaller
 
         def latency_share_of(smaller: MultiTaskNet) -> float:
-            after = Candidate(draft_bundle(smaller, recipe, Path(scratch) / "after"))
+            after = _timed(smaller, step, recipe, Path(scratch) / "after")
             full, pruned = latencies_ms([before, after], spec.engine, spec.rounds, spec.threads, spec.device)
             return pruned / full
 
@@ -69,11 +69,18 @@ def prune_run(run: Path, step: ChannelStep, recipe: Recipe, spec: CompressRecipe
             plans = sensitive_plans(widths, cuts)
         if step.macs < 1:
             all_macs = macs_of(model, size)
-            first, _ = mildest(plans, lambda plan: macs_of(cut(plan), size) / all_macs, step.macs, "macs")
+            first = mildest(plans, lambda plan: macs_of(cut(plan), size) / all_macs, step.macs, "macs")
             plans = plans[first:]
-        chosen, _ = mildest(plans, lambda plan: latency_share_of(cut(plan)), step.latency, "latency")
+        chosen = mildest(plans, lambda plan: latency_share_of(cut(plan)), step.latency, "latency")
     smaller = cut(plans[chosen])
     write_untrained(out, recipe, smaller, shapes_of(smaller))
+
+
+def _timed(model: MultiTaskNet, step: ChannelStep, recipe: Recipe, folder: Path) -> Candidate:
+    """`model` in the form whose latency decides; INT8 is calibrated on a frame, as nothing is scored."""
+    int8 = QuantizeSpec(frames=1) if step.precision == "int8" else None
+    bundle = draft_bundle(model, recipe, folder, int8, fp16=step.precision == "fp16")
+    return Candidate(bundle, step.precision)
 
 
 def require_importance(run: Path, step: ChannelStep, size: tuple[int, int]) -> None:

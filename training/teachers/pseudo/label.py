@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from distill_perception.terminal import Report
+from distill_perception.progress import Progress, silent
 from training.data.class_set import ClassSet
 from training.data.sample import Sample
 from training.data.sources import Source
@@ -31,7 +31,7 @@ def pseudo_label(
     thresholds: Thresholds | None = None,
     batch: int = 4,
     about: dict[str, Any] | None = None,
-    report: Report = lambda what, done, total: None,
+    report: Progress = silent,
 ) -> Path:
     """Write a labelled folder of a source's frames with what the teacher is sure of; old labels are ignored.
 
