@@ -3,10 +3,13 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = r"<!-- gen.*?<!-- end"  # of records, which keep the spelling of their day
@@ -76,6 +79,38 @@ def test_no_sentence_stands_twice(document: Path) -> None:
 def test_every_key_of_a_recipe_is_explained() -> None:
     rows = re.findall(r"^\| `.*$", (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert [row for row in rows if row.rstrip(" |").count(" | ") < 3] == []
+
+
+def test_the_class_set_of_the_documents_is_one(tmp_path: Path) -> None:
+    from training.data.class_set import read_class_set
+
+    text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(classes:.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "own.yaml").write_text(block)
+    found = read_class_set(tmp_path / "own.yaml")
+    assert (found.names, found.void_id) == (("road", "car", "person"), 255)
+    assert [item.name for item in found.things] == ["car", "person"]
+
+
+def test_no_help_text_loses_its_asterisks() -> None:
+    """Markdown takes those of images/*.jpg, labels/*.png for emphasis."""
+    from distill_perception.cli import app as runtime
+    from training.cli import app as offline
+
+    for app in (runtime, offline):
+        for words, command in _commands(get_command(app)):
+            if command.help is None or command.context_settings.get("ignore_unknown_options", False):
+                continue  # the second is handed to another program
+            shown = "".join(CliRunner().invoke(app, [*words, "--help"]).output.split())
+            lost = [word for word in command.help.split() if "*" in word and word not in shown]
+            assert lost == [], words
+
+
+def _commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """All commands and groups, with the words that call them."""
+    yield words, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _commands(inner, (*words, name))
 
 
 def _anchors(document: Path) -> set[str]:

@@ -19,6 +19,7 @@ from distill_perception.strict import StrictModel, describe_validation_error
 from training.distillation.spec import LossEntries
 from training.errors import TrainingError
 from training.hardware import Hardware
+from training.lesson import NothingToLearnError
 from training.recipe import Recipe
 from training.stages import NO_TEACHER, STAGES
 from training.train import ONE_PROCESS, train
@@ -83,6 +84,8 @@ def ablate(
 ) -> list[Path]:
     """Train every run into a folder of its own; what was finished before stays, what was cut off goes on.
 
+    Runs of labels alone are left out where there are no labels.
+
     Args:
         tell: is given a line of progress before each run.
         only: names or patterns (`kl_s*`) of the runs to train, in the order of the patterns; all if empty.
@@ -91,10 +94,16 @@ def ablate(
         TrainingError: as `train`, or a pattern matches no run.
     """
     recipes = _chosen(ablation.recipes(), only)
+    trained: list[Path] = []
     for number, recipe in enumerate(recipes, 1):
         tell(f"{number}/{len(recipes)}: {recipe.name}")
-        train(recipe, folder / recipe.name, resume=True, hardware=hardware)
-    return [folder / recipe.name for recipe in recipes]
+        try:
+            train(recipe, folder / recipe.name, resume=True, hardware=hardware)
+        except NothingToLearnError:
+            tell(f"{recipe.name} is left out: no source of data.train has labels")
+        else:
+            trained.append(folder / recipe.name)
+    return trained
 
 
 def _chosen(recipes: list[Recipe], only: Sequence[str]) -> list[Recipe]:

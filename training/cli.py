@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from enum import Enum
 from pathlib import Path
@@ -29,6 +30,7 @@ from training.cli_size import METAVAR, height_and_width
 from training.cli_teacher import teacher_app
 from training.home import home_expanded
 from training.quiet import quiet_libraries
+from training.score_lines import NO_SCORES, UNASKED, score_lines
 
 app = typer.Typer(
     help="Offline half of distill_perception: train teachers, distil students, export bundles.",
@@ -82,8 +84,9 @@ def train_command(
         raise typer.Exit(130) from None
     if rank_zero_only.rank != 0:
         return  # one process speaks for all
-    for key, value in metrics.items():
-        typer.echo(f"{key:32s} {value:.4f}")
+    last = (spec.plain_stages(folder) or [("", spec)])[-1][1]
+    for line in score_lines(metrics, UNASKED if last.recalls_teacher else NO_SCORES):
+        typer.echo(line)
     typer.echo(f"run folder: {folder}")
 
 
@@ -136,8 +139,8 @@ def average_command(
     """Average the weights of runs that went on from one start: other seeds, other losses."""
     from training.average import average_runs
 
-    for key, value in average_runs(runs, out, share).items():
-        typer.echo(f"{key:32s} {value:.4f}")
+    for line in score_lines(average_runs(runs, out, share)):
+        typer.echo(line)
     typer.echo(f"run folder: {out}")
 
 
@@ -150,8 +153,8 @@ def evaluate_command(
 
     for run in runs:
         typer.echo(f"{run}")
-        for key, value in evaluate_run(run).items():
-            typer.echo(f"    {key:32s} {value:.4f}")
+        for line in score_lines(evaluate_run(run)):
+            typer.echo(f"    {line}")
 
 
 @app.command("table")
@@ -186,7 +189,11 @@ def losses_command(
         Path | None, typer.Option(help="Finished run whose weights the student has, not the recipe's start.")
     ] = None,
     stage: Annotated[
-        str | None, typer.Option(help="Stage of a recipe with stages; the first if left out.")
+        str | None,
+        typer.Option(
+            help="Stage of a recipe with stages; the first if left out. Those before it are looked for in "
+            "runs/NAME: for another place, give the run folder in place of the recipe."
+        ),
     ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Training frames to look at.")] = 32,
     threads: ThreadsOption = 0,
@@ -194,18 +201,30 @@ def losses_command(
     """Which loss decides: the gradient that each sends into the encoder, which all tasks share."""
     from rich.table import Table
 
+    from training.errors import TrainingError
     from training.loss_shares import loss_shares, stage_of
     from training.recipe import load_recipe
     from training.run_folder import recipe_file
+    from training.stages import STAGES
     from training.train import set_threads
 
     set_threads(threads)
     spec = load_recipe(recipe_file(recipe) if recipe.is_dir() else recipe)
-    spec = stage_of(spec, stage, recipe if recipe.is_dir() else Path("runs") / spec.name)
+    folder = recipe if recipe.is_dir() else Path("runs") / spec.name
+    spec = stage_of(spec, stage, folder)
     table = Table("loss", title=f"Losses of {spec.name}")
     for column in ("weight", "value", "weighted gradient", "share"):
         table.add_column(column, justify="right")
-    for item in loss_shares(spec, run, frames):
+    try:
+        shares = loss_shares(spec, run, frames)
+    except TrainingError as error:
+        if str(folder / STAGES) not in str(error):
+            raise
+        raise TrainingError(
+            f"{error} (stages before '{stage}' are looked for in {folder}; where they lie elsewhere, give "
+            "the run folder in place of the recipe)"
+        ) from error
+    for item in shares:
         numbers = (f"{item.weight:g}", f"{item.value:.3g}", f"{item.gradient:.3g}", f"{item.share:.0%}")
         table.add_row(item.name, *numbers)
     Console().print(table)
@@ -314,6 +333,17 @@ def main() -> None:
     keep_freed_memory()
     try:
         app(home_expanded(sys.argv[1:]), prog_name="distill-perception-train")
-    except (PerceptionError, OSError) as error:
+    except PerceptionError as error:
         complain(str(error))
         sys.exit(2)
+    except OSError as error:
+        complain(_in_words(error))
+        sys.exit(2)
+
+
+def _in_words(error: OSError) -> str:
+    """What the system says and of which file, without the error's number."""
+    file = error.filename2 or error.filename  # the second is where a copy or a new name was to go
+    place = "" if file is None else f"{file}: "
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return f"{place}{error.strerror or error}" + ("; make room, or choose another --out" if full else "")

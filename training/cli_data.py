@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from distill_perception.terminal import counted, progress_bars
+from distill_perception.terminal import counted, progress_bars, warn
 from training.cli_size import METAVAR, height_and_width
 
 
@@ -25,6 +25,8 @@ def boxes_command(
     """Make a folder's boxes.json from its masks: a box around each connected piece of a thing class."""
     from training.data.mask_boxes import write_boxes
 
+    if class_set is None and not (folder / "classes.json").is_file():
+        warn(f"class set 'camvid' is assumed: {folder} has no classes.json, and --class-set is not given")
     for name, count in write_boxes(folder, class_set, min_pixels).items():
         typer.echo(f"{name:20s} {count}")
     typer.echo(f"boxes: {folder / 'boxes.json'}")
@@ -44,7 +46,7 @@ def synthetic_command(
         int, typer.Option(help="Streets that the frames are spread over; as many as frames gives stills.")
     ] = 1,
 ) -> None:
-    """Render a drive as a labelled folder: images/*.jpg, labels/*.png, boxes.json (COCO) and classes.json."""
+    """Render a drive as a labelled folder: images/NAME.jpg, labels/NAME.png, boxes.json, classes.json."""
     from training.data.synthetic.folder import prepare_folder, write_folder
     from training.data.synthetic.render import render_drive
     from training.data.synthetic.settings import DriveSettings

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from training.cli_size import METAVAR, height_and_width
+from training.score_lines import score_lines
 
 
 def fusion_command(
@@ -70,6 +71,6 @@ def restore_command(
     from training.recipe import load_recipe
 
     data = None if recipe is None else load_recipe(recipe).data
-    for key, value in restore_run(load_bundle(bundle), out, data).items():
-        typer.echo(f"{key:32s} {value:.4f}")
+    for line in score_lines(restore_run(load_bundle(bundle), out, data)):
+        typer.echo(line)
     typer.echo(f"run folder: {out}")

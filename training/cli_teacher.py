@@ -9,8 +9,18 @@ from typing import Annotated
 
 import typer
 
+from distill_perception.compare.grid import quantity
 from distill_perception.terminal import ERR, progress_bars
+from training.data.source_spec import FORMATS
 from training.errors import TrainingError
+from training.score_lines import score_lines
+
+# Those that need no more than a path.
+PATH_FORMATS = [
+    name
+    for name, spec in FORMATS.items()
+    if not any(field.is_required() for key, field in spec.model_fields.items() if key not in ("name", "path"))
+]
 
 teacher_app = typer.Typer(no_args_is_help=True, help="Ask a teacher ahead of training.")
 
@@ -38,7 +48,10 @@ def label_command(
     data: Annotated[Path, typer.Option(help="Frames to label: a folder, or a bag.")],
     out: Annotated[Path, typer.Option(help="Labelled folder to write, or to go on with.")],
     format_: Annotated[
-        str | None, typer.Option("--format", help="What `data` is, if neither a bag nor pictures.")
+        str | None,
+        typer.Option(
+            "--format", help=f"What `data` is, if neither a bag nor pictures: {', '.join(PATH_FORMATS)}."
+        ),
     ] = None,
     confidence: Annotated[
         float, typer.Option(help="Least probability of a pixel's class; void below.")
@@ -82,11 +95,10 @@ def score_command(
     scores = score_teacher(teacher, data, batch)
     cost = teacher_cost(teacher, data.size)
     write_teacher_scores(out, scores, cost, sections.about())
-    for name in (name for name in scores if name.startswith(("miou/", "map50/"))):
-        typer.echo(f"{name} {scores[name]:.4f}")
-    typer.echo(
-        f"{(cost.macs or 0) / 1e9:.1f} G multiply-accumulates a frame of {data.size[1]}x{data.size[0]}"
-    )
+    for line in score_lines({key: scores[key] for key in scores if key.startswith(("miou/", "map50/"))}):
+        typer.echo(line)
+    height, width = data.size
+    typer.echo(f"{quantity(cost.macs)} multiply-accumulates a frame of {width}x{height}")
     typer.echo(f"scores: {out}")
 
 

@@ -9,6 +9,10 @@ class TrainingError(PerceptionError):
     """A recipe, data set or checkpoint cannot be used as given."""
 
 
+class TrainingWarning(UserWarning):
+    """Something that a training goes on without; the commands show its text alone, as they do errors."""
+
+
 class GateError(TrainingError):
     """What was to be shipped does not answer as the network does, or loses more than its budget.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 
-from training.errors import TrainingError
+from training.errors import TrainingError, TrainingWarning
 
 Strategy = Literal["auto", "ddp", "fsdp"]
 Accelerator = Literal["auto", "cpu", "gpu"]
@@ -62,6 +63,7 @@ class Hardware:
             warnings.warn(
                 "optimizer.precision: this processor only imitates bf16, at a fraction of the speed of 32; "
                 "'auto' takes what is fast",
+                TrainingWarning,
                 stacklevel=2,
             )
         return {
@@ -86,6 +88,14 @@ class Hardware:
                 f"optimizer.batch: {batch} frames cannot be shared out to {self.processes} processes; "
                 "choose a multiple"
             )
+
+
+def is_first_process() -> bool:
+    """Whether this is a training's only process, or the first of the first machine, even before it starts."""
+    from lightning.pytorch.utilities import rank_zero_only  # recipes are read without it
+
+    node = os.environ.get("NODE_RANK") or os.environ.get("GROUP_RANK") or "0"  # as Lightning reads them
+    return rank_zero_only.rank == 0 and node == "0"
 
 
 def best_precision(on_gpu: bool) -> Precision:

@@ -7,7 +7,8 @@ import math
 import os
 import pickle
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from distill_perception.errors import first_line
+from distill_perception.folder_lock import locked_folder
 from distill_perception.manifest import Provenance
 from distill_perception.whole_file import write_whole
 from training.compression.fake_quant import add_fake_quant
 from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
 from training.errors import TrainingError
+from training.hardware import is_first_process
 from training.models.multi_task import MultiTaskNet
 from training.models.shapes import Shapes, cut_to, read_shapes, write_shapes
 from training.models.spec import ModelSpec
@@ -191,6 +194,37 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         raise TrainingError(f"{path} is not a safetensors file: {error}") from error
 
 
+@contextmanager
+def locked_run(folder: Path) -> Iterator[None]:
+    """Make a run folder and keep other trainings out of it until the end; it goes again if nothing came.
+
+    One process speaks for all of a training that has several.
+
+    Raises:
+        TrainingError: another training writes there, or nobody can.
+    """
+    if not is_first_process():
+        yield
+        return
+    made = not folder.is_dir()
+    if made:
+        refuse_unwritable(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+    with locked_folder(folder, lambda who: _taken(folder, who)):
+        try:
+            yield
+        finally:
+            if made:
+                with suppress(OSError):  # it is not empty
+                    folder.rmdir()
+
+
+def _taken(folder: Path, who: str) -> TrainingError:
+    return TrainingError(
+        f"{folder}: another training writes there{who}: choose another --out, or let it end first"
+    )
+
+
 def refuse_taken(folder: Path) -> None:
     """Raises TrainingError where a finished or an interrupted run would be overwritten, or none written."""
     refuse_unwritable(folder)
@@ -241,3 +275,9 @@ def write_result(
     shown = {key: None if math.isnan(value) else round(value, 5) for key, value in metrics.items()}
     result = {**(more or {}), "epochs": epochs, "minutes": round(minutes, 1), "metrics": shown}
     write_whole(folder / RESULT, json.dumps(result, indent=2) + "\n")
+
+
+def stored_metrics(folder: Path) -> dict[str, float]:
+    """The metrics of a finished run."""
+    metrics = read_json(folder, RESULT)["metrics"]
+    return {key: math.nan if value is None else value for key, value in metrics.items()}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from training.data.module import SampleDataModule
 from training.distillation.module import DistillationModule, start_model
+from training.lesson import refuse_nothing_to_learn
 from training.models.multi_task import MultiTaskNet
 from training.recipe import Recipe
 from training.teachers.base import Teacher
@@ -41,8 +42,9 @@ def open_setting(recipe: Recipe) -> Setting:
     """What a plain recipe names.
 
     Raises:
-        TrainingError: data, start or teacher are unusable.
+        TrainingError: data, start or teacher are unusable, or there is nothing to learn from.
     """
+    refuse_nothing_to_learn(recipe)
     kind = TaughtDataModule if recipe.recalls_teacher else SampleDataModule
     data = kind(recipe.data, recipe.optimizer.batch, recipe.seed)
     data.setup("fit")

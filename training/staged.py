@@ -14,12 +14,13 @@ from distill_perception.compare.model_cost import MODEL_COST_NAME
 from distill_perception.whole_file import write_whole
 from training.curves import plot_curves
 from training.hardware import Hardware
+from training.lesson import refuse_nothing_to_learn
 from training.models.shapes import SHAPES
 from training.recipe import Recipe
 from training.run_folder import CHECKPOINTS, LAST, RESULT, STAGED_RECIPE, read_json, start_run
 from training.run_log import joined, read_rows, write_rows
 from training.stages import STAGES, stage_folder
-from training.trainer import refuse_to_overwrite, train_plain
+from training.trainer import is_finished, refuse_to_overwrite, train_plain
 
 
 def train_stages(recipe: Recipe, folder: Path, resume: bool, hardware: Hardware) -> dict[str, float]:
@@ -35,6 +36,9 @@ def train_stages(recipe: Recipe, folder: Path, resume: bool, hardware: Hardware)
     stages = recipe.plain_stages(folder)
     refuse_to_overwrite(folder, resume)
     refuse_to_overwrite(stage_folder(folder, stages[0][0]), resume)
+    for name, plain in stages:  # a last one that teaches nothing is found before the first is trained
+        if not (resume and is_finished(stage_folder(folder, name), plain)):
+            refuse_nothing_to_learn(plain)
     _start(folder, recipe, stages[-1][1])
     metrics: dict[str, float] = {}
     done: list[str] = []

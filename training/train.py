@@ -8,6 +8,7 @@ import torch
 
 from training.hardware import Hardware
 from training.recipe import Recipe
+from training.run_folder import locked_run
 from training.same_recipe import refuse_other_recipe
 from training.staged import train_stages
 from training.trainer import train_plain
@@ -23,14 +24,15 @@ def train(
     A recipe with stages trains each into a run folder of its own under `folder`.
 
     Raises:
-        TrainingError: `folder` already holds a run and `resume` is false, or one of another recipe, or data
-            or teacher are unusable.
+        TrainingError: `folder` already holds a run and `resume` is false, or one of another recipe, or
+            another training writes there; data or teacher are unusable, or there is nothing to learn from.
     """
-    if resume:
-        refuse_other_recipe(folder, recipe)
-    if recipe.stages:
-        return train_stages(recipe, folder, resume, hardware)
-    return train_plain(recipe, folder, resume, hardware, recipe.name)
+    with locked_run(folder):
+        if resume:
+            refuse_other_recipe(folder, recipe)
+        if recipe.stages:
+            return train_stages(recipe, folder, resume, hardware)
+        return train_plain(recipe, folder, resume, hardware, recipe.name)
 
 
 def set_threads(count: int) -> None:

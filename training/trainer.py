@@ -30,6 +30,7 @@ from training.run_folder import (
     read_checkpoint,
     read_json,
     start_run,
+    stored_metrics,
     write_result,
 )
 from training.run_log import keep_rows, new_logger
@@ -147,12 +148,6 @@ def refuse_to_overwrite(folder: Path, resume: bool) -> None:
 def is_finished(folder: Path, recipe: Recipe) -> bool:
     """Whether a run did all its epochs and wrote its result."""
     return (folder / RESULT).is_file() and read_json(folder, RESULT)["epochs"] >= recipe.optimizer.epochs
-
-
-def stored_metrics(folder: Path) -> dict[str, float]:
-    """The metrics of a finished run."""
-    metrics = read_json(folder, RESULT)["metrics"]
-    return {key: math.nan if value is None else value for key, value in metrics.items()}
 
 
 def finished_epochs(checkpoint: Path) -> int:

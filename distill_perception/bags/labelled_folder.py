@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from ..errors import BagError
+from .box_problems import annotation_problem
 from .ground_truth import Boxes, Corners, make_boxes
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -155,11 +156,14 @@ def _coco_boxes(path: Path) -> dict[str, Boxes]:
     """Boxes by image name; COCO's x, y, width, height become corners. Images without boxes get empty ones."""
     content = _load_json(path)
     try:
-        names = {image["id"]: Path(image["file_name"]).stem for image in content["images"]}
+        pictures = {image["id"]: image for image in content["images"]}
+        names = {number: Path(image["file_name"]).stem for number, image in pictures.items()}
         objects: dict[str, list[Corners]] = {name: [] for name in names.values()}
         crowds: dict[str, list[Corners]] = {name: [] for name in names.values()}
         for item in content["annotations"]:
             x, y, width, height = (float(value) for value in item["bbox"])
+            if problem := annotation_problem(item, pictures[item["image_id"]]):
+                raise BagError(f"{path}: {problem}: correct it or take it out")
             rows = crowds if item.get("iscrowd") else objects
             class_id = int(item["category_id"])
             if not 0 <= class_id <= MAX_CLASS_ID:

@@ -47,6 +47,7 @@ def make_bag(
         frames, total, names, own_rate = video.frames(), video.frame_count, {}, video.rate_hz
         if rate_hz is None and not own_rate:
             raise BagError(f"{source}: the file does not say its frame rate; give one with --rate")
+    labelled = source.is_dir() and bool(folder.labels or folder.boxes)
     if bundle is not None:
         names = dict(enumerate(load_bundle(bundle, verify=False).manifest.class_names))
     options = BagOptions(topic, rate_hz or own_rate, storage, compressed, frame_id=frame_id)
@@ -61,5 +62,10 @@ def make_bag(
         warn(
             f"{source}: only {count} of the {total} frames that it announces could be read; it is cut off or "
             "damaged, and so the bag is short"
+        )
+    if labelled and not names:
+        warn(
+            f"{out} has labels without class names, so replay cannot tell whether a bundle's are the same; "
+            f"give them by {source / 'classes.json'} or --bundle"
         )
     return count

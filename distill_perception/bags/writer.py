@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -81,10 +82,10 @@ def write_bag(
         The number of frames written.
 
     Raises:
-        BagError: the folder exists, an option is out of range, or there were no frames.
+        BagError: the folder exists, an option is out of range, there were no frames, or no room for them.
     """
     check_options(path, options, overwrite)
-    with finished_folder(path) as unfinished:
+    with finished_folder(path) as unfinished, _full_disk_told(path, unfinished):
         with Writer(unfinished, version=BAG_VERSION, storage_plugin=STORAGES[options.storage]) as writer:
             count = _FrameWriter(writer, options).write_all(frames, class_names or {})
         if not count:
@@ -179,6 +180,21 @@ def _move_there_and_back(path: Path, aside: Path) -> None:
         aside.rename(path)
     except OSError as error:
         raise BagError(f"{path} cannot be replaced: {error.strerror}; choose another name") from error
+
+
+@contextmanager
+def _full_disk_told(path: Path, unfinished: Path) -> Iterator[None]:
+    """Name the bag where it cannot be written on: of a full disk neither Python nor SQLite says which."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        file = getattr(error, "filename", None)
+        if file is not None and unfinished not in Path(file).parents:  # a picture that cannot be read
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise BagError(
+            f"{path} was not written: {reason}; make room there or choose another place for it"
+        ) from error
 
 
 class _FrameWriter:

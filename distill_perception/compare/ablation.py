@@ -36,9 +36,8 @@ def ablation_table(comparison: Comparison, metrics: Sequence[str]) -> str:
         comparison: one that has a baseline.
         metrics: what is shown, two columns for each.
     """
-    teachers = _teachers(comparison)
     labels = [
-        f"teacher {group.name}" if group.name in teachers else loss_label(group)
+        f"teacher {group.name}" if group.name in comparison.teachers else loss_label(group)
         for group in comparison.groups
     ]
     rows = []
@@ -85,22 +84,11 @@ def _weight(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
-def _teachers(comparison: Comparison) -> set[str]:
-    """Names of the groups that others learnt from."""
-    named = {run.teacher.name for group in comparison.groups for run in group.runs if run.teacher}
-    return {
-        group.name
-        for group in comparison.groups
-        if group.name in named or any(run.path.resolve().name in named for run in group.runs)
-    }
-
-
 def _labels_only(comparison: Comparison) -> str:
-    teachers = _teachers(comparison)
     names = [
         group.name
         for group in comparison.groups
-        if group.name not in teachers and loss_label(group) == LABELS_ONLY
+        if group.name not in comparison.teachers and loss_label(group) == LABELS_ONLY
     ]
     if len(names) != 1:
         found = f"{len(names)} groups: {', '.join(names)}" if names else "no group"

@@ -6,13 +6,14 @@ import difflib
 import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from .discover import discover, is_run
 from .errors import CompareError
 from .group import Group, group_runs
 from .run import Run, Skipped, is_by_class
-from .spread import Difference, difference
+from .spread import Difference, difference, unpaired
 from .teacher_scores import with_teacher_scores
 
 LOWER_IS_BETTER = ("ece", "teacher_kl")
@@ -39,7 +40,21 @@ class Comparison:
         if self.baseline is None or group is self.baseline:
             return None
         values, base = group.values(metric), self.baseline.values(metric)
-        return difference(values, base) if values and base else None
+        if not values or not base:
+            return None
+        # The one teacher of all seeds is no counterpart of the student that happens to have its seed.
+        lone = any(item.seeds == 1 and item.name in self.teachers for item in (group, self.baseline))
+        return unpaired(values, base) if lone else difference(values, base)
+
+    @cached_property
+    def teachers(self) -> frozenset[str]:
+        """Names of the groups that others learnt from."""
+        named = {run.teacher.name for group in self.groups for run in group.runs if run.teacher}
+        return frozenset(
+            group.name
+            for group in self.groups
+            if group.name in named or any(run.path.resolve().name in named for run in group.runs)
+        )
 
     def share_of_teacher(self, group: Group) -> float | None:
         """The group's mean of the first metric over its teacher's; None where either is unknown."""

@@ -14,9 +14,10 @@ def notes(comparison: Comparison) -> list[str]:
     if comparison.baseline is not None:
         lines.append(
             f"Δ: difference to '{comparison.baseline.name}', mean ± sample standard deviation of the "
-            "differences seed by seed; unpaired: no seed in common, difference of the means"
+            "differences seed by seed; unpaired: of the means (no seed in common, or one teacher of all)"
         )
-    teachers = {group.teacher.name for group in comparison.groups if group.teacher is not None}
+    shown = [group.teacher for group in comparison.groups if group.teacher is not None]
+    teachers = {teacher.name for teacher in shown if comparison.metrics[0] in teacher.metrics}
     if teachers:
         lines.append(
             f"teacher's: {comparison.metrics[0]} of {', '.join(sorted(teachers))}, with members and views as "

@@ -38,6 +38,11 @@ def difference(values: Mapping[str, float], baseline: Mapping[str, float]) -> Di
     """How far `values` (by seed) lie above `baseline` (by seed); neither is empty."""
     common = [seed for seed in values if seed in baseline]
     if not common:
-        return Difference(statistics.fmean(values.values()) - statistics.fmean(baseline.values()), None, 0)
+        return unpaired(values, baseline)
     paired = spread([values[seed] - baseline[seed] for seed in common])
     return Difference(paired.mean, paired.sd, paired.n)
+
+
+def unpaired(values: Mapping[str, float], baseline: Mapping[str, float]) -> Difference:
+    """Difference of the means, whatever the seeds."""
+    return Difference(statistics.fmean(values.values()) - statistics.fmean(baseline.values()), None, 0)

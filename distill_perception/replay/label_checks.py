@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..bags.box_problems import box_problem
 from ..bags.ground_truth import Boxes
 from ..bags.reader import Bag, BagFrame
 from ..bags.unmatched import no_image_of
 from ..bundle import Manifest
 from ..errors import ImageError, ReplayError
+from ..terminal import warn
 from ..topics import BOXES, beside
 
 _CLASSES_REMEDY = "use a bundle trained on these classes, or leave the labels out (--no-labels)"
@@ -38,6 +40,8 @@ def check_classes(bag: Bag, manifest: Manifest) -> None:
 def check_labels(bag: Bag, manifest: Manifest, frames: int = 100) -> None:
     """Refuse labels that could not be scored, as far as the bag's first frames tell, before all is played.
 
+    Warns where nothing says of which classes they are.
+
     Args:
         bag: opened with `index_images`.
         frames: how many to look at; more while not one of them has a label.
@@ -49,6 +53,11 @@ def check_labels(bag: Bag, manifest: Manifest, frames: int = 100) -> None:
     check_classes(bag, manifest)
     if not bag.truth_times:
         return
+    if not bag.class_names:
+        warn(
+            f"{bag.path}: its labels have no class names (label_info), so they are scored as if their ids "
+            f"were those of bundle '{manifest.name}'"
+        )
     checks = LabelChecks(bag, manifest)
     unseen = set(bag.topics)
     for count, frame in enumerate(bag.frames()):
@@ -112,10 +121,17 @@ class LabelChecks:
                 f"does not have ('{found}'); its class ids are 0 to {len(self._manifest.classes) - 1}; "
                 f"{_CLASSES_REMEDY}"
             )
+        stuff = np.setdiff1d(labels, [item.id for item in self._manifest.classes if item.kind == "thing"])
+        if stuff.size:
+            raise ReplayError(
+                f"{self.where(frame)}: a labelled box is of class {stuff[0]}, which bundle "
+                f"'{self._manifest.name}' never finds: '{self._manifest.class_names[stuff[0]]}' has no boxes "
+                f"there; {_CLASSES_REMEDY}"
+            )
         every = np.concatenate([boxes.xyxy, boxes.ignored])
         size = _size(frame) if len(every) else None
         for corners in every:
-            if problem := _problem(corners, size):
+            if problem := box_problem(corners, size):
                 raise ReplayError(
                     f"{self._bag.path}, {beside(frame.topic, BOXES)} at {frame.stamp_ns / 1e9:.3f} s: the "
                     f"labelled box ({', '.join(f'{value:g}' for value in corners)}) {problem}; "
@@ -134,15 +150,3 @@ def _size(frame: BagFrame) -> tuple[int, int] | None:
     except ImageError:
         return None
     return height, width
-
-
-def _problem(corners: np.ndarray, size: tuple[int, int] | None) -> str:
-    """What is wrong with a box, float64 [4] x1,y1,x2,y2, in an image of this size; empty if nothing is."""
-    x1, y1, x2, y2 = corners
-    if not np.isfinite(corners).all():
-        return "is not of finite numbers"
-    if x2 <= x1 or y2 <= y1:
-        return "has no width or height: x1, y1 are to be left of and above x2, y2"
-    if size and (x2 <= 0 or y2 <= 0 or x1 >= size[1] or y1 >= size[0]):
-        return f"lies wholly outside its {size[1]}x{size[0]} image"
-    return ""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import ReplayError
+from ..folder_lock import locked_folder
 from ..whole_file import part_of, write_whole
 
 METRICS, REPORT, VIDEO, NODE_LOG = "metrics.json", "report.html", "overlay.mp4", "node.log"
@@ -29,7 +28,7 @@ def results_folder(out: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             out.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_locked(out))
+            stack.enter_context(locked_folder(out, lambda who: _taken(out, who)))
             for path in (out / name for name in (METRICS, REPORT, VIDEO, NODE_LOG)):
                 path.unlink(missing_ok=True)
                 part_of(path).unlink(missing_ok=True)
@@ -43,35 +42,8 @@ def results_folder(out: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """The lock is on the folder itself: it ends with the process, however that ends, and leaves no file."""
-    handle = os.open(out, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            who = _holder(os.fstat(handle).st_ino)
-            raise ReplayError(
-                f"{out}: another replay writes there{who}; give another folder with --out"
-            ) from error
-        except OSError:  # a file system without locks, as some over networks are
-            pass
-        yield
-    finally:
-        os.close(handle)
-
-
-def _holder(inode: int) -> str:
-    """The process that has locked a file, for an error message; empty where the system does not tell."""
-    try:
-        locks = Path("/proc/locks").read_text().splitlines()
-    except OSError:
-        return ""
-    for fields in map(str.split, locks):  # 1: FLOCK ADVISORY WRITE <pid> <device>:<inode> 0 EOF
-        if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
-            return f" (pid {fields[4]})"
-    return ""
+def _taken(out: Path, who: str) -> ReplayError:
+    return ReplayError(f"{out}: another replay writes there{who}; give another folder with --out")
 
 
 def write_result(path: Path, text: str) -> None:

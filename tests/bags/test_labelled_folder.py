@@ -1,6 +1,7 @@
 """The labelled folder: what is read, and what is refused in which words."""
 
 import json
+import math
 from pathlib import Path
 
 import cv2
@@ -79,6 +80,28 @@ def test_a_picture_stays_as_its_label_is_whatever_exif_says(tmp_path: Path) -> N
     (frame,) = read_labelled_folder(folder).frames()
 
     np.testing.assert_array_equal(frame.pixels, expected)
+
+
+@pytest.mark.parametrize("crowd", [0, 1])
+@pytest.mark.parametrize(
+    ("bbox", "words"),
+    [
+        ([math.nan, 2, 3, 4], r"bbox \[nan, 2, 3, 4\] is not of finite numbers"),
+        ([1, 2, math.inf, 4], r"bbox \[1, 2, inf, 4\] is not of finite numbers"),
+        ([1, 2, -3, 4], r"bbox \[1, 2, -3, 4\] has no width or height"),
+        ([1, 2, 3, 0], r"bbox \[1, 2, 3, 0\] has no width or height"),
+        ([64, 2, 3, 4], r"bbox \[64, 2, 3, 4\] lies wholly outside its 64x48 image"),
+        ([1, -9, 3, 9], r"bbox \[1, -9, 3, 9\] lies wholly outside its 64x48 image"),
+    ],
+)
+def test_a_box_that_is_none_is_named(bbox: list[float], words: str, crowd: int, tmp_path: Path) -> None:
+    folder = drives.write_folder(tmp_path / "drive", frames=2)
+    content = json.loads((folder / "boxes.json").read_text())
+    content["annotations"][4] |= {"bbox": bbox, "iscrowd": crowd}
+    (folder / "boxes.json").write_text(json.dumps(content))
+
+    with pytest.raises(BagError, match=rf"boxes\.json: annotation 5 of frame_001\.png: its {words}"):
+        read_labelled_folder(folder)
 
 
 def broken(folder: Path, what: str) -> None:

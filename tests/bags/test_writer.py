@@ -1,6 +1,7 @@
 """Bags as they are written: pixels, labels, boxes and stamps survive, and nothing half-written stays."""
 
 import itertools
+import resource
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from distill_perception.bags.video_file import open_video
 from distill_perception.bags.writer import BagOptions, finished_folder, write_bag
 from distill_perception.errors import BagError
 from tests.support import drives
+from tests.support.tiny_bundle import write_tiny_bundle
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
@@ -138,6 +140,48 @@ def test_something_that_is_no_video_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(BagError, match="cannot be opened as a video"):
         make_bag(tmp_path / "drive.mp4", tmp_path / "bag")
+
+
+@pytest.mark.parametrize("names", ["none", "classes.json", "a bundle", "no labels"])
+def test_a_bag_whose_labels_have_no_class_names_is_told(
+    names: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = str(write_tiny_bundle(tmp_path / "tiny")) if names == "a bundle" else None
+    labelled = names != "no labels"
+    folder = drives.write_folder(tmp_path / "drive", 1, labelled, names=names == "classes.json")
+
+    make_bag(folder, tmp_path / "bag", bundle=bundle)
+
+    told = " ".join(capsys.readouterr().err.split())
+    assert ("labels without class names" in told) == (names == "none")
+    if names == "none":
+        assert f"give them by {folder / 'classes.json'} or --bundle" in told
+
+
+@pytest.mark.parametrize("kilobytes", [4, 15])  # too few for SQLite's tables, and for the pictures
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_full_disk_is_told_with_the_place(
+    storage: str, kilobytes: int, drive: Path, tmp_path: Path
+) -> None:
+    frames = list(read_labelled_folder(drive).frames())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes * 1024, limits[1]))
+    try:
+        with pytest.raises(BagError, match=r"/bag was not written: .*; make room there or choose another"):
+            write_bag(tmp_path / "bag", frames, BagOptions(storage=storage))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert [item.name for item in tmp_path.iterdir() if "bag" in item.name] == []
+
+
+def test_a_picture_that_cannot_be_read_is_no_full_disk(tmp_path: Path) -> None:
+    def frames() -> Iterator[LabelledFrame]:
+        raise PermissionError(13, "Permission denied", "/pictures/a.png")
+        yield
+
+    with pytest.raises(PermissionError, match=r"/pictures/a\.png"):
+        write_bag(tmp_path / "bag", frames())
 
 
 def test_crowds_stay_regions_to_ignore(tmp_path: Path) -> None:

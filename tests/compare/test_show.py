@@ -45,6 +45,25 @@ def test_cells_hold_mean_spread_and_paired_difference(shown: Comparison) -> None
     assert column(shown, "ms (openvino, cpu, fp32)") == {"labels": "11.1", "cwd": "-", "kl": "-"}
 
 
+def test_one_teacher_of_all_seeds_is_paired_with_none_of_them(shown: Comparison, tmp_path: Path) -> None:
+    found = compare([tmp_path, tmp_path / "big" / "teacher"], "labels")
+    assert column(found, "Δ miou/camvid")["teacher"] == "+0.0900 (unpaired)"  # 0.80 - (0.70 + 0.72) / 2
+
+
+def test_a_teacher_of_each_seed_is_paired_with_its_student(tmp_path: Path) -> None:
+    write_seeds(tmp_path, "big", [0.80, 0.84])
+    for seed, miou in ((1, 0.70), (2, 0.72)):
+        told = {"losses": [{"name": "kl"}], "teacher": {"run": f"big_s{seed}"}}
+        write_run(tmp_path / f"kl_s{seed}", seed, {"miou/camvid": miou}, **told)
+    assert column(compare([tmp_path], "big"), "Δ miou/camvid")["kl"] == "-0.1100 ± 0.0141"
+
+
+def test_the_teachers_column_is_explained_where_there_is_one(shown: Comparison, tmp_path: Path) -> None:
+    assert "- teacher's: miou/camvid of teacher," in markdown(shown)
+    gone = write_run(tmp_path / "alone" / "kl", 1, {"miou/camvid": 0.7}, teacher={"run": "runs/gone"})
+    assert "teacher's" not in markdown(compare([gone]))
+
+
 def test_a_metric_that_some_seeds_lack_says_how_many_have_it(tmp_path: Path) -> None:
     write_run(tmp_path / "a_s1", 1, {"miou": 0.7, "map50": 0.4})
     write_run(tmp_path / "a_s2", 2, {"miou": 0.7, "map50": None})

@@ -255,6 +255,29 @@ def test_a_crowd_of_a_class_that_is_none_is_refused(tiny: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("ignored", [False, True])
+def test_a_box_of_a_class_without_boxes_is_refused(ignored: bool, tiny: Path, tmp_path: Path) -> None:
+    red, none = (np.array([[1.0, 1.0, 9.0, 9.0]]), np.array([0])), (np.zeros((0, 4)), np.zeros(0, np.int64))
+    bag = bag_of_boxes(tmp_path / "bag", [(None, Boxes(*none, *red) if ignored else Boxes(*red))])
+
+    with pytest.raises(ReplayError, match=r"of class 0, which bundle 'tiny' never finds: 'red' has no boxes"):
+        evaluated(bag, tiny)
+
+
+def test_labels_that_do_not_name_their_classes_are_told(
+    labelled_bag: Path, unlabelled_bag: Path, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(bag: Path) -> str:
+        check_labels(open_bag(bag, index_images=True), load_bundle(tiny).manifest)
+        return " ".join(capsys.readouterr().err.split())
+
+    nameless = bag_with(tmp_path / "bag", {}, drives.label(0))
+    assert f"{nameless}: its labels have no class names (label_info), so they are scored as if" in told(
+        nameless
+    )
+    assert told(labelled_bag) == told(unlabelled_bag) == ""
+
+
+@pytest.mark.parametrize("ignored", [False, True])
 @pytest.mark.parametrize(
     ("corners", "problem"),
     [

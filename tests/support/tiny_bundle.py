@@ -26,7 +26,7 @@ from distill_perception.bundle import (
 
 CLASSES = (
     ClassInfo(id=0, name="red", color=(255, 0, 0), kind="stuff"),
-    ClassInfo(id=1, name="green", color=(0, 255, 0), kind="stuff"),
+    ClassInfo(id=1, name="green", color=(0, 255, 0), kind="thing"),
     ClassInfo(id=2, name="blue", color=(0, 0, 255), kind="thing"),
 )
 BOX_SHARES = np.array([[0.25, 0.25, 0.5, 0.75], [0.0, 0.0, 1.0, 1.0], [0.5, 0.5, 0.75, 1.0]], np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
 from tests.support import drives
@@ -35,6 +36,10 @@ def test_arguments_of_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     drives.write_folder(tmp_path / "frames", frames=2)
     for name in ("boxes.json", "classes.json"):  # its classes are CamVid's then
         (tmp_path / "frames" / name).unlink()
+    label = next((tmp_path / "frames" / "labels").iterdir())
+    mask = cv2.imread(str(label), cv2.IMREAD_UNCHANGED)
+    mask[10:20, 10:20] = 8  # a car
+    cv2.imwrite(str(label), mask)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(sys, "argv", ["distill-perception-train", "boxes", "~/frames", "--min-pixels=4"])
     with pytest.raises(SystemExit) as stopped:

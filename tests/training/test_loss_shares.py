@@ -7,6 +7,7 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
+from tests.support.refusal import refusal
 from tests.support.tiny_nets import BOTH
 from tests.support.tiny_training import tiny_recipe, untrained_run, write_color_blocks
 from training.cli import app
@@ -93,6 +94,18 @@ def test_the_command_shows_the_losses_at_a_runs_weights(
 def test_weights_that_are_not_there_are_named(folders: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="nowhere"):
         loss_shares(tiny_recipe(*folders), run=tmp_path / "nowhere")
+
+
+def test_where_the_stages_before_are_looked_for_is_said(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    recipe = tiny_recipe(*folders, stages=[{"name": "a", "epochs": 1}, {"name": "b", "epochs": 1}])
+    file = tmp_path / "recipe.yaml"
+    file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    said = refusal("losses", file, "--stage", "b")
+    assert (
+        "stages before 'b' are looked for in runs/tiny; where they lie elsewhere, give the run folder" in said
+    )
+    assert f"are looked for in {tmp_path};" in refusal("losses", tmp_path, "--stage", "b")
+    assert "are looked for" not in refusal("losses", file, "--stage", "c")
 
 
 def test_a_stage_is_chosen_by_name_and_the_first_otherwise(

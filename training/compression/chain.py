@@ -26,7 +26,10 @@ from training.errors import GateError, TrainingError
 from training.export.draft import draft_bundle
 from training.export.evaluate import evaluate_bundle
 from training.export.gate import ALL_SCORES, SCORE_OF, Budget
+from training.export.graph import DeployedNet
+from training.export.pass_gate import pass_gate
 from training.export.write_bundle import ExportRequest, write_bundle
+from training.models.multi_task import MultiTaskNet
 from training.models.shapes import read_shapes
 from training.models.table import model_row
 from training.provenance import git_hash
@@ -52,8 +55,9 @@ def compress(
         command: recorded in the bundle's manifest. say: gets the table after every step.
 
     Raises:
-        TrainingError: see `checked_recipe`; `folder` is taken, a step cannot be done, or no point keeps the
-            limits and passes the gate (parity with torch, INT8 in budget); the report is written.
+        TrainingError: see `checked_recipe`; `folder` is taken, the start does not pass the gate (parity with
+            torch, INT8 in budget), a step cannot be done, or no point keeps the limits and passes it; then
+            the report is written.
     """
     recipe = checked_recipe(spec, folder)
     start(spec, folder, resume)
@@ -115,6 +119,8 @@ def _point(
     classes = class_set(own.data.class_set)
     zeros = zero_share(model)
     bundle = draft_bundle(model, own, place / BUNDLE, made.int8, budget)
+    if name == START:
+        _require_gate(bundle, model, own, spec.run)
     precision = "fp32" if made.int8 is None else "int8"
     counts = (len(classes.classes), len(classes.things))
     row = model_row(name, own.model, *counts, own.data.size, read_shapes(made.run))
@@ -132,6 +138,15 @@ def _point(
     )
     write_point(place, point)
     return point
+
+
+def _require_gate(bundle: Bundle, model: MultiTaskNet, recipe: Recipe, run: Path) -> None:
+    """What the start fails at, the steps' networks mostly do too; their trainings may take hours."""
+    net = DeployedNet(model, recipe.model.detection.max_detections)
+    try:
+        pass_gate(bundle, net, recipe, Budget(), "")
+    except GateError as error:
+        raise TrainingError(f"run: the gate refuses {run} itself, before any step: {error}") from error
 
 
 def _measure(spec: CompressRecipe, folder: Path, points: Sequence[Point]) -> list[Measured]:

@@ -21,6 +21,7 @@ from torch.utils.hooks import RemovableHandle
 
 from training.compression.layer_names import matching
 from training.compression.uniform import Range, simulate, simulate_weight
+from training.errors import TrainingWarning
 
 RANGE = "input_range"
 MOMENTUM = 0.05
@@ -64,6 +65,7 @@ class QatConv2d(nn.Conv2d):
             warnings.warn(  # of the same words each time, so that it is shown once
                 "qat: batches with infinite or NaN values at convolutions were passed over for their ranges; "
                 "where the loss is not finite either, lower the learning rate",
+                TrainingWarning,
                 stacklevel=2,
             )
         return super().train(mode)

@@ -51,7 +51,8 @@ def write_boxes(folder: Path, class_set: str | None = None, min_pixels: int = MI
         How many boxes each thing class has.
 
     Raises:
-        TrainingError: no labels, ids that are no classes, no things, or the folder has a boxes.json.
+        TrainingError: no labels, ids that are no classes, no things among them or in the masks, or the folder
+            has a boxes.json.
     """
     out = folder / "boxes.json"
     if out.exists():
@@ -73,6 +74,13 @@ def write_boxes(folder: Path, class_set: str | None = None, min_pixels: int = MI
             for item in classes.things
             for *box, area in pieces(mask == item.id, min_pixels).tolist()
         ]
+    if not annotations:
+        things = ", ".join(item.name for item in classes.things)
+        raise TrainingError(
+            f"{folder / 'labels'}: no mask has a piece of a thing of class set '{classes.name}' ({things}), "
+            "so no boxes.json was written: if they are of other classes, give --class-set or put classes.json"
+            " beside labels/; if the pieces are small, --min-pixels"
+        )
     numbered = [{"id": number, **item} for number, item in enumerate(annotations, start=1)]
     categories = [{"id": item.id, "name": item.name} for item in classes.things]
     out.write_text(json.dumps({"images": images, "annotations": numbered, "categories": categories}))

@@ -25,7 +25,7 @@ from training.data.source_spec import SourceSpec
 from training.data.sources import Source, open_source
 from training.data.sources.base import Mapped, Mixture
 from training.data.spec import DataSpec
-from training.errors import TrainingError
+from training.errors import TrainingError, TrainingWarning
 
 
 def prepare_source(source: SourceSpec, spec: DataSpec, target: ClassSet) -> Mapped:
@@ -89,6 +89,7 @@ class SampleDataModule(L.LightningDataModule):
             warnings.warn(
                 f"source '{spec.name}' has boxes, but none of {', '.join(source.without_boxes)}: of these it "
                 "teaches nothing, neither that there are some nor that there are none",
+                TrainingWarning,
                 stacklevel=2,
             )
         cached = MemoryCache(source, self._memory_left)

@@ -13,6 +13,7 @@ from training.home import PlaceOrName
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Pixels = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=8)]  # OpenCV cannot resize what is but a few pixels, nor is there much to see
 Pair = TypeVar("Pair", tuple[int, int], tuple[float, float])
 
 
@@ -84,9 +85,7 @@ class DataSpec(StrictModel):
     val: list[AnySource] = Field(
         min_length=1, description="the first is the one whose metrics the run is known by"
     )
-    size: tuple[Pixels, Pixels] = Field(
-        (360, 480), description="height, width that frames are brought to first"
-    )
+    size: tuple[Side, Side] = Field((360, 480), description="height, width that frames are brought to first")
     resize: Literal["stretch", "letterbox"] = Field(
         "letterbox", description="letterbox keeps proportions, the border is void; the vehicle does the same"
     )

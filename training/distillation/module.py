@@ -227,7 +227,8 @@ class DistillationModule(L.LightningModule):
         several = self.trainer.world_size > 1  # then all have scored the same frames
         for source, evaluator in zip(self.recipe.data.val, self._evaluators, strict=True):
             for name, value in evaluator.compute(source.name).items():
-                self.log(name, value, prog_bar=name.startswith(("miou/", "map50/")), sync_dist=several)
+                shown = name.startswith(("miou/", "map50/")) and not math.isnan(value)
+                self.log(name, value, prog_bar=shown, sync_dist=several)
 
     def configure_optimizers(self) -> dict[str, object]:
         spec = self.recipe.optimizer

@@ -171,11 +171,13 @@ class Evaluator:
             warnings.filterwarnings("ignore", message="The ``compute`` method of metric")  # nothing fed: nan
             values = {name: metric.compute() for name, metric in self.metrics.items()}
         scores: dict[str, float] = {}
+        count = len(self.classes)  # torchmetrics takes the dimensions off what it has of a single class
         if "confusion" in values:
-            iou = torch.from_numpy(iou_from_confusion(values["confusion"].cpu().numpy()))
+            matrix = values["confusion"].reshape(count, count)
+            iou = torch.from_numpy(iou_from_confusion(matrix.cpu().numpy()))
             scores |= {"miou": float(iou.nanmean())} | self._by_class("iou", iou)
         if "boundary" in values:
-            contours = values["boundary"]
+            contours = values["boundary"].reshape(count)
             scores |= {"boundary_f": float(contours.nanmean()), "ece": float(values["calibration"])}
             scores |= self._by_class("bf", contours)
         if "teacher" in values:

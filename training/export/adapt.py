@@ -6,7 +6,6 @@ network itself and its weights stay as they are, in every precision, so no train
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from training.data.synthetic.settings import DriveSettings
 from training.errors import TrainingError
 from training.export.forms import Form, forms_of
 from training.export.parity import Answer, Parity, compare_answers
-from training.export.place import check_place, put
+from training.export.place import check_place, put, scratch_beside, tell_lost_forms
 
 FRAMES = 4
 # OpenCV resizes in fixed point, the graph in float: pixels differ by a step, and with them masks' edges.
@@ -58,8 +57,8 @@ def adapt(bundle: Bundle, out: Path, camera: Size | None = None, batch: int | No
         How each engine and precision agrees with the original on rendered frames.
 
     Raises:
-        TrainingError: nothing to change, already changed, something else is at `out`, or the answers part;
-            then nothing is written.
+        TrainingError: nothing to change, already changed, something else or `bundle` itself is at `out`, or
+            the answers part; then nothing is written.
     """
     manifest = bundle.manifest
     if camera is None and batch is None:
@@ -69,10 +68,11 @@ def adapt(bundle: Bundle, out: Path, camera: Size | None = None, batch: int | No
             f"{bundle.path} has a fixed batch already; adapt the bundle that it was made from"
         )
     check_place(out)
-    beside = out.resolve().parent
-    beside.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=beside, prefix=".adapt-") as scratch:
-        folder = Path(scratch) / out.name
+    if out.exists() and out.samefile(bundle.path):
+        raise TrainingError(f"{out} is what is adapted, and would be lost: choose another --out")
+    tell_lost_forms(out, manifest.precisions)
+    with scratch_beside(out, ".adapt-") as scratch:
+        folder = scratch / out.name
         folder.mkdir()
         files = {}
         for precision, entry in manifest.precisions.items():

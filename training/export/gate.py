@@ -18,6 +18,7 @@ from training.data.sources.base import Mapped, Source
 from training.errors import TrainingError
 from training.export.evaluate import evaluate_bundle
 from training.export.forms import Form, as_run
+from training.export.parity import HARDLY_TRAINED
 from training.export.parting import widening_layer
 from training.recipe import Recipe
 
@@ -121,18 +122,21 @@ def score_form(bundle: Bundle, judge: Judge, form: Form) -> dict[str, float]:
         return evaluate_bundle(served, judge.source, judge.name, run.engine, run.precision, run.device).values
 
 
-def fp32_complaint(judge: Judge, form: Form, found: Mapping[str, float], torch: Mapping[str, float]) -> str:
+def fp32_complaint(
+    judge: Judge, form: Form, found: Mapping[str, float], torch: Mapping[str, float], tied: bool = False
+) -> str:
     """What a form in fp32 scores otherwise than torch does, in words; empty where they are alike.
 
     Args:
         found, torch: main scores on the judge's frames.
+        tied: of torch's detections, see `Parity`.
     """
     for name, most in MAX_FP32_DIFFERENCE.items():
         if name in torch and not abs(found[name] - torch[name]) <= most:
             return (
                 f"{form.name} has {found[name]:.4f} {name} on {judge.about}, torch {torch[name]:.4f}: more "
                 f"than {most:g} apart"
-            )
+            ) + (f"; {HARDLY_TRAINED}" if tied and name == "map50" else "")
     return ""
 
 

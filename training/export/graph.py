@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 
 from distill_perception.bundle import GRAPH_INPUT, METADATA_CLASSES, TASK_OUTPUTS
 from distill_perception.manifest import Task
+from distill_perception.signals import noted_signals
 from training.models.detection.decode import decode_detections
 from training.models.multi_task import MultiTaskNet
 from training.models.outputs import Outputs, upsample
@@ -61,6 +64,22 @@ class DeployedNet(nn.Module):
         return results
 
 
+@contextmanager
+def signals_wait() -> Iterator[None]:
+    """Ctrl-C and other ends wait until torch has traced a network: it takes their exception for its own.
+
+    Raises:
+        KeyboardInterrupt: with the signal's number, afterwards.
+    """
+    if threading.current_thread() is not threading.main_thread():  # no other one is interrupted
+        yield
+        return
+    with noted_signals() as stopping:
+        yield
+    if stopping:
+        raise KeyboardInterrupt(stopping[0])
+
+
 def write_onnx(
     net: DeployedNet, classes: Sequence[str], size: tuple[int, int], path: Path, optimize: bool = True
 ) -> None:
@@ -77,17 +96,18 @@ def write_onnx(
         if getattr(module, "inplace", False):
             module.inplace = False
     example = torch.zeros(2, *size, 3, dtype=torch.uint8)
-    program = torch.onnx.export(
-        deployed,
-        (example,),
-        dynamo=True,
-        opset_version=OPSET,
-        optimize=optimize,
-        input_names=[GRAPH_INPUT],
-        output_names=[name for task in net.tasks for name in TASK_OUTPUTS[task]],
-        dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1, max=64)}},
-        verbose=False,
-    )
+    with signals_wait():
+        program = torch.onnx.export(
+            deployed,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            optimize=optimize,
+            input_names=[GRAPH_INPUT],
+            output_names=[name for task in net.tasks for name in TASK_OUTPUTS[task]],
+            dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1, max=64)}},
+            verbose=False,
+        )
     assert program is not None
     proto = program.model_proto
     for node in proto.graph.node:  # the exporter's own paths and stack traces do not belong in a shipped file

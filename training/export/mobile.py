@@ -6,7 +6,6 @@ written only if its runtime says what torch says on real frames. The runtime nod
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ from distill_perception.bundle import TASK_OUTPUTS
 from training.compression.fake_quant import take_fake_quant
 from training.errors import TrainingError
 from training.export.draft import frames_of
-from training.export.graph import DeployedNet
+from training.export.graph import DeployedNet, signals_wait
 from training.export.parity import Parity, compare_answers, require_parity
-from training.run_folder import load_model
+from training.export.place import scratch_beside
+from training.run_folder import load_model, refuse_unwritable
 
 Infer = Callable[[NDArray[np.uint8]], list[NDArray[Any]]]
 FRAMES = 4
@@ -41,16 +41,17 @@ def write_mobile(run: Path, out: Path) -> Parity:
     if out.suffix not in FORMATS:
         known = ", ".join(f"{suffix} ({name})" for suffix, (name, _, _) in FORMATS.items())
         raise TrainingError(f"{out}: the suffix says what to export for; known are {known}")
+    refuse_unwritable(out.parent)
     engine, package, convert = FORMATS[out.suffix]
     recipe, model = load_model(run)
     take_fake_quant(model)
     net = DeployedNet(model, recipe.model.detection.max_detections)
     net = net.to(memory_format=torch.contiguous_format).eval()
     frames = list(frames_of(recipe, recipe.data.val[:1], FRAMES))[:FRAMES]
-    program = torch.export.export(net, (torch.from_numpy(frames[0])[None],))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as scratch:
-        file = Path(scratch) / out.name
+    with signals_wait():
+        program = torch.export.export(net, (torch.from_numpy(frames[0])[None],))
+    with scratch_beside(out, ".export-") as scratch:
+        file = scratch / out.name
         try:
             infer = convert(program, file)
         except ImportError as error:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from distill_perception.manifest import MANIFEST_NAME, NAME
+from distill_perception.errors import BundleError
+from distill_perception.manifest import MANIFEST_NAME, NAME, read_manifest
+from distill_perception.terminal import warn
 from training.errors import TrainingError
+from training.run_folder import refuse_unwritable
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def check_place(out: Path) -> None:
     """Make sure, before the work, that a bundle may be put at `out`.
 
     Raises:
-        TrainingError: something else than a bundle is there, or the folder's name cannot be a bundle's.
+        TrainingError: something else than a bundle is there, nothing can be written there, or the folder's
+            name cannot be a bundle's.
     """
     if not re.fullmatch(NAME, out.name):
         raise TrainingError(
@@ -26,6 +36,41 @@ def check_place(out: Path) -> None:
         raise TrainingError(
             f"{out} is there and is no bundle: choose another --out, such as {out / 'my_student'}"
         )
+    refuse_unwritable(out.resolve().parent)
+
+
+def tell_lost_forms(out: Path, forms: Collection[str]) -> None:
+    """Warn, before the work, where the bundle at `out` has forms that the new one, of `forms`, will lack."""
+    try:
+        old = read_manifest(out / MANIFEST_NAME)
+    except BundleError:  # none, or one that nothing can be told of
+        return
+    if lost := [form for form in old.precisions if form not in forms]:
+        warn(
+            f"{out}: replaces {old.name} {old.version} ({', '.join(old.precisions)}); the new one lacks "
+            f"{', '.join(lost)}"
+        )
+
+
+@contextmanager
+def scratch_beside(out: Path, prefix: str) -> Iterator[Path]:
+    """A folder on the file system of `out` in which what goes there is made; gone afterwards.
+
+    Raises:
+        TrainingError: nothing more can be written there.
+    """
+    beside = out.resolve().parent
+    try:
+        beside.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=beside, prefix=prefix) as scratch:
+            yield Path(scratch)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise TrainingError(
+            f"cannot write {out}: {error.strerror}, there or in {tempfile.gettempdir()}; free some space, or "
+            "choose another --out"
+        ) from error
 
 
 def put(folder: Path, out: Path) -> None:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from distill_perception.bundle import (
     Bundle,
@@ -25,31 +21,18 @@ from training.compression.spec import QuantizeSpec
 from training.data.class_set import ClassSet
 from training.data.class_sets import class_set
 from training.data.spec import DataSpec
-from training.errors import GateError, TrainingError
-from training.export.draft import draft_bundle, frames_of
-from training.export.evaluate import evaluate_engine
-from training.export.forms import Form, judged_forms
-from training.export.gate import (
-    ALL_SCORES,
-    MAIN_SCORES,
-    Budget,
-    fp32_complaint,
-    growing_error,
-    judges,
-    score_form,
-)
+from training.errors import TrainingError
+from training.export.draft import draft_bundle
+from training.export.gate import MAIN_SCORES, Budget
 from training.export.graph import DeployedNet
-from training.export.parity import Parity, measure_parity, require_parity
-from training.export.parting import parting_layer
-from training.export.place import check_place, put
-from training.export.torch_engine import TorchEngine
+from training.export.parity import Parity
+from training.export.pass_gate import pass_gate
+from training.export.place import check_place, put, scratch_beside, tell_lost_forms
 from training.models.multi_task import MultiTaskNet, count_parameters
 from training.models.shapes import SHAPES
 from training.recipe import Recipe, load_recipe
 from training.run_folder import PROVENANCE, RECIPE, RESULT, load_model, read_json
 from training.teachers.spec import title
-
-PARITY_FRAMES = 8
 
 
 @dataclass(frozen=True)
@@ -86,7 +69,8 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     """Export, check and score a run.
 
     Raises:
-        TrainingError: something else is at `out`, its name is no bundle's, or a run is not finished.
+        TrainingError: something else is at `out`, its name is no bundle's, nothing can be written there, or a
+            run is not finished.
         GateError: the engines do not agree with torch, or a reduced precision loses too much.
     """
     check_place(request.out)
@@ -94,33 +78,22 @@ def write_bundle(request: ExportRequest) -> tuple[Bundle, list[Parity]]:
     recipe = trained if request.data is None else trained.model_copy(update={"data": request.data})
     classes = class_set(recipe.data.class_set)
     compared = compared_scores(request)
-    beside = request.out.resolve().parent
-    beside.mkdir(parents=True, exist_ok=True)
+    wanted = {"fp16": request.fp16, "fp8": request.fp8, "int8": request.int8}
+    tell_lost_forms(request.out, ["fp32", *(form for form, asked in wanted.items() if asked)])
     with (
-        tempfile.TemporaryDirectory(dir=beside, prefix=".export-") as scratch,
-        engines_kept_in(Path(scratch) / ".engines"),  # no bundle can have that name
+        scratch_beside(request.out, ".export-") as scratch,
+        engines_kept_in(scratch / ".engines"),  # no bundle can have that name
     ):
-        folder = Path(scratch) / request.out.name
+        folder = scratch / request.out.name
         draft = draft_bundle(model, recipe, folder, request.int8, request.budget, request.fp16, request.fp8)
         net = DeployedNet(model, recipe.model.detection.max_detections)
-        frames = np.stack(list(frames_of(recipe, recipe.data.val[:1], PARITY_FRAMES)))
-        forms = judged_forms(draft)
-        parity = measure_parity(net, draft, frames, forms)
-        full = {form.name: form.engine for form in forms if form.precision == "fp32"}
-        require_parity(
-            [found for found in parity.values() if found.engine in full],
-            lambda name: parting_layer(net, draft.model_path("fp32"), frames[0], full[name]),
-        )
-        metrics = (
-            *_scores(request, draft, recipe, net, forms, frames[0]),
-            *compared,
-            *_parity_metrics(request, parity.values()),
-        )
+        parity, scores = pass_gate(draft, net, recipe, request.budget, request.command)
+        metrics = (*scores, *compared, *_parity_metrics(request, parity))
         write_manifest(folder, _manifest(request, trained, net, classes, draft.manifest, metrics))
         _write_origin(request, folder)
         load_bundle(folder)
         put(folder, request.out)
-    return load_bundle(request.out), list(parity.values())
+    return load_bundle(request.out), parity
 
 
 def _write_origin(request: ExportRequest, folder: Path) -> None:
@@ -128,53 +101,6 @@ def _write_origin(request: ExportRequest, folder: Path) -> None:
     for name in (RECIPE, SHAPES):
         if (request.run / name).is_file():
             shutil.copyfile(request.run / name, folder / name)
-
-
-def _scores(
-    request: ExportRequest,
-    bundle: Bundle,
-    recipe: Recipe,
-    net: DeployedNet,
-    forms: Sequence[Form],
-    frame: NDArray[np.uint8],
-) -> list[Metric]:
-    """Scores by source and form, of the network in torch beside them; by class for fp32.
-
-    Raises:
-        GateError: fp32 scores otherwise than torch, or a reduced precision loses more than its budget (see
-            `judges`).
-    """
-    metrics: list[Metric] = []
-
-    def note(found: Mapping[str, float], data: str, names: Sequence[str] = ALL_SCORES) -> None:
-        for name in (name for name in names if name in found):
-            value = round(found[name], 4)
-            metrics.append(Metric(name=name, value=value, data=data, command=request.command))
-
-    scored = Form("onnxruntime", "fp32")  # by the judges already
-    for judge in judges(bundle, recipe, request.budget):
-        torch: dict[str, float] = {}
-        if judge.full:
-            note(judge.full, f"{judge.about}, {scored.name}", tuple(judge.full))
-            torch = evaluate_engine(bundle, TorchEngine(net, bundle), judge.source, judge.name).values
-            note(torch, f"{judge.about}, fp32 in torch")
-        for form in forms:
-            if form.precision == "fp32" and not judge.full:
-                continue  # its own answers are the labels
-            found = judge.full if form == scored else score_form(bundle, judge, form)
-            if form != scored:
-                note(found, f"{judge.about}, {form.name}")
-            if form.precision == "fp32":
-                if complaint := fp32_complaint(judge, form, found, torch):
-                    raise GateError(f"{complaint}. No bundle was written")
-            elif complaint := judge.complaint(form.name, found):
-                reasons = "; ".join(filter(None, (complaint, growing_error(bundle, form, frame))))
-                raise GateError(
-                    f"{reasons}. No bundle was written; the budgets are --max-drop and --max-map50-drop, of "
-                    "compress --max-miou-drop and --max-map50-drop",
-                    form.precision,
-                )
-    return metrics
 
 
 def compared_scores(request: ExportRequest) -> list[Metric]:

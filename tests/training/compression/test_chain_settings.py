@@ -14,7 +14,7 @@ from tests.support.tiny_compression import STEPS, compress_recipe
 from tests.support.tiny_training import untrained_run, write_color_blocks
 from training.compression import chain, check
 from training.compression.latency import Candidate
-from training.errors import TrainingError
+from training.errors import GateError, TrainingError
 from training.export.draft import draft_bundle
 from training.export.evaluate import Score
 from training.export.gate import Budget
@@ -126,3 +126,31 @@ def test_a_task_without_labels_stops_before_the_first_step(student: Path, tmp_pa
     with pytest.raises(TrainingError, match=r"no labels for detection.*name a labelled source first"):
         chain.compress(compress_recipe(student, data=hidden), tmp_path / "out", say=lambda _: None)
     assert [place.name for place in (tmp_path / "out" / "steps").iterdir()] == ["00_start"]
+
+
+def test_a_start_that_the_gate_refuses_is_told_before_any_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And asked again when the compression goes on, until it has passed."""
+    run, asked, done = untrained_run(tmp_path / "start"), [], []
+
+    def gate(bundle: Bundle, *_: object) -> None:
+        asked.append(bundle.path.parent.name)
+        if len(asked) < 3:
+            raise GateError("parity: fp32 on openvino agrees with torch on 0.00% of detections")
+
+    def step(*_: object) -> None:
+        done.append(1)
+        raise TrainingError("a step has begun")
+
+    monkeypatch.setattr(chain, "pass_gate", gate)
+    monkeypatch.setattr(chain, "do", step)
+    spec = compress_recipe(run)
+    for resume in (False, True):
+        with pytest.raises(TrainingError, match=rf"gate refuses {run} itself, before any step: parity: fp32"):
+            chain.compress(spec, tmp_path / "out", resume)
+    assert not done
+    for _ in range(2):
+        with pytest.raises(TrainingError, match="a step has begun"):
+            chain.compress(spec, tmp_path / "out", resume=True)
+    assert asked == ["00_start"] * 3

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.refusal import refusal
 from training.cli import app
 from training.data.mask_boxes import pieces, write_boxes
 from training.data.source_spec import FolderSpec
@@ -93,6 +94,26 @@ def test_boxes_that_are_there_and_labels_that_are_not_are_told(street: Path, tmp
     cv2.imwrite(str(tmp_path / "b" / "images" / "a.png"), np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(TrainingError, match="has no labels/"):
         write_boxes(tmp_path / "b")
+
+
+def test_the_class_set_that_is_assumed_is_told(street: Path) -> None:
+    done = CliRunner().invoke(app, ["boxes", str(street)])
+    assert done.exit_code == 0, done.output
+    told = " ".join(done.stderr.split())
+    assert (
+        f"class set 'camvid' is assumed: {street} has no classes.json, and --class-set is not given" in told
+    )
+    (street / "boxes.json").unlink()
+    done = CliRunner().invoke(app, ["boxes", str(street), "--class-set", "camvid"])
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+def test_no_file_is_written_without_a_box(tmp_path: Path) -> None:
+    folder = write_mask(tmp_path, np.full((40, 60), ROAD, np.uint8))
+    told = refusal("boxes", folder)
+    assert "no mask has a piece of a thing of class set 'camvid' (car, pedestrian, bicyclist)" in told
+    assert "give --class-set or put classes.json beside labels/" in told
+    assert not (folder / "boxes.json").exists()
 
 
 def test_camvids_boxes_are_made_again_exactly(camvid_val: Path, tmp_path: Path) -> None:

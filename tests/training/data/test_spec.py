@@ -46,6 +46,7 @@ def test_every_format_has_a_spec_and_an_adapter() -> None:
         ({"augment": {"cutout": {"holes": [4, 1]}}}, "augment.cutout.holes: [4, 1]: the smaller number"),
         ({"augment": {"cutout": {"size": [20, 40]}}}, "augment.cutout.size.0"),
         ({"train": []}, "train"),
+        ({"size": [1, 1]}, "size.0: Input should be greater than or equal to 8"),
     ],
 )
 def test_mistakes_are_named_with_their_place(changes: dict[str, Any], message: str) -> None:

@@ -72,6 +72,15 @@ def test_tasks_choose_the_keys_and_what_was_not_fed_is_nan() -> None:
     assert math.isnan(masks_only["miou"])
 
 
+def test_a_set_of_one_class_is_scored() -> None:
+    evaluator = Evaluator(CLASSES[:1], VOID)
+    target = torch.zeros(1, 8, 12, dtype=torch.long)
+    target[:, :4] = VOID
+    evaluator.update_masks(torch.zeros(1, 1, 8, 12), target)
+    scores = evaluator.compute()
+    assert (scores["miou"], scores["iou/sky"]) == (1.0, 1.0)
+
+
 def test_numpy_and_torch_score_alike() -> None:
     student, teacher, target = frames(3)
     first, second = (Evaluator(CLASSES, VOID, teacher=True) for _ in range(2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -157,3 +158,24 @@ def test_only_a_bundle_is_written_over(bundle: Bundle, tmp_path: Path) -> None:
     for batch in (1, 2):
         adapt(bundle, tmp_path / "models" / "mine", batch=batch)
         assert load_bundle(tmp_path / "models" / "mine").manifest.input.batch == batch
+
+
+def test_the_source_is_not_written_over(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(bundle.path.name)
+    for out in (bundle.path, bundle.path / ".." / "b", tmp_path / "link"):
+        with pytest.raises(
+            TrainingError, match="is what is adapted, and would be lost: choose another --out"
+        ):
+            adapt(bundle, out, (96, 128))
+    assert load_bundle(bundle.path).manifest == bundle.manifest
+
+
+def test_a_full_disk_is_one_line_with_the_place(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(adapting.onnx, "save", full)
+    with pytest.raises(TrainingError, match=r"cannot write .*/two: No space left .* choose another --out"):
+        adapt(bundle, tmp_path / "two", batch=2)

@@ -13,12 +13,14 @@ from tests.support.tiny_nets import tiny_net
 from tests.support.tiny_training import untrained_run, write_color_blocks
 from training.compression.spec import QuantizeSpec
 from training.data.source_spec import FolderSpec
-from training.errors import TrainingError
+from training.errors import GateError, TrainingError
+from training.export import pass_gate as passing
 from training.export.draft import draft_bundle
 from training.export.forms import Form, judged_forms
 from training.export.gate import Budget, Judge, fp32_complaint, growing_error, judges, score_form
 from training.export.graph import DeployedNet
-from training.export.parity import form_answers, measure_parity
+from training.export.parity import HARDLY_TRAINED, form_answers, measure_parity
+from training.export.pass_gate import pass_gate
 from training.models.multi_task import MultiTaskNet
 from training.recipe import Recipe
 from training.run_folder import load_model
@@ -104,6 +106,36 @@ def test_fp32_scores_what_torch_does_on_every_engine(drafted: tuple[Bundle, Reci
     assert not fp32_complaint(judge, form, {"miou": 0.7}, {"miou": 0.7}), "no boxes"
     for found in ({"miou": 0.69, "map50": 0.5}, {"miou": 0.71, "map50": 0.5}, {"miou": np.nan, "map50": 0.5}):
         assert "fp32 on openvino has" in fp32_complaint(judge, form, found, torch_scores)
+
+
+def test_where_scores_are_tied_that_is_said_of_boxes(drafted: tuple[Bundle, Recipe], blocks: Path) -> None:
+    bundle, recipe = drafted
+    (judge,) = judges(bundle, validated_on(recipe, source(blocks, "a")), Budget())
+    form, torch_scores = Form("openvino", "fp32"), {"miou": 0.7, "map50": 0.0619}
+    boxes, masks = {"miou": 0.7, "map50": 0.0975}, {"miou": 0.6, "map50": 0.0619}
+    assert fp32_complaint(judge, form, boxes, torch_scores, tied=True).endswith(f"apart; {HARDLY_TRAINED}")
+    assert fp32_complaint(judge, form, boxes, torch_scores).endswith("apart")
+    assert fp32_complaint(judge, form, masks, torch_scores, tied=True).endswith("apart")
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+def test_the_gate_sees_that_a_detector_has_hardly_learnt(
+    learnt: bool,
+    drafted: tuple[Bundle, Recipe],
+    blocks: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bundle, recipe = drafted
+    net = tiny_net()
+    if learnt:
+        with torch.no_grad():
+            net.detection_head.heatmap[-1].weight.mul_(1e4)
+        bundle = draft_bundle(net, recipe, tmp_path / "learnt")
+    monkeypatch.setattr(passing, "require_parity", lambda *_: None)
+    monkeypatch.setattr(passing, "fp32_complaint", lambda *_: "tied" if _[-1] else "well apart")
+    with pytest.raises(GateError, match="well apart" if learnt else "tied"):
+        pass_gate(bundle, DeployedNet(net), validated_on(recipe, source(blocks, "a")), Budget(), "")
 
 
 def test_boxes_may_have_a_budget_of_their_own(drafted: tuple[Bundle, Recipe], blocks: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +85,16 @@ def test_simulated_int8_is_no_part_of_the_file(tmp_path: Path, monkeypatch: pyte
 def test_an_unknown_suffix_is_answered_with_the_known_ones(run: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"student\.bin: .*\.pte \(ExecuTorch\), \.tflite \(LiteRT\)"):
         write_mobile(run, tmp_path / "student.bin")
+
+
+def test_an_interrupt_that_the_tracing_swallows_ends_the_export(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def swallowing(*_: object) -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(torch.export, "export", swallowing)
+    with pytest.raises(KeyboardInterrupt):
+        write_mobile(run, tmp_path / "student.pte")
+    assert not list(tmp_path.iterdir())

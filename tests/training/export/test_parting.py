@@ -14,7 +14,7 @@ from tests.support.exported_student import SIZE, export_student
 from training.errors import TrainingError
 from training.export.graph import DeployedNet
 from training.export.layers import conv_nodes
-from training.export.parity import Parity, require_parity
+from training.export.parity import HARDLY_TRAINED, Parity, compare_answers, require_parity
 from training.export.parting import logit_differences, parting_layer, torch_logits
 
 LAYER = "encoder.features.3.squeeze"
@@ -87,6 +87,22 @@ def _raw(net: DeployedNet, frames: np.ndarray) -> tuple[torch.Tensor, torch.Tens
 def test_failing_gate_says_where() -> None:
     with pytest.raises(TrainingError, match=r"openvino agrees with torch on 50.*; at layer x of openvino"):
         require_parity([Parity("openvino", 1, 0.5)], lambda engine: f"at layer x of {engine}")
+
+
+@pytest.mark.parametrize(("spread", "tied"), [(0.0, True), (9e-4, True), (0.1, False)])
+def test_failing_gate_says_that_scores_are_tied(spread: float, tied: bool) -> None:
+    """Of torch's scores alone, in all frames."""
+    places = np.arange(40, dtype=np.float32)[:, None] * 10 + np.float32([0, 0, 5, 5])
+
+    def answer(order: np.ndarray, spread: float) -> dict[str, np.ndarray]:
+        scores = 0.5 - np.linspace(0, spread, 20, dtype=np.float32)
+        return {"boxes": places[order][None], "scores": scores[None], "labels": np.zeros((1, 20), int)}
+
+    one, other = np.arange(20), np.arange(20, 40)
+    in_torch, engine = ([answer(order, 0), answer(order, spread)] for order in (one, other))
+    with pytest.raises(TrainingError, match=r"agrees with torch on 0\.00% of detections") as caught:
+        require_parity([compare_answers("openvino", in_torch, engine)])
+    assert (HARDLY_TRAINED in str(caught.value)) == tied
 
 
 @pytest.mark.parametrize("difference", [0.5, float("nan")])

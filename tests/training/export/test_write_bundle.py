@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import Any
 import pytest
 import torch
 
-from distill_perception.bundle import Bundle
+from distill_perception.bundle import MANIFEST_NAME, Bundle, read_manifest, write_manifest
+from tests.support.tiny_bundle import write_tiny_bundle
 from tests.support.tiny_nets import tiny_net
 from tests.support.tiny_training import tiny_recipe, write_color_blocks
+from training.compression.spec import QuantizeSpec
 from training.data.source_spec import FolderSpec
 from training.errors import GateError, TrainingError
+from training.export import pass_gate as passing
 from training.export import write_bundle as writing
 from training.export.draft import draft_bundle
 from training.export.write_bundle import ExportRequest, write_bundle
@@ -91,6 +95,36 @@ def test_what_is_missing_or_misnamed_is_told_before_the_work(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(writing, "draft_bundle", full)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_one_line_with_the_place(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"cannot write .*/b: No space left .* choose another --out"):
+        write_bundle(request(run, tmp_path / "b", labels=True))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_lost_forms_of_a_replaced_bundle_are_told_before_the_work(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = write_tiny_bundle(tmp_path / "b")
+    manifest = read_manifest(old / MANIFEST_NAME)
+    (entry,) = manifest.precisions.values()
+    write_manifest(old, manifest.model_copy(update={"precisions": {"fp32": entry, "int8": entry}}))
+    asked = request(run, old, labels=True)  # of fp32 and fp16
+    for form, said in ((None, 1), (QuantizeSpec(), 0)):
+        with pytest.raises(TrainingError, match="cannot write"):
+            write_bundle(replace(asked, int8=form))
+        assert capsys.readouterr().err.count("; the new one lacks int8\n") == said
+
+
 def test_fp32_that_says_something_else_is_not_written(run: Path, tmp_path: Path, tamper: Any) -> None:
     tamper("fp32")
     said = refused(request(run, tmp_path / "b", labels=True))
@@ -102,7 +136,7 @@ def test_fp32_that_scores_otherwise_is_not_written(
     run: Path, tmp_path: Path, tamper: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tamper("fp32")
-    monkeypatch.setattr(writing, "require_parity", lambda *_: None)
+    monkeypatch.setattr(passing, "require_parity", lambda *_: None)
     assert "fp32 on openvino has" in refused(request(run, tmp_path / "b", labels=True))
 
 

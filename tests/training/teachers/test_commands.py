@@ -94,13 +94,20 @@ def test_scores_are_a_row_for_compare(recipe: Path, tmp_path: Path) -> None:
     done = command("score", recipe, "--out", tmp_path / "teacher")
     assert done.code == 0, done.err
     run = read_training_run(tmp_path / "teacher")
-    assert f"miou/blocks {run.metrics['miou/blocks']:.4f}" in done.out
+    said = " ".join(done.out.split())
+    assert f"miou/blocks {run.metrics['miou/blocks']:.4f}" in said
+    assert f"{(run.cost.macs or 0) / 1e6:.2f} M multiply-accumulates a frame of 72x48" in said
     assert run.origin["git_hash"]
     content = yaml.safe_load(recipe.read_text())
     del content["teacher"]["tta"]
     (tmp_path / "one_view.yaml").write_text(yaml.safe_dump({"recipe": content, "arms": {}}))  # an ablation's
     assert command("score", tmp_path / "one_view.yaml", "--out", tmp_path / "one_view").code == 0
     assert run.cost.macs == 2 * (read_training_run(tmp_path / "one_view").cost.macs or 0) > 0
+
+
+def test_help_names_the_formats_that_a_path_is_enough_for() -> None:
+    said = " ".join(command("label", "--help").out.replace("│", " ").split())
+    assert "folder, images, camvid, cityscapes, bdd100k, kitti_object, kitti_semantic, bag." in said
 
 
 def test_a_place_that_scores_and_labels_cannot_go_to_is_refused_before_the_work(

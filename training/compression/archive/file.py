@@ -20,10 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distill_perception.whole_file import part_of
 from training.compression.archive.tensors import SharedTensor, Stream
 from training.errors import TrainingError
 
-MAGIC = b"DPARCHIVE2\n"
+NAME = b"DPARCHIVE"  # of all versions
+MAGIC = NAME + b"2\n"
 Tensors = Mapping[str, NDArray[Any]]
 Kind = tuple[tuple[int, ...], str]  # shape and dtype, the latter as numpy writes it: <f4
 
@@ -31,7 +33,11 @@ Kind = tuple[tuple[int, ...], str]  # shape and dtype, the latter as numpy write
 def write_archive(
     path: Path, tensors: Tensors, shared: Mapping[str, SharedTensor], about: dict[str, Any]
 ) -> None:
-    """Write `tensors`; those named in `shared` in that form, others raw; `about` goes into the header."""
+    """Write `tensors`; those named in `shared` in that form, others raw; `about` goes into the header.
+
+    Raises:
+        TrainingError: it cannot be written; an archive that was there is still whole.
+    """
     payload = bytearray()
     entries = []
     for name, values in tensors.items():
@@ -43,7 +49,34 @@ def write_archive(
         entries.append(entry)
     header = json.dumps({**about, "tensors": entries}).encode()
     content = struct.pack("<I", len(header)) + header + payload
-    path.write_bytes(MAGIC + hashlib.sha256(content).digest() + content)
+    target = path.resolve()  # through a symlink, as other files are written
+    part = part_of(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(MAGIC + hashlib.sha256(content).digest() + content)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write archive {path}: {error.strerror}; free some space, or choose another place"
+        ) from error
+
+
+def replaces_archive(path: Path) -> bool:
+    """Whether `path` is an archive, of this version or another, that a new one there replaces.
+
+    Raises:
+        TrainingError: something else is there.
+    """
+    if not path.exists():
+        return False
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(len(NAME)) == NAME:
+                return True
+    raise TrainingError(f"{path} is there and is no archive: choose another name")
 
 
 def read_archive(path: Path) -> tuple[dict[str, Any], memoryview]:

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from training.compression.archive.file import read_archive, read_tensors, write_archive
+from distill_perception.terminal import warn
+from training.compression.archive.file import read_archive, read_tensors, replaces_archive, write_archive
 from training.compression.archive.tensors import SharedTensor
 from training.data.class_sets import class_set, is_elsewhere
 from training.errors import TrainingError
@@ -40,14 +41,16 @@ def pack(run: Path, path: Path, bits: int) -> Packed:
     """Write the network of `run` with at most 2^bits different weights in each convolution, and zeros.
 
     Raises:
-        TrainingError: `run` is not finished.
+        TrainingError: `run` is not finished, something else than an archive is at `path`, or it cannot be
+            written.
     """
+    if replaces_archive(path):
+        warn(f"replaces the archive {path}")
     recipe, model = load_model(run)
     convolutions = {f"{name}.weight" for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)}
     state = {name: value.contiguous().numpy() for name, value in model.state_dict().items()}
     shared = {name: SharedTensor.of(state[name], bits) for name in state if name in convolutions}
     shapes = read_shapes(run)
-    path.parent.mkdir(parents=True, exist_ok=True)
     classes = class_set(recipe.data.class_set).as_file()
     header = {"recipe": recipe.model_dump(mode="json"), "shapes": shapes, "class_set": classes}
     write_archive(path, state, shared, header)

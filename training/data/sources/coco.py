@@ -10,6 +10,8 @@ pictures may have some or not.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from training.data.class_sets import class_set
@@ -19,7 +21,7 @@ from training.data.sources.base import Boxes, Labels, file_key
 from training.data.sources.coco_json import by_name, read_coco
 from training.data.sources.outlines import draw_outlines
 from training.data.sources.reading import make_sample, read_picture, require_folder
-from training.errors import TrainingError
+from training.errors import TrainingError, TrainingWarning
 
 
 class CocoSource:
@@ -35,7 +37,14 @@ class CocoSource:
         self.file = spec.annotations
         self.masks = spec.masks
         self.rest = classes.void_id if spec.rest is None else classes.id_of(spec.rest)
-        self.entries, listed = read_coco(self.file, by_name(self.file, classes), outlines=spec.masks)
+        none: list[str] = []  # COCO's own files have boxes without height
+        self.entries, listed = read_coco(self.file, by_name(self.file, classes), spec.masks, none)
+        if none:
+            warnings.warn(
+                f"{self.file}: {len(none)} of its boxes are left out, first {none[0]}",
+                TrainingWarning,
+                stacklevel=2,
+            )
         self.class_set = classes.annotated(listed)
         if not self.entries:
             raise TrainingError(f"{self.file} lists no pictures")

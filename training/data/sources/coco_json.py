@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distill_perception.bags.box_problems import annotation_problem
+from distill_perception.strict import did_you_mean
 from training.data.class_set import ClassSet
 from training.data.sources.reading import read_json
 from training.errors import TrainingError
 
-_Row = tuple[list[float], int, bool, Any]  # x1, y1, x2, y2; class id; whether it is a crowd; outline
+# x1, y1, x2, y2; class id; whether it is a crowd, None if the box is none; outline
+_Row = tuple[list[float], int, bool | None, Any]
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,10 @@ class CocoImage:
 
 
 def read_coco(
-    path: Path, class_of: Callable[[dict[str, Any]], int], outlines: bool = False
+    path: Path,
+    class_of: Callable[[dict[str, Any]], int],
+    outlines: bool = False,
+    left_out: list[str] | None = None,
 ) -> tuple[list[CocoImage], frozenset[int]]:
     """Every picture of an annotation file, in its order, and the classes that it annotates.
 
@@ -60,13 +66,16 @@ def read_coco(
         class_of: the class id of a category entry ({"id": ..., "name": ...}). It may raise TrainingError,
             which counts where the category has boxes: a file may list more than the class set knows.
         outlines: keep them, which takes memory.
+        left_out: gets what is wrong with each box that is none (not finite, without width or height, outside
+            its picture), which is left out then; None: such a box is an error.
 
     Returns:
         The pictures, and the ids of the classes among the file's categories: where a picture has no box of
         one of them there is none of it; of all other classes the file says nothing.
 
     Raises:
-        TrainingError: not readable, not of COCO's form, or an annotation of an unknown picture or category.
+        TrainingError: not readable, not of COCO's form, or an annotation of an unknown picture or category
+            or with a box that is none.
     """
     content = read_json(path)
     try:
@@ -75,7 +84,8 @@ def read_coco(
         for number, category in categories.items():
             with suppress(TrainingError):
                 classes[number] = class_of(category)
-        rows: dict[Any, list[_Row]] = {item["id"]: [] for item in content["images"]}
+        pictures = {item["id"]: item for item in content["images"]}
+        rows: dict[Any, list[_Row]] = {number: [] for number in pictures}
         for item in content["annotations"]:
             x, y, width, height = (float(value) for value in item["bbox"])
             number = int(item["category_id"])
@@ -83,11 +93,17 @@ def read_coco(
             if number not in classes:
                 classes[number] = class_of(category)
             row = _known(path, "picture", item["image_id"], rows)
+            crowd: bool | None = bool(item.get("iscrowd"))
+            if problem := annotation_problem(item, pictures[item["image_id"]]):
+                if left_out is None:
+                    raise TrainingError(f"{path}: {problem}: correct it or take it out")
+                left_out.append(problem)
+                crowd = None
             outline = item.get("segmentation") if outlines else None
-            row.append(([x, y, x + width, y + height], classes[number], bool(item.get("iscrowd")), outline))
+            row.append(([x, y, x + width, y + height], classes[number], crowd, outline))
         images = [_image(item, rows[item["id"]], outlines) for item in content["images"]]
         return images, frozenset(classes.values())
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise TrainingError(
             f"{path} is not a COCO file ({type(error).__name__}: {error}); expected 'images' (id, "
             "file_name), 'annotations' (image_id, category_id, bbox) and 'categories' (id, name)"
@@ -113,11 +129,20 @@ def _arrays(rows: list[_Row]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
 
 def by_id(path: Path, class_set: ClassSet) -> Callable[[dict[str, Any]], int]:
-    """Categories whose ids are the class ids of `class_set`."""
+    """Categories whose ids are the class ids of `class_set`; of other names they are other classes."""
 
     def class_of(category: dict[str, Any]) -> int:
-        class_set.check_labels([int(category["id"])], path)
-        return int(category["id"])
+        number, name = int(category["id"]), category.get("name")
+        class_set.check_labels([number], path)
+        mine = class_set.names[number]
+        if name not in (mine, None):
+            known = class_set.names
+            meant = f"'{name}' is {known.index(name)} there" if name in known else did_you_mean(name, known)
+            raise TrainingError(
+                f"{path}: its category {number} is '{name}', but class {number} of class set "
+                f"'{class_set.name}' is '{mine}' ({meant}): set 'class_set' to the file's, or correct it"
+            )
+        return number
 
     return class_of
 

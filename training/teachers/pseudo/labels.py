@@ -63,12 +63,16 @@ def confident_masks(log_probs: Tensor, size: tuple[int, int], thresholds: Tensor
 
 
 def confident_boxes(item: ScoredBoxes, class_set: ClassSet, score: float) -> list[list[float]]:
-    """x1, y1, x2, y2, class id, score of each box whose best class reaches `score`, best first."""
+    """x1, y1, x2, y2, class id, score of each box whose best class reaches `score`, best first.
+
+    Boxes without width or height, in hundredths of a pixel as they are written, are left out.
+    """
     if item.scores.shape[1] == 0 or len(item.boxes) == 0:
         return []
     best, channel = item.scores.float().max(1)
     things = torch.tensor([entry.id for entry in class_set.things], device=best.device)
     rows = torch.cat([item.boxes.float(), things[channel][:, None].float(), best[:, None]], 1)
     order = best.argsort(descending=True)
-    kept: list[list[float]] = rows[order][best[order] >= score].tolist()
+    sides = (rows[:, 2:4] - rows[:, :2]).amin(1)
+    kept: list[list[float]] = rows[order][((best >= score) & (sides >= 0.01))[order]].tolist()
     return kept

@@ -1,6 +1,7 @@
 """Weights that were shared, coded and written come back bit for bit."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import struct
@@ -261,3 +262,41 @@ def test_classes_of_ones_own_come_along(run: Path, tmp_path: Path) -> None:
     recipe, _ = load_model(tmp_path / "unpacked")
     assert class_set(recipe.data.class_set).names == names
     assert "heaven" in names
+
+
+def test_only_an_archive_is_written_over_and_that_is_said(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, old = tmp_path / "recipe.yaml", tmp_path / "old.dpa"
+    mine.write_text("name: mine\n")
+    for path in (mine, tmp_path):
+        with pytest.raises(TrainingError, match="is there and is no archive: choose another name"):
+            pack(run, path, 4)
+    assert mine.read_text() == "name: mine\n"
+    old.write_bytes(b"DPARCHIVE1\nof an earlier version")
+    assert not capsys.readouterr().err
+    pack(run, old, 4)
+    assert f"replaces the archive {old}" in capsys.readouterr().err
+    unpack(old, tmp_path / "run")
+
+
+def test_an_archive_that_cannot_be_written_leaves_the_one_before(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match=r"cannot write archive .*/file/a\.dpa: .*choose another place"):
+        pack(run, tmp_path / "file" / "a.dpa", 4)
+    path = tmp_path / "a.dpa"
+    pack(run, path, 4)
+    before = path.read_bytes()
+
+    def full(self: Path, data: bytes) -> None:
+        with self.open("wb") as file:
+            file.write(data[:9])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(TrainingError, match=r"cannot write archive .*/a\.dpa: No space left.* free some"):
+        pack(run, path, 5)
+    assert path.read_bytes() == before
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["a.dpa", "file"]

@@ -1,5 +1,6 @@
 """COCO-format sets: COCO's own layout, and one's own classes."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from training.data.class_sets import class_set
 from training.data.source_spec import CocoSpec
 from training.data.sources import open_source
 from training.data.sources.base import Mapped
-from training.errors import TrainingError
+from training.errors import TrainingError, TrainingWarning
 
 FILE = "000000000009.jpg"
 
@@ -54,8 +55,10 @@ def spec(root: Path, **changes: Any) -> CocoSpec:
     return CocoSpec(name="c", path=root / "train2017", annotations=file, **changes)
 
 
-def test_boxes_are_read_crowds_are_ignored_and_empty_ones_left_out(coco: Path) -> None:
-    source = open_source(spec(coco))
+def test_boxes_are_read_crowds_are_ignored_and_empty_ones_left_out_and_told(coco: Path) -> None:
+    told = r"json: 1 of its boxes are left out, first annotation 2 of .*\.jpg: its bbox \[4, 4, 2, 0\] has no"
+    with pytest.warns(TrainingWarning, match=told):
+        source = open_source(spec(coco))
     sample = source[0]
     assert (len(source), sample.name) == (1, "000000000009")
     np.testing.assert_array_equal(sample.boxes, [[1.5, 2, 4.75, 6]])
@@ -115,6 +118,18 @@ def test_missing_pictures_and_sizes_that_differ_are_named(coco: Path) -> None:
     file.write_text("{")
     with pytest.raises(TrainingError, match=r"instances_train2017\.json is not JSON"):
         open_source(spec(coco))
+
+
+def test_boxes_of_no_numbers_and_outside_their_picture_are_left_out_too(coco: Path) -> None:
+    good, _, crowd = annotations()["annotations"]
+    boxes = ([math.nan, 2, 3, 4], [0, 0, math.inf, 4], [16, 2, 3, 4])
+    bad = [{**item, "bbox": box} for box in boxes for item in (good, crowd)]
+    file = coco / "annotations" / "instances_train2017.json"
+    write_json(file, annotations(annotations=[good, crowd, *bad]))
+    with pytest.warns(TrainingWarning, match="6 of its boxes"):
+        sample = open_source(spec(coco))[0]
+    np.testing.assert_array_equal(sample.boxes, [[1.5, 2, 4.75, 6]])
+    np.testing.assert_array_equal(sample.ignored, [[0, 0, 9, 9]])
 
 
 OWN = """classes:

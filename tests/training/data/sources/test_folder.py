@@ -1,5 +1,6 @@
 """The labelled folder: masks, boxes, both or neither."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,38 @@ def test_masks_or_boxes_can_be_hidden_and_frames_skipped(folder: Path) -> None:
 def test_faulty_boxes_files_are_explained(folder: Path, changes: dict[str, Any], message: str) -> None:
     write_json(folder / "boxes.json", coco(**changes))
     with pytest.raises(TrainingError, match=message):
+        open_source(spec(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("cat", r"category 8 is 'cat', but class 8 of class set 'camvid' is 'car' \(did you mean 'car'\?\)"),
+        ("pedestrian", r"category 8 is 'pedestrian', but .* is 'car' \('pedestrian' is 9 there\)"),
+    ],
+)
+def test_categories_of_other_names_are_other_classes(folder: Path, name: str, words: str) -> None:
+    write_json(folder / "boxes.json", coco(categories=[{"id": 8, "name": name}, {"id": 9}]))
+    with pytest.raises(TrainingError, match=rf"boxes\.json: its {words}: set 'class_set'"):
+        open_source(spec(folder))
+
+
+@pytest.mark.parametrize("crowd", [0, 1])
+@pytest.mark.parametrize(
+    ("bbox", "words"),
+    [
+        ([math.nan, 2, 3, 4], "is not of finite numbers"),
+        ([1, 2, math.inf, 4], "is not of finite numbers"),
+        ([1, 2, -3, 4], "has no width or height"),
+        ([1, 2, 3, 0], "has no width or height"),
+        ([16, 2, 3, 4], "lies wholly outside its 16x12 image"),
+    ],
+)
+def test_a_box_that_is_none_is_named(folder: Path, bbox: list[float], words: str, crowd: int) -> None:
+    good, *_ = coco()["annotations"]
+    bad = {**good, "id": 5, "bbox": bbox, "iscrowd": crowd}
+    write_json(folder / "boxes.json", coco(annotations=[good, bad]))
+    with pytest.raises(TrainingError, match=rf"boxes\.json: annotation 5 of a\.png: its bbox .* {words}: "):
         open_source(spec(folder))
 
 

@@ -175,8 +175,8 @@ def test_things_that_the_teacher_does_not_know_are_ignored_over_the_whole_frame(
 
 def test_boxes_carry_their_best_class_and_are_sorted() -> None:
     item = ScoredBoxes(
-        torch.tensor([[0.0, 0.0, 5.0, 5.0], [1.0, 1.0, 6.0, 6.0]]),
-        torch.tensor([[0.6, 0.1, 0.0], [0.1, 0.2, 0.7]]),
+        torch.tensor([[0.0, 0.0, 5.0, 5.0], [1.0, 1.0, 6.0, 6.0], [3.0, 3.0, 3.001, 9.0]]),
+        torch.tensor([[0.6, 0.1, 0.0], [0.1, 0.2, 0.7], [0.9, 0.1, 0.1]]),  # the last is but a line
     )
     found = np.array(confident_boxes(item, CAMVID, 0.5))
     np.testing.assert_allclose(found, [[1, 1, 6, 6, 10, 0.7], [0, 0, 5, 5, 8, 0.6]], rtol=1e-6)
