@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ def test_generated_blocks_are_up_to_date() -> None:
     words = [sys.executable, str(ROOT / "scripts" / "doc_numbers.py"), "--check"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_figure_of_other_numbers_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import doc_numbers
+
+    assert not doc_numbers.speed_is_stale()
+    drawn = doc_numbers.speed()
+    monkeypatch.setattr(doc_numbers, "speed", lambda: replace(drawn, points=drawn.points[1:]))
+    assert doc_numbers.speed_is_stale()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -115,7 +115,7 @@ def test_a_killed_node_comes_back_with_respawn(
     arguments = {"bundle": str(tiny_bundle), "cameras": RAW, "respawn": "true"}
     with launched(domain, prefix, "perception", **arguments) as running:
         running.wait_for(f"active: {RAW}")
-        subprocess.run(["pkill", "-KILL", "-P", str(running.process.pid)], check=True)
+        subprocess.run(["pkill", "-KILL", "-P", str(running.process.pid)], check=True, timeout=30)
         running.wait_for(f"active: {RAW}", times=2)
         assert receives_a_mask(client)
 

@@ -22,10 +22,8 @@ for turn in range(8):
 def page_faults(how: str) -> list[int]:
     """Of each of eight arrays of 64 MiB, made and freed one after the other in a fresh process."""
     command = [sys.executable, "-c", COUNT, how]
-    return [
-        int(line)
-        for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return [int(line) for line in done.stdout.split()]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="LOUD: allocator NOT TESTED: no glibc here")
