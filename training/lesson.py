@@ -1,4 +1,4 @@
-"""Whether a recipe has anything to learn from: labels of a task that its network does, or a teacher."""
+"""Whether there is anything to learn from or to score by: labels of a task that is done, or a teacher."""
 
 from __future__ import annotations
 
@@ -24,16 +24,21 @@ def refuse_nothing_to_learn(recipe: Recipe) -> None:
         NothingToLearnError: there is none.
         TrainingError: a source is unusable.
     """
-    if recipe.distillation or _has_labels(recipe.data.train, recipe.model.tasks):
+    if recipe.distillation or has_labels(recipe.data.train, recipe.model.tasks):
         return
-    wanted = " or ".join(LABELS_OF[task] for task in recipe.model.tasks)
+    wanted = labels_of(recipe.model.tasks)
     raise NothingToLearnError(
         f"data.train: no source has labels ({wanted}) and no distillation loss is set: there is nothing to "
         "learn from"
     )
 
 
-def _has_labels(specs: Sequence[SourceSpec], tasks: Sequence[str]) -> bool:
+def labels_of(tasks: Sequence[str]) -> str:
+    """What the labels of any of the tasks are called."""
+    return " or ".join(LABELS_OF[task] for task in tasks)
+
+
+def has_labels(specs: Sequence[SourceSpec], tasks: Sequence[str]) -> bool:
     """Whether any frame has a mask or known boxes, whichever the tasks are; the sources take turns."""
     sources = [open_source(spec) for spec in specs if spec.use_masks or spec.use_boxes]
     for indices in zip_longest(*(range(len(source)) for source in sources)):

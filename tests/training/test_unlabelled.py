@@ -101,7 +101,11 @@ def test_with_a_cached_teacher_there_are_no_scores_and_it_says_why(
     assert done.code == 0, done.err
     assert f"{NO_LABELS}: no scores; agreement with the teacher takes one that runs in every step" in done.out
     scored = training_command("teacher", "score", tmp_path / "r.yaml", "--out", tmp_path / "scores")
-    assert f"{NO_LABELS}: no scores\n" in scored.out
+    assert scored.code == 2
+    assert "data.val: no source has labels (masks or boxes) to score a teacher by" in " ".join(
+        scored.err.split()
+    )
+    assert not (tmp_path / "scores").exists()
 
 
 def test_nothing_to_learn_from_is_refused_before_the_work(frames: Path, tmp_path: Path) -> None:

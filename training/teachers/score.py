@@ -17,6 +17,7 @@ from training.errors import TrainingError
 from training.evaluation.evaluator import Evaluator
 from training.evaluation.score_batch import score_boxes, score_outputs
 from training.evaluation.score_sources import score_sources
+from training.lesson import has_labels, labels_of
 from training.models.table import count_macs
 from training.provenance import this_command
 from training.run_folder import PROVENANCE, RESULT, refuse_unwritable, write_result
@@ -30,12 +31,14 @@ def score_teacher(teacher: Teacher, data: DataSpec, batch: int) -> dict[str, flo
     """Scores on the validation data, by names such as `miou/camvid`, as students have them.
 
     Raises:
-        TrainingError: the validation data is unusable.
+        TrainingError: the validation data is unusable, or has no labels of what the teacher does.
     """
-    module = SampleDataModule(data, batch, seed=0)
-    module.setup("validate")
     knows = {"segmentation": teacher.known, "detection": teacher.known_things}
     tasks = [task for task, known in knows.items() if known is not None]
+    if not has_labels(data.val, tasks):
+        raise TrainingError(f"data.val: no source has labels ({labels_of(tasks)}) to score a teacher by")
+    module = SampleDataModule(data, batch, seed=0)
+    module.setup("validate")
     device = next(teacher.parameters()).device
     things = torch.tensor([item.id for item in module.class_set.things], device=device)
 
