@@ -10,15 +10,18 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".part.{path.name}")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file (UTF-8) so that a kill or a full disk leaves the one before, never a part of the new.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file (text in UTF-8) so that a kill or a full disk leaves the one before, never half of the new one.
 
     Raises:
         OSError: it cannot be written.
     """
     part = part_of(path)
     try:
-        part.write_text(text, encoding="utf8")
+        if isinstance(content, str):
+            part.write_text(content, encoding="utf8")
+        else:
+            part.write_bytes(content)
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)

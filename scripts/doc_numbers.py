@@ -238,9 +238,9 @@ def overhead() -> str:
 
 def parameters() -> str:
     """The node's parameters."""
-    from distill_perception.ros import parameters
+    from distill_perception.ros.parameters import parameter_table
 
-    return parameters.markdown_table().rstrip()
+    return parameter_table().rstrip()
 
 
 def recipes() -> str:

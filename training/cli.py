@@ -201,30 +201,21 @@ def losses_command(
     """Which loss decides: the gradient that each sends into the encoder, which all tasks share."""
     from rich.table import Table
 
-    from training.errors import TrainingError
-    from training.loss_shares import loss_shares, stage_of
+    from training.loss_shares import loss_shares, require_stage_before, stage_of
     from training.recipe import load_recipe
     from training.run_folder import recipe_file
-    from training.stages import STAGES
     from training.train import set_threads
 
     set_threads(threads)
     spec = load_recipe(recipe_file(recipe) if recipe.is_dir() else recipe)
     folder = recipe if recipe.is_dir() else Path("runs") / spec.name
     spec = stage_of(spec, stage, folder)
+    if run is None:
+        require_stage_before(spec, stage, folder)
     table = Table("loss", title=f"Losses of {spec.name}")
     for column in ("weight", "value", "weighted gradient", "share"):
         table.add_column(column, justify="right")
-    try:
-        shares = loss_shares(spec, run, frames)
-    except TrainingError as error:
-        if str(folder / STAGES) not in str(error):
-            raise
-        raise TrainingError(
-            f"{error} (stages before '{stage}' are looked for in {folder}; where they lie elsewhere, give "
-            "the run folder in place of the recipe)"
-        ) from error
-    for item in shares:
+    for item in loss_shares(spec, run, frames):
         numbers = (f"{item.weight:g}", f"{item.value:.3g}", f"{item.gradient:.3g}", f"{item.share:.0%}")
         table.add_row(item.name, *numbers)
     Console().print(table)

@@ -16,6 +16,7 @@ from torch import Tensor
 from training.errors import TrainingError
 from training.recipe import Recipe
 from training.setting import open_setting
+from training.stages import STAGES
 from training.teachers.cache.data_module import TaughtDataModule
 
 
@@ -94,6 +95,23 @@ def stage_of(recipe: Recipe, name: str | None, folder: Path) -> Recipe:
         known = f"it has: {', '.join(stages)}" if stages else "it has no stages"
         raise TrainingError(f"recipe {recipe.name}: no stage '{name}'; {known}")
     return stages[name]
+
+
+def require_stage_before(recipe: Recipe, name: str | None, folder: Path) -> None:
+    """Make sure that what a stage goes on from is there.
+
+    Args:
+        recipe: what `stage_of` gave for the other two.
+
+    Raises:
+        TrainingError: it is not.
+    """
+    start = recipe.model.init
+    if start is not None and folder / STAGES in start.parents and not start.is_dir():
+        raise TrainingError(
+            f"{start} is missing: stages before '{name}' are looked for in {folder}; where they lie "
+            "elsewhere, give the run folder in place of the recipe"
+        )
 
 
 def _gradient_norm(loss: Tensor, encoder: torch.nn.Module) -> float:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 
-from .. import markdown
 from ..errors import ConfigError
+from ..markdown import markdown_table
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -263,7 +263,7 @@ def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     return replace(settings, **known)
 
 
-def markdown_table() -> str:
+def parameter_table() -> str:
     """The table of parameters in docs/robot.md."""
     header = ["parameter", "type", "default", "allowed", "at run time", "meaning"]
     rows = []
@@ -272,4 +272,4 @@ def markdown_table() -> str:
         changes = "yes" if spec.at_run_time else "no"
         words = (f"`{spec.name}`", spec.type_name, f"`{default}`", spec.constraint or "any", changes)
         rows.append([*words, spec.description])
-    return markdown.markdown_table(header, rows, left=len(header)) + "\n"
+    return markdown_table(header, rows, left=len(header)) + "\n"

@@ -1,7 +1,6 @@
 """Bags as they are written: pixels, labels, boxes and stamps survive, and nothing half-written stays."""
 
 import itertools
-import resource
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from distill_perception.bags.video_file import open_video
 from distill_perception.bags.writer import BagOptions, finished_folder, write_bag
 from distill_perception.errors import BagError
 from tests.support import drives
+from tests.support.full_disk import full_disk
 from tests.support.tiny_bundle import write_tiny_bundle
 
 
@@ -164,13 +164,9 @@ def test_a_full_disk_is_told_with_the_place(
     storage: str, kilobytes: int, drive: Path, tmp_path: Path
 ) -> None:
     frames = list(read_labelled_folder(drive).frames())
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes * 1024, limits[1]))
-    try:
-        with pytest.raises(BagError, match=r"/bag was not written: .*; make room there or choose another"):
-            write_bag(tmp_path / "bag", frames, BagOptions(storage=storage))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    words = r"/bag was not written: .*; make room there or choose another"
+    with full_disk(kilobytes * 1024), pytest.raises(BagError, match=words):
+        write_bag(tmp_path / "bag", frames, BagOptions(storage=storage))
 
     assert [item.name for item in tmp_path.iterdir() if "bag" in item.name] == []
 

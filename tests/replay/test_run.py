@@ -5,9 +5,6 @@ import json
 import math
 import os
 import re
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,6 +26,7 @@ from distill_perception.replay.run import ReplayOptions, replay
 from distill_perception.replay.summary import print_outcome
 from tests.support import drives
 from tests.support.bags import bag_of, image
+from tests.support.full_disk import full_disk
 
 
 def test_a_failed_replay_leaves_no_results_of_an_earlier_one(
@@ -243,17 +241,6 @@ def test_a_video_that_was_not_made_is_not_named(
 
     assert outcome.video is None
     assert "overlay.mp4" not in capsys.readouterr().out
-
-
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """Files of more than `size` bytes cannot be written."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_results_for_which_there_is_no_room_are_named_and_no_half_of_them_is_left(

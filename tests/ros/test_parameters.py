@@ -13,7 +13,7 @@ from distill_perception.ros.parameters import (
     Settings,
     changed,
     descriptor_of,
-    markdown_table,
+    parameter_table,
     problem_with,
     refusal,
     settings_from,
@@ -103,7 +103,7 @@ def test_descriptors_hold_the_ranges() -> None:
 
 
 def test_the_table_for_the_readme_has_a_row_for_each_parameter() -> None:
-    rows = markdown_table().splitlines()
+    rows = parameter_table().splitlines()
     assert len(rows) == 2 + len(PARAMETERS)
     assert all(row.count("|") == rows[0].count("|") for row in rows)
     assert all(f"`{spec.name}`" in row for spec, row in zip(PARAMETERS, rows[2:], strict=True))

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from distill_perception.compare.training_run import read_training_run
 from tests.support.refusal import refusal
 from tests.support.tiny_training import tiny_recipe, untrained_run, write_color_blocks
 from tests.support.training_command import training_command
+from tests.training.schedules.runs import save
 from training.ablation import Ablation, ablate
 from training.data.sources.folder import FolderSource
 from training.lesson import NothingToLearnError, refuse_nothing_to_learn
@@ -40,11 +40,6 @@ def bare(frames: Path, **changes: Any) -> Recipe:
     for source in (*values["data"]["train"], *values["data"]["val"]):
         source.update(HIDDEN)
     return Recipe.model_validate(values)
-
-
-def save(recipe: Recipe, path: Path) -> Path:
-    path.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
-    return path
 
 
 @pytest.mark.slow

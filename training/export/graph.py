@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
@@ -14,7 +12,7 @@ from torch import Tensor, nn
 
 from distill_perception.bundle import GRAPH_INPUT, METADATA_CLASSES, TASK_OUTPUTS
 from distill_perception.manifest import Task
-from distill_perception.signals import noted_signals
+from distill_perception.signals import signals_wait
 from training.models.detection.decode import decode_detections
 from training.models.multi_task import MultiTaskNet
 from training.models.outputs import Outputs, upsample
@@ -64,22 +62,6 @@ class DeployedNet(nn.Module):
         return results
 
 
-@contextmanager
-def signals_wait() -> Iterator[None]:
-    """Ctrl-C and other ends wait until torch has traced a network: it takes their exception for its own.
-
-    Raises:
-        KeyboardInterrupt: with the signal's number, afterwards.
-    """
-    if threading.current_thread() is not threading.main_thread():  # no other one is interrupted
-        yield
-        return
-    with noted_signals() as stopping:
-        yield
-    if stopping:
-        raise KeyboardInterrupt(stopping[0])
-
-
 def write_onnx(
     net: DeployedNet, classes: Sequence[str], size: tuple[int, int], path: Path, optimize: bool = True
 ) -> None:
@@ -96,7 +78,7 @@ def write_onnx(
         if getattr(module, "inplace", False):
             module.inplace = False
     example = torch.zeros(2, *size, 3, dtype=torch.uint8)
-    with signals_wait():
+    with signals_wait():  # torch would take their exception for one of its own
         program = torch.onnx.export(
             deployed,
             (example,),

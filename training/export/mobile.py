@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
 from distill_perception.bundle import TASK_OUTPUTS
+from distill_perception.signals import signals_wait
 from training.compression.fake_quant import take_fake_quant
 from training.errors import TrainingError
 from training.export.draft import frames_of
-from training.export.graph import DeployedNet, signals_wait
+from training.export.graph import DeployedNet
 from training.export.parity import Parity, compare_answers, require_parity
 from training.export.place import scratch_beside
 from training.run_folder import load_model, refuse_unwritable

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distill_perception.whole_file import part_of
+from distill_perception.whole_file import write_whole
 from training.compression.archive.tensors import SharedTensor, Stream
 from training.errors import TrainingError
 
@@ -50,14 +50,9 @@ def write_archive(
     header = json.dumps({**about, "tensors": entries}).encode()
     content = struct.pack("<I", len(header)) + header + payload
     target = path.resolve()  # through a symlink, as other files are written
-    part = part_of(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(MAGIC + hashlib.sha256(content).digest() + content)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(target, MAGIC + hashlib.sha256(content).digest() + content)
     except OSError as error:
         raise TrainingError(
             f"cannot write archive {path}: {error.strerror}; free some space, or choose another place"
