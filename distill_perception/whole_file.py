@@ -11,7 +11,7 @@ def part_of(path: Path) -> Path:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file (text in UTF-8) so that a kill or a full disk leaves the one before, never half of the new one.
+    """Write a file (text in UTF-8) so that a kill or a full disk leaves the old one, never half of the new.
 
     Raises:
         OSError: it cannot be written.
