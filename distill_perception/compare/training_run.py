@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from distill_perception.old_recipes import with_decoder
+
 from .errors import CompareError
 from .files import read_mapping
 from .model_cost import read_model_cost
@@ -34,7 +36,7 @@ def read_training_run(folder: Path) -> Run:
     metrics = _metrics(result, folder)
     if not metrics:
         raise CompareError(f"{folder / RESULT}: holds no metrics")
-    recipe = read_mapping(folder / RECIPE) if (folder / RECIPE).is_file() else None
+    recipe = _recipe(folder / RECIPE) if (folder / RECIPE).is_file() else None
     origin = read_mapping(folder / PROVENANCE) if (folder / PROVENANCE).is_file() else {}
     seed = recipe.get("seed") if recipe else origin.get("seed")
     name = recipe.get("name") if recipe else None
@@ -51,6 +53,12 @@ def read_training_run(folder: Path) -> Run:
         cost=read_model_cost(folder),
         origin={key: origin[key] for key in _ORIGIN if key in origin},
     )
+
+
+def _recipe(path: Path) -> dict[str, Any]:
+    recipe = read_mapping(path)
+    model = recipe.get("model")
+    return {**recipe, "model": with_decoder(model)} if isinstance(model, dict) else recipe
 
 
 def _metrics(result: dict[str, Any], folder: Path) -> Metrics:

@@ -57,6 +57,14 @@ def test_runs_of_the_same_seed_are_averaged_and_count_once(root: Path) -> None:
     assert (gain.mean, gain.pairs) == (pytest.approx(0.025), 2)
 
 
+def test_a_run_from_when_the_decoder_had_other_keys_is_of_the_same_recipe(tmp_path: Path) -> None:
+    earlier = {"decoder": None, "decoder_width": 96, "decoder_dense": True, "decoder_detail": 0}
+    now = {"decoder": {"name": "fpn", "width": 96, "dense": True, "detail": 0}}
+    write_run(tmp_path / "kl_s1", 1, {"miou/camvid": 0.7}, name="kl", model=earlier)
+    write_run(tmp_path / "kl_s2", 2, {"miou/camvid": 0.72}, name="kl", model=now)
+    assert [(group.name, group.seeds) for group in compare([tmp_path]).groups] == [("kl", 2)]
+
+
 def test_recipes_of_the_same_name_are_told_apart_by_what_differs(tmp_path: Path) -> None:
     for weight in (1.0, 3.0):
         for seed in (1, 2):

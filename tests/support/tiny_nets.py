@@ -16,7 +16,13 @@ CLASSES, THINGS, SIZE = 11, (8, 9, 10), (32, 64)
 def tiny_net(seed: int = 0, **changes: object) -> MultiTaskNet:
     """Both tasks, random weights, eval mode; a Lite0 of a quarter's width unless `changes` say otherwise."""
     torch.manual_seed(seed)
-    values = {"pretrained": False, "tasks": BOTH, "width_multiplier": 0.25, "decoder_width": 16, **changes}
+    values = {
+        "pretrained": False,
+        "tasks": BOTH,
+        "width_multiplier": 0.25,
+        "decoder": {"name": "fpn", "width": 16},
+        **changes,
+    }
     return MultiTaskNet(ModelSpec.model_validate(values), CLASSES, THINGS).eval()
 
 

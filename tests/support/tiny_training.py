@@ -15,7 +15,7 @@ from training.data.class_sets import CAMVID, CLASS_SETS
 from training.data.source_spec import FolderSpec
 from training.data.spec import AugmentSpec, DataSpec
 from training.models.multi_task import MultiTaskNet
-from training.models.spec import ModelSpec
+from training.models.spec import FpnSpec, ModelSpec
 from training.recipe import OptimizerSpec, Recipe
 from training.run_folder import write_untrained
 
@@ -81,7 +81,7 @@ def untrained_run(
         pretrained=False,
         tasks=BOTH,
         width_multiplier=0.25,
-        decoder_width=16,
+        decoder=FpnSpec(width=16),
         qat=qat,
         qat_float_layers=float_layers,
     )
@@ -97,7 +97,7 @@ def tiny_recipe(train: Path, val: Path, epochs: int = 2, **changes: object) -> R
     values: dict[str, object] = {
         "name": "tiny",
         "seed": 3,
-        "model": ModelSpec(pretrained=False, decoder_width=16),
+        "model": ModelSpec(pretrained=False, decoder=FpnSpec(width=16)),
         "data": DataSpec(
             train=[FolderSpec(name="blocks", path=train)],
             val=[FolderSpec(name="blocks", path=val)],

@@ -13,7 +13,7 @@ from tests.support.tiny_training import tiny_recipe, untrained_run, write_color_
 from training.cli import app
 from training.errors import TrainingError
 from training.loss_shares import LossShare, loss_shares, stage_of
-from training.models.spec import ModelSpec
+from training.models.spec import FpnSpec, ModelSpec
 from training.recipe import LossSpec, Recipe
 from training.setting import open_setting
 
@@ -41,7 +41,7 @@ def with_tasks(folders: tuple[Path, Path], teacher: Path, detection: float, kl: 
             pretrained=False,
             tasks=BOTH,
             width_multiplier=0.25,
-            decoder_width=16,
+            decoder=FpnSpec(width=16),
             dropout=0,
             freeze_norm=True,
         ),

@@ -24,7 +24,7 @@ from training.errors import TrainingError
 from training.export.forms import forms_of
 from training.export.graph import DeployedNet
 from training.export.parity import measure_parity, require_parity
-from training.models.spec import ModelSpec
+from training.models.spec import FpnSpec, ModelSpec
 from training.recipe import OptimizerSpec, Recipe
 from training.run_folder import load_model
 from training.teachers.score import write_teacher_scores
@@ -138,13 +138,13 @@ def test_run_may_start_from_the_weights_of_another(
     folders: tuple[Path, Path], teacher: Path, tmp_path: Path
 ) -> None:
     still = OptimizerSpec(epochs=1, batch=4, lr=1e-12, weight_decay=0, precision="32")
-    model = ModelSpec(pretrained=False, decoder_width=16, init=teacher)
+    model = ModelSpec(pretrained=False, decoder=FpnSpec(width=16), init=teacher)
     recipe = tiny_recipe(*folders, model=model, optimizer=still)
     train(recipe, tmp_path / "run")
     before, after = (load_model(run)[1].head[2].weight for run in (teacher, tmp_path / "run"))
     torch.testing.assert_close(after, before, atol=1e-6, rtol=0)
 
-    wider = model.model_copy(update={"decoder_width": 24})
+    wider = model.model_copy(update={"decoder": {"name": "fpn", "width": 24}})
     save(tiny_recipe(*folders, model=wider), tmp_path / "wider.yaml")
     assert "model.init" in refusal("train", tmp_path / "wider.yaml", "--out", tmp_path / "other")
 

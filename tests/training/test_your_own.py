@@ -56,7 +56,7 @@ def test_bag_and_teacher_become_a_student_that_replays_the_bag(
     for source in (*recipe["data"]["train"], *recipe["data"]["val"]):
         source |= {"path": str(drive), "every": 1}
     recipe["teacher"]["huggingface"] = str(checkpoint)
-    recipe["model"] = {"pretrained": False, "decoder_width": 16}
+    recipe["model"] = {"pretrained": False, "decoder": {"name": "fpn", "width": 16}}
     recipe["optimizer"] = {"epochs": 6, "batch": 4, "precision": "32", "warmup_steps": 1, "lr": 3e-3}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(recipe))
 

@@ -50,7 +50,7 @@ class MultiTaskNet(nn.Module):
         self.register_buffer("mean", torch.tensor(self.encoder.pixel_mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(self.encoder.pixel_std).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("things", torch.tensor(list(things), dtype=torch.int64), persistent=False)
-        self.decoder = build_decoder(spec.decoder_spec, self.encoder.channels)
+        self.decoder = build_decoder(spec.decoder, self.encoder.channels)
         self.stride = self.decoder.stride
         channels = self.decoder.out_channels
         self.head = (

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from distill_perception.old_recipes import with_decoder
 from distill_perception.strict import StrictModel
 
 Task = Literal["segmentation", "detection"]
@@ -15,7 +16,7 @@ Task = Literal["segmentation", "detection"]
 class FpnSpec(StrictModel):
     """Light feature pyramid, stride 4, or 2 with a detail level."""
 
-    name: Literal["fpn"]
+    name: Literal["fpn"] = "fpn"
     width: int = Field(96, ge=8, description="channels")
     dense: bool = Field(False, description="full 3x3 convolutions but at the finest level")
     detail: int = Field(0, ge=0, description="channels of a further level at stride 2; 0 for none")
@@ -98,14 +99,7 @@ class ModelSpec(StrictModel):
     qat_float_layers: tuple[str, ...] = Field(
         (), description="of qat: layers without, as they stay in FP32, by name or pattern: detection_head.*"
     )
-    decoder: DecoderSpec | None = Field(
-        None, description="decoder by name with its options; fpn of the three decoder_* keys if left out"
-    )
-    decoder_width: int = Field(96, ge=8, description="channels of the fpn decoder")
-    decoder_dense: bool = Field(False, description="full 3x3 convolutions but at the finest level of fpn")
-    decoder_detail: int = Field(
-        0, ge=0, description="channels of a further fpn level at stride 2; 0 for none"
-    )
+    decoder: DecoderSpec = Field(FpnSpec(), description="by name, with its options; fpn if left out")
     dropout: float = Field(0.1, ge=0, lt=1, description="channel dropout before the classifier")
     freeze_norm: bool = Field(
         False, description="keep batch norm's means and variances as the network starts with"
@@ -113,11 +107,13 @@ class ModelSpec(StrictModel):
     tasks: tuple[Task, ...] = Field(("segmentation",), min_length=1, description="heads of the network")
     detection: DetectionSpec = Field(DetectionSpec(), description="used where tasks name detection")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_keys(cls, data: Any) -> Any:
+        return with_decoder(data) if isinstance(data, dict) else data
+
     @model_validator(mode="after")
-    def _one_way_to_name_the_decoder(self) -> ModelSpec:
-        short = [key for key in ("decoder_width", "decoder_dense", "decoder_detail") if self._changed(key)]
-        if self.decoder is not None and short:
-            raise ValueError(f"both `decoder` and {', '.join(short)} are set: keep `decoder` only")
+    def _check(self) -> ModelSpec:
         if self.qat_float_layers and self.qat is None:
             raise ValueError("qat_float_layers: of training with simulated INT8, which `qat` asks for")
         if len(set(self.tasks)) < len(self.tasks):
@@ -129,16 +125,3 @@ class ModelSpec(StrictModel):
         training = {"pretrained", "init", "keep_zeros", "qat", "qat_float_layers", "dropout", "freeze_norm"}
         keys = [key for key in type(self).model_fields if key not in training]
         return [key for key in keys if getattr(self, key) != getattr(other, key)]
-
-    def _changed(self, key: str) -> bool:
-        """Whether a key has another value than its default (a saved recipe names every key)."""
-        return bool(getattr(self, key) != type(self).model_fields[key].default)
-
-    @property
-    def decoder_spec(self) -> DecoderSpec:
-        """The decoder, whichever way it was named."""
-        if self.decoder is not None:
-            return self.decoder
-        return FpnSpec(
-            name="fpn", width=self.decoder_width, dense=self.decoder_dense, detail=self.decoder_detail
-        )

@@ -101,8 +101,8 @@ def model_row(
 
 def _describe(spec: ModelSpec) -> str:
     """Decoder's name with the options that matter, for example `fpn 96 dense`."""
-    options = spec.decoder_spec.model_dump(exclude={"name"})
-    parts = [spec.decoder_spec.name, str(options.pop("width"))]
+    options = spec.decoder.model_dump(exclude={"name"})
+    parts = [spec.decoder.name, str(options.pop("width"))]
     for key, value in options.items():
         if value is True:
             parts.append(key)

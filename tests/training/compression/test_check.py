@@ -94,7 +94,7 @@ def test_a_teacher_may_be_gone_once_its_steps_are_done(run: Path, tmp_path: Path
 
 
 def test_bn_scale_without_batch_norm_is_refused(run: Path, tmp_path: Path) -> None:
-    values = {"encoder": "squeezenet1_1", "width_multiplier": 1.0, "decoder_width": 16}
+    values = {"encoder": "squeezenet1_1", "width_multiplier": 1.0, "decoder": {"name": "fpn", "width": 16}}
     spec = ModelSpec(pretrained=False, tasks=BOTH, **values)
     frames = run.parent / "val"
     write_untrained(tmp_path / "run", tiny_recipe(frames, frames, model=spec), tiny_net(**values), None)

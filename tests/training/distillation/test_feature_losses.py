@@ -244,7 +244,7 @@ def test_the_ablation_weighs_mgd_as_its_paper_does() -> None:
     )
     assert ablation["recipe"]["teacher"]["run"] == "runs/camvid_lite0"
     rows, columns = (side // 4 for side in ablation["recipe"]["data"]["augment"]["crop"])
-    paper = 2e-5 * teacher["model"]["decoder_width"] * rows * columns
+    paper = 2e-5 * teacher["model"]["decoder"]["width"] * rows * columns
     (entry,) = (entry for entry in ablation["arms"]["mgd"] if entry["name"] == "mgd")
     assert entry["weight"] == pytest.approx(paper, rel=0.01)
 

@@ -19,7 +19,7 @@ from training.data.source_spec import ImagesSpec
 from training.data.spec import AugmentSpec, DataSpec
 from training.distillation.inputs import DistillInputs
 from training.distillation.module import DistillationModule, start_model
-from training.models.spec import ModelSpec
+from training.models.spec import FpnSpec, ModelSpec
 from training.teachers.base import Teacher, TeacherOutputs
 from training.teachers.cache.codes import encode_log_probs
 from training.teachers.cache.data_module import TaughtDataModule
@@ -44,7 +44,7 @@ class Recorder(nn.Module):
 def given(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Batch, Teacher | Recall], DistillInputs]:
     """What the losses get of a batch and a teacher."""
     folder = write_color_blocks(tmp_path_factory.mktemp("blocks") / "train", 4)
-    spec = ModelSpec(encoder="mobilenet_v3_small", pretrained=False, decoder_width=16)
+    spec = ModelSpec(encoder="mobilenet_v3_small", pretrained=False, decoder=FpnSpec(width=16))
     recipe = tiny_recipe(folder, folder, model=spec, teacher={"run": "any"})
     model = start_model(recipe, class_set("camvid"))
 

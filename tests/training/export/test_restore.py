@@ -168,7 +168,7 @@ def test_a_bundle_without_its_recipe_is_refused(bundle: Bundle, tmp_path: Path) 
 def test_a_recipe_of_another_network_is_refused_by_the_layer(bundle: Bundle, tmp_path: Path) -> None:
     shutil.copytree(bundle.path, tmp_path / "b")
     path = tmp_path / "b" / RECIPE
-    path.write_text(path.read_text().replace("decoder_width: 16", "decoder_width: 24"))
+    path.write_text(path.read_text().replace("width: 16", "width: 24"))
     with pytest.raises(TrainingError, match=r"'model.decoder.*' is \[16, .*\], not \[24, "):
         restore_run(load_bundle(tmp_path / "b"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -194,7 +194,7 @@ def test_the_frames_are_shown_as_the_vehicle_shows_them(bundle: Bundle, tmp_path
 
 def test_learned_upsampling_comes_back_too(tmp_path: Path) -> None:
     """FCN-8s's transposed convolutions begin as bilinear ones."""
-    shape = {"decoder_width": 96, "decoder": {"name": "fcn8s", "width": 8, "hidden": 8}}
+    shape = {"decoder": {"name": "fcn8s", "width": 8, "hidden": 8}}
     net, again = tiny_net(**shape), tiny_net(seed=1, **shape)
     generator = torch.Generator().manual_seed(1)
     for parameter in net.decoder.up.parameters():

@@ -23,7 +23,7 @@ from training.export import write_bundle as writing
 from training.export.draft import draft_bundle
 from training.export.write_bundle import ExportRequest, write_bundle
 from training.models.multi_task import MultiTaskNet
-from training.models.spec import ModelSpec
+from training.models.spec import FpnSpec, ModelSpec
 from training.run_folder import load_model, write_untrained
 
 HEAD = 2  # the last layer of the head
@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A segmenter: on blocks of one colour an untrained detector's boxes are ties, which rounding breaks."""
     folder = tmp_path_factory.mktemp("student")
     frames = write_color_blocks(folder / "val", frames=2)
-    spec = ModelSpec(pretrained=False, width_multiplier=0.25, decoder_width=16)
+    spec = ModelSpec(pretrained=False, width_multiplier=0.25, decoder=FpnSpec(width=16))
     write_untrained(folder / "run", tiny_recipe(frames, frames, model=spec), student(), None)
     return folder / "run"
 

@@ -6,14 +6,16 @@ import torch
 from training.errors import TrainingError
 from training.models.multi_task import MultiTaskNet
 from training.models.outputs import upsample
-from training.models.spec import ModelSpec
+from training.models.spec import FpnSpec, ModelSpec
 
 SMALL = {"encoder": "mobilenet_v3_small", "width_multiplier": 0.5, "pretrained": False}
 THINGS = (8, 9, 10)
 
 
 def net(*tasks: str, **options: object) -> MultiTaskNet:
-    spec = ModelSpec.model_validate({**SMALL, "decoder_width": 16, "tasks": tasks, **options})
+    spec = ModelSpec.model_validate(
+        {**SMALL, "decoder": {"name": "fpn", "width": 16}, "tasks": tasks, **options}
+    )
     torch.manual_seed(0)
     return MultiTaskNet(spec, 11, THINGS).eval()
 
@@ -52,7 +54,7 @@ def test_a_task_that_is_not_asked_for_is_none_and_costs_no_parameters() -> None:
 def test_detection_works_at_stride_4_or_at_the_decoders_if_that_is_coarser(
     decoder: dict[str, object], stride: int
 ) -> None:
-    maps = net("detection", decoder=decoder, decoder_width=96)(torch.zeros(1, 3, 90, 122)).detection
+    maps = net("detection", decoder=decoder)(torch.zeros(1, 3, 90, 122)).detection
     assert maps is not None
     assert maps.stride == stride
     assert maps.heatmap.shape[2:] == (-(-90 // stride), -(-122 // stride))
@@ -91,7 +93,7 @@ def test_a_segmentation_checkpoint_fits_all_but_the_detection_head() -> None:
 
 def test_checkpoints_written_before_there_were_several_decoders_fit() -> None:
     """Names as they stand in such files: one of each part."""
-    spec = ModelSpec(pretrained=False, decoder_width=16, decoder_detail=8)
+    spec = ModelSpec(pretrained=False, decoder=FpnSpec(width=16, detail=8))
     with torch.device("meta"):
         state = MultiTaskNet(spec, 11).state_dict()
     expected = {

@@ -8,10 +8,12 @@ from torch import nn
 
 from training.models.decoders import DECODERS
 from training.models.encoders import ENCODERS
-from training.models.spec import ModelSpec
+from training.models.spec import FpnSpec, ModelSpec
 from training.models.table import count_macs, family, model_row, render
 
-SPEC = ModelSpec(encoder="mobilenet_v3_small", pretrained=True, decoder_width=16, tasks=("detection",))
+SPEC = ModelSpec(
+    encoder="mobilenet_v3_small", pretrained=True, decoder=FpnSpec(width=16), tasks=("detection",)
+)
 
 
 def test_macs_of_a_convolution_are_those_worked_out_by_hand() -> None:
@@ -21,7 +23,7 @@ def test_macs_of_a_convolution_are_those_worked_out_by_hand() -> None:
 
 
 def test_a_segmentation_heads_macs_are_those_worked_out_by_hand() -> None:
-    spec = ModelSpec(encoder="mobilenet_v3_small", pretrained=False, decoder_width=16)
+    spec = ModelSpec(encoder="mobilenet_v3_small", pretrained=False, decoder=FpnSpec(width=16))
     row = model_row("net", spec, classes=11, things=0, size=(64, 96))
     places = (64 // 4) * (96 // 4)
     assert row.head_macs == places * (16 * 9 + 16 * 16 + 16 * 11)
@@ -44,7 +46,7 @@ def test_rows_need_no_weights_file() -> None:
 def test_the_family_names_every_encoder_and_decoder() -> None:
     specs = family()
     assert {spec.encoder for spec in specs} == set(ENCODERS)
-    assert {spec.decoder_spec.name for spec in specs} == set(DECODERS)
+    assert {spec.decoder.name for spec in specs} == set(DECODERS)
 
 
 def test_the_rendered_table_tells_models_sizes_and_convention() -> None:

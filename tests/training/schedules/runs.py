@@ -20,7 +20,7 @@ from training.models.spec import ModelSpec
 from training.recipe import OptimizerSpec, Recipe
 from training.run_log import Row, read_rows
 
-LITE = {"pretrained": False, "decoder_width": 16}
+LITE = {"pretrained": False, "decoder": {"name": "fpn", "width": 16}}
 
 
 def small(folders: tuple[Path, Path], epochs: int, workers: int = 0, **changes: Any) -> Recipe:

@@ -18,7 +18,7 @@ from training.train import train
 
 pytestmark = pytest.mark.slow
 
-TASKS = {"pretrained": False, "decoder_width": 16, "tasks": ["segmentation", "detection"]}
+TASKS = {"pretrained": False, "decoder": {"name": "fpn", "width": 16}, "tasks": ["segmentation", "detection"]}
 
 
 @pytest.fixture(scope="module")

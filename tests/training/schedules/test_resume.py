@@ -32,7 +32,7 @@ def distilled(folders: tuple[Path, Path], teacher: Path, epochs: int) -> Recipe:
         workers=1,
         teacher={"run": teacher},
         distillation=losses,
-        model={"pretrained": False, "decoder_width": 24},
+        model={"pretrained": False, "decoder": {"name": "fpn", "width": 24}},
         optimizer={"accumulate": 2, "schedule": "cosine"},
     )
 
@@ -59,7 +59,12 @@ def test_stages_go_on_where_a_kill_stopped_them(folders: tuple[Path, Path], tmp_
         epochs=1,
         distillation=[{"name": "kl"}],
         stages=[
-            {"name": "assistant", "epochs": 1, "model": {"decoder_width": 24}, "teacher": "none"},
+            {
+                "name": "assistant",
+                "epochs": 1,
+                "model": {"decoder": {"name": "fpn", "width": 24}},
+                "teacher": "none",
+            },
             {"name": "coarse", "epochs": 6, "model": {}, **taught, "augment": {"crop": [32, 32]}},
             {"name": "fine", "epochs": 1, **taught, "distillation": [{"name": "mse"}]},
         ],

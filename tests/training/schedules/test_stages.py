@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from training.errors import TrainingError
+from training.models.spec import FpnSpec
 from training.recipe import Recipe, load_recipe
 
 KL = {"name": "kl"}
@@ -15,7 +16,7 @@ def recipe(*stages: dict[str, object], **changes: object) -> Recipe:
     values = {
         "name": "x",
         "seed": 2,
-        "model": {"decoder_width": 32},
+        "model": {"decoder": {"name": "fpn", "width": 32}},
         "data": {
             "train": [{"name": "a", "path": "t"}],
             "val": [{"name": "a", "path": "v"}],
@@ -41,7 +42,7 @@ def test_a_stage_differs_from_the_recipe_in_what_it_names_and_goes_on_from_the_o
     assert (fine.data.augment.crop, fine.loss.lovasz, fine.loss.cross_entropy) == ((64, 96), 1.0, 1.0)
     assert (fine.optimizer.epochs, fine.optimizer.lr, fine.optimizer.ema) == (2, 0.001, 0.5)
     assert fine.model.init == Path("run/stages/coarse")
-    assert fine.model.decoder_width == 32
+    assert fine.model.decoder == FpnSpec(width=32)
     assert coarse.seed != fine.seed
     assert all(not plain.stages and plain.teacher == coarse.teacher for _, plain in stages)
 
@@ -58,7 +59,7 @@ def test_an_assistant_learns_from_the_teacher_and_teaches_the_student() -> None:
     ).plain_stages(Path("run"))
     assert assistant.teacher is not None
     assert assistant.teacher.run == Path("runs/big")
-    assert (assistant.model.encoder, assistant.model.decoder_width) == ("efficientnet_lite2", 32)
+    assert (assistant.model.encoder, assistant.model.decoder) == ("efficientnet_lite2", FpnSpec(width=32))
     assert coarse.teacher is not None
     assert coarse.teacher.run == Path("run/stages/assistant")
     assert (coarse.model.encoder, coarse.model.init) == ("efficientnet_lite0", None)

@@ -135,7 +135,9 @@ def test_stuff_in_the_table_of_a_detector_is_refused(tmp_path: Path) -> None:
         open_teacher(TeacherSpec(huggingface=str(folder), mapping={"road": ["car"], **TABLE}), CAMVID)
 
 
-@pytest.mark.parametrize(("changes", "stride"), [({}, 4), ({"decoder_detail": 8}, 4), ({"decoder": TWO}, 8)])
+@pytest.mark.parametrize(
+    ("changes", "stride"), [({}, 4), ({"decoder": {"name": "fpn", "detail": 8}}, 4), ({"decoder": TWO}, 8)]
+)
 def test_fill_and_training_share_a_cache_whatever_the_students_stride(
     tmp_path: Path, changes: dict[str, object], stride: int
 ) -> None:

@@ -10,7 +10,7 @@ from training.data.class_sets import CLASS_SETS
 from training.errors import TrainingError
 from training.models.multi_task import MultiTaskNet
 from training.models.outputs import Outputs
-from training.models.spec import DetectionSpec, ModelSpec
+from training.models.spec import DetectionSpec, FpnSpec, ModelSpec
 from training.teachers.class_mapping import map_classes
 from training.teachers.detection_maps import LOW_LOGIT
 from training.teachers.open import open_teacher
@@ -45,7 +45,7 @@ def test_a_multi_task_run_on_other_classes_is_mapped_in_both_tasks() -> None:
     torch.manual_seed(0)
     spec = ModelSpec(
         pretrained=False,
-        decoder_width=16,
+        decoder=FpnSpec(width=16),
         tasks=("segmentation", "detection"),
         detection=DetectionSpec(width=16),
     )

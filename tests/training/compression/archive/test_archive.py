@@ -28,7 +28,7 @@ from training.compression.pruning.masks import prune_global
 from training.data.class_sets import class_set
 from training.errors import TrainingError
 from training.models.shapes import shapes_of
-from training.models.spec import ModelSpec
+from training.models.spec import FpnSpec, ModelSpec
 from training.run_folder import load_model, write_untrained
 
 RNG = np.random.default_rng(0)
@@ -44,7 +44,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prune_channels(model, widths, IMPORTANCE["magnitude"](), (32, 64))
     prune_global(model, 0.6)
     tasks = ("segmentation", "detection")
-    spec = ModelSpec(pretrained=False, tasks=tasks, width_multiplier=0.25, decoder_width=16)
+    spec = ModelSpec(pretrained=False, tasks=tasks, width_multiplier=0.25, decoder=FpnSpec(width=16))
     write_untrained(folder, tiny_recipe(folder, folder, model=spec), model, shapes_of(model))
     return folder
 

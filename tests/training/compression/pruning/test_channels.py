@@ -17,18 +17,18 @@ from training.data.sample import Batch
 from training.distillation.module import DistillationModule
 from training.errors import TrainingError
 from training.models.shapes import cut_to, shapes_of
-from training.models.spec import ModelSpec
+from training.models.spec import FpnSpec, ModelSpec
 from training.run_folder import load_model, write_untrained
 
 HIDDEN = "encoder._blocks.4._depthwise_conv"  # the group that the expanding convolution is in
 NETWORKS = {
     "fpn": {},
-    "fpn_dense_detail": {"decoder_width": 8, "decoder_dense": True, "decoder_detail": 8},
-    "bifpn": {"decoder_width": 96, "decoder": {"name": "bifpn", "width": 16, "repeats": 1}},
-    "two_branch": {"decoder_width": 96, "decoder": {"name": "two_branch", "width": 16}},
-    "fcn8s": {"decoder_width": 96, "decoder": {"name": "fcn8s", "width": 16, "hidden": 32}},
-    "segnet": {"decoder_width": 96, "decoder": {"name": "segnet"}},
-    "deeplabv3plus": {"decoder_width": 96, "decoder": {"name": "deeplabv3plus", "width": 16}},
+    "fpn_dense_detail": {"decoder": {"name": "fpn", "width": 8, "dense": True, "detail": 8}},
+    "bifpn": {"decoder": {"name": "bifpn", "width": 16, "repeats": 1}},
+    "two_branch": {"decoder": {"name": "two_branch", "width": 16}},
+    "fcn8s": {"decoder": {"name": "fcn8s", "width": 16, "hidden": 32}},
+    "segnet": {"decoder": {"name": "segnet"}},
+    "deeplabv3plus": {"decoder": {"name": "deeplabv3plus", "width": 16}},
     "mobilenet_v3": {"encoder": "mobilenet_v3_small"},
     "squeezenet": {"encoder": "squeezenet1_1", "width_multiplier": 1.0},
 }
@@ -74,7 +74,10 @@ def test_pruned_run_is_read_back_without_any_pickle(tmp_path: Path) -> None:
     model = tiny_net()
     prune_channels(model, {HIDDEN: 8}, magnitude(), SIZE)
     spec = ModelSpec(
-        pretrained=False, tasks=("segmentation", "detection"), width_multiplier=0.25, decoder_width=16
+        pretrained=False,
+        tasks=("segmentation", "detection"),
+        width_multiplier=0.25,
+        decoder=FpnSpec(width=16),
     )
     write_untrained(tmp_path, tiny_recipe(tmp_path, tmp_path, model=spec), model, shapes_of(model))
     assert {path.suffix for path in tmp_path.iterdir()} == {".yaml", ".json", ".safetensors"}

@@ -14,13 +14,13 @@ from training.compression.pruning.run import sparsify_run
 from training.compression.spec import SparsityStep
 from training.errors import TrainingError
 from training.models.shapes import shapes_of
-from training.models.spec import ModelSpec
+from training.models.spec import FpnSpec, ModelSpec
 from training.recipe import Recipe
 from training.run_folder import load_model, read_json, write_untrained
 from training.train import train
 
 HIDDEN = "encoder._blocks.4._depthwise_conv"
-SPEC = ModelSpec(pretrained=False, tasks=BOTH, width_multiplier=0.25, decoder_width=16)
+SPEC = ModelSpec(pretrained=False, tasks=BOTH, width_multiplier=0.25, decoder=FpnSpec(width=16))
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,8 @@ def test_qat_starts_from_a_float_run_and_is_read_back_with_its_ranges(
 
 
 def test_recipe_of_another_network_does_not_fit(recipe: Recipe, pruned: Path, tmp_path: Path) -> None:
-    other = start_from(recipe, pruned, decoder_width=24)
-    with pytest.raises(TrainingError, match=r"is pruned, so decoder_width must be"):
+    other = start_from(recipe, pruned, decoder=FpnSpec(width=24))
+    with pytest.raises(TrainingError, match=r"is pruned, so decoder must be"):
         train(other, tmp_path / "other")
 
 

@@ -19,7 +19,7 @@ from training.data.sample import Batch
 from training.data.source_spec import FolderSpec
 from training.data.spec import AugmentSpec, DataSpec
 from training.errors import TrainingError
-from training.models.spec import ModelSpec
+from training.models.spec import FpnSpec, ModelSpec
 from training.recipe import OptimizerSpec, Recipe
 from training.run_log import read_rows
 from training.teachers.base import ScoredBoxes, TeacherOutputs
@@ -163,7 +163,7 @@ def recipe(folders: tuple[Path, Path]) -> Callable[..., Recipe]:
         made = tiny_recipe(
             *folders,
             epochs=1,
-            model=ModelSpec(pretrained=False, decoder_width=16, tasks=["segmentation", "detection"]),
+            model=ModelSpec(pretrained=False, decoder=FpnSpec(width=16), tasks=["segmentation", "detection"]),
             optimizer=OptimizerSpec(epochs=1, batch=4, warmup_steps=1, precision="32", lr=1e-4),
             teacher={"run": "toy", **teacher},
             distillation=entries,
