@@ -238,13 +238,11 @@ def test_mgd_is_the_mse_of_the_generated_map() -> None:
 def test_the_ablation_weighs_mgd_as_its_paper_does() -> None:
     """2e-5 of the sum over channels and positions, which is our mean times their number."""
     root = Path(training.__file__).parents[1]
-    ablation, teacher = (
-        yaml.safe_load((root / path).read_text())
-        for path in ("training/recipes/ablation.yaml", "models/camvid_lite0/recipe.yaml")
-    )
+    ablation = yaml.safe_load((root / "training/recipes/ablation.yaml").read_text())
+    teacher = load_recipe(root / "models/camvid_lite0/recipe.yaml")
     assert ablation["recipe"]["teacher"]["run"] == "runs/camvid_lite0"
     rows, columns = (side // 4 for side in ablation["recipe"]["data"]["augment"]["crop"])
-    paper = 2e-5 * teacher["model"]["decoder"]["width"] * rows * columns
+    paper = 2e-5 * teacher.model.decoder.width * rows * columns
     (entry,) = (entry for entry in ablation["arms"]["mgd"] if entry["name"] == "mgd")
     assert entry["weight"] == pytest.approx(paper, rel=0.01)
 
