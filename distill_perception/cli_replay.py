@@ -20,6 +20,8 @@ from .cli_options import (
     expanded,
     is_given,
 )
+from .errors import ReplayError
+from .strict import did_you_mean
 
 # The options that each way to replay does not use. Who gives one would take the results for something else.
 _NOT_USED = {
@@ -86,7 +88,7 @@ def replay_command(
 
     Writes metrics.json, report.html and overlay.mp4. Where the bag has labels (mono8 class ids on
     NAMESPACE/label, boxes on NAMESPACE/boxes, stamped as the images) accuracy is measured too.
-    Ctrl-C ends early; what was played until then is reported.
+    Ctrl-C ends early, as does a node that fails; what was played until then is reported.
     """
     from .engines import EngineSettings
     from .replay.player import PlayOptions
@@ -130,6 +132,8 @@ def replay_command(
     with progress_bars() as report:
         outcome = replay(options, report)
     print_outcome(outcome)
+    if outcome.evaluation.failure:
+        raise ReplayError(outcome.evaluation.failure)
     if not outcome.evaluation.complete:
         raise typer.Exit(130)
 
@@ -144,13 +148,29 @@ def _refuse(context: typer.Context, mode: str, unused: Sequence[str]) -> None:
 
 
 def _check_parameters(assignments: Sequence[str]) -> None:
-    """Raise BadParameter for what replay sets itself: the results would be told as another model's."""
+    """Raise BadParameter for what replay sets itself: the results would be told as another model's.
+
+    Unknown names, too: the node says only in its log that it does not use them.
+    """
     for text in assignments:
         name = text.partition(":=")[0].rpartition(":")[2]  # NODE:NAME:=VALUE is ROS's, too
         if name in _SET_BY:
             raise typer.BadParameter(f"--param does not set {name} here; use {_SET_BY[name]}")
         if name == "autostart":
             raise typer.BadParameter("replay starts the node itself, so --param does not set autostart")
+        known = _node_parameters()
+        if known and name not in known and not name.startswith("qos_overrides."):
+            hint = did_you_mean(name, known, "known")
+            raise typer.BadParameter(f"--param {text}: the node has no parameter '{name}' ({hint})")
+
+
+def _node_parameters() -> list[str]:
+    """Names; none where ROS is missing, which is said later, with the remedy."""
+    try:
+        from .ros.parameters import BY_NAME
+    except ImportError:
+        return []
+    return [*BY_NAME, "use_sim_time"]
 
 
 def _end_in_order() -> None:

@@ -131,6 +131,7 @@ def test_an_unknown_option_is_refused_with_a_hint() -> None:
         (("-p", "bundle:=camvid_lite0_small"), "--param does not set bundle here; use --bundle"),
         (("-p", "perception:cameras:=[/a/b]"), "--param does not set cameras here; use --topic"),
         (("-p", "autostart:=false"), "--param does not set autostart"),
+        (("-p", "score_treshold:=0.5"), "no parameter 'score_treshold' (did you mean 'score_threshold'?)"),
         (("--attach", "--node", "bad name"), "--node 'bad name' is not a node's name"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..metrics import AveragePrecision, ConfusionMatrix
 from ..topics import BOXES, LABEL, beside
 from .label_checks import LabelChecks, check_classes
 from .pace import Pace
-from .recording import STAGES, FrameResult, Recording, answers_lost
+from .recording import STAGES, FrameResult, Recording, answers_lost, lost_on_the_way
 
 PERCENTILES = (50, 95, 99)
 
@@ -33,14 +33,26 @@ class ScoredFrame:
 
 
 @dataclass(frozen=True)
+class CameraScores:
+    """One of several cameras by itself. latency_ms: end to end, percentiles; scores: None without labels."""
+
+    frames: int
+    answered: int
+    miou: float | None
+    map50: float | None
+    latency_ms: dict[str, float] | None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What a replay showed. Scores are None where the bag has no labels for them or nothing was answered.
 
     score_threshold: lowest score of the detections, None if the node did not tell; latency_ms: percentiles
-    by stage; samples_ms: float [n] by stage; pace: None where frames did not go out at the bag's; unscored:
-    why labels were not looked at, empty if they were; labelled: answered frames with any label;
-    labelled_masks, labelled_boxes: with a mask, with boxes; iou, ap: by name of the classes that occur;
-    confusion: int64 [C,C], rows labelled, columns perceived.
+    by stage; samples_ms: float [n] by stage; pace: None where frames did not go out at the bag's; failure:
+    why the replay ended early, if not by the user's wish; unscored: why labels were not looked at, empty if
+    they were; labelled: answered frames with any label; labelled_masks, labelled_boxes: with a mask, with
+    boxes; iou, ap: by name of the classes that occur; confusion: int64 [C,C], rows labelled, columns
+    perceived; cameras: by topic, empty where there is but one.
     """
 
     frames: int
@@ -52,6 +64,7 @@ class Evaluation:
     complete: bool
     duration_s: float
     pace: Pace | None = None
+    failure: str = ""
     unscored: str = ""
     labelled: int | None = None
     labelled_masks: int | None = None
@@ -64,6 +77,7 @@ class Evaluation:
     ap: dict[str, float] = field(default_factory=dict)
     confusion: np.ndarray | None = None
     scored: tuple[ScoredFrame, ...] = ()
+    cameras: dict[str, CameraScores] = field(default_factory=dict)
 
     @property
     def dropped(self) -> int:
@@ -72,20 +86,19 @@ class Evaluation:
 
     @property
     def lost_on_the_way(self) -> int | None:
-        """Frames that the node's counters never saw arrive; None if they are not known."""
-        if not self.counters:
-            return None
-        return self.frames - sum(counts.get("received", 0) for counts in self.counters.values())
+        """See `recording.lost_on_the_way`."""
+        return lost_on_the_way(self.counters, self.frames)
 
     @property
     def answers_lost(self) -> int | None:
         """See `recording.answers_lost`."""
-        return answers_lost(self.counters, self.answered)
+        return answers_lost(self.counters, self.frames, self.answered)
 
     def metrics(self) -> dict[str, Any]:
         """The numbers of metrics.json; a score that could not be computed is None, never 0."""
         return {
             "complete": self.complete,
+            "failure": self.failure or None,
             "frames": self.frames,
             "answered": self.answered,
             "dropped": self.dropped,
@@ -107,6 +120,7 @@ class Evaluation:
             "answered_hz": self.answered / self.duration_s if self.duration_s > 0 else None,
             "duration_s": self.duration_s,
             "node_counters": self.counters or None,
+            "cameras": {topic: asdict(scores) for topic, scores in self.cameras.items()} or None,
         }
 
 
@@ -149,21 +163,23 @@ def evaluate(
         scored_frames.append(scored)
         visit(frame, scored, mask)
     tell_unmatched(bag, matched)
-    boxes = scorer.boxes.compute()
-    iou = scorer.pixels.iou()
+    boxes = scorer.sums.boxes.compute()
+    pixels = scorer.sums.pixels
+    iou = pixels.iou()
     return replace(
         measured(recording),
         labelled=scorer.labelled,
         labelled_masks=scorer.labelled_masks,
         labelled_boxes=scorer.labelled_boxes,
-        miou=_number(scorer.pixels.miou()),
-        pixel_accuracy=_number(scorer.pixels.pixel_accuracy()),
+        miou=_number(pixels.miou()),
+        pixel_accuracy=_number(pixels.pixel_accuracy()),
         iou={item.name: float(iou[item.id]) for item in manifest.classes if np.isfinite(iou[item.id])},
         map50=_number(boxes.map50),
         map=_number(boxes.map),
         ap={manifest.classes[class_id].name: value for class_id, value in boxes.by_class.items()},
-        confusion=scorer.pixels.matrix if scorer.pixels.matrix.any() else None,
+        confusion=pixels.matrix if pixels.matrix.any() else None,
         scored=tuple(scored_frames),
+        cameras={topic: _camera(topic, sums, recording) for topic, sums in scorer.cameras.items()},
     )
 
 
@@ -180,18 +196,41 @@ def measured(recording: Recording, unscored: str = "") -> Evaluation:
         complete=recording.complete,
         duration_s=recording.duration_s,
         pace=recording.pace,
+        failure=recording.failure,
         unscored=unscored,
     )
 
 
+def _camera(topic: str, sums: _Sums, recording: Recording) -> CameraScores:
+    own = replace(recording, results=tuple(item for item in recording.results if item.key[0] == topic))
+    answered = sum(result.answered for result in own.results)
+    times = _samples(own).get("end_to_end")
+    return CameraScores(
+        frames=len(own.results),
+        answered=answered,
+        miou=_number(sums.pixels.miou()),
+        map50=_number(sums.boxes.compute().map50),
+        latency_ms=None if times is None else _percentiles(times),
+    )
+
+
+class _Sums:
+    """Pixels and boxes of some frames."""
+
+    def __init__(self, classes: int) -> None:
+        self.pixels = ConfusionMatrix(classes)
+        self.boxes = AveragePrecision(range(classes))
+
+
 class _Scorer:
-    """Accumulates the scores of labelled frames."""
+    """Accumulates the scores of labelled frames. cameras: each by itself where there are several."""
 
     def __init__(self, bag: Bag, manifest: Manifest) -> None:
         self._manifest = manifest
         self._checks = LabelChecks(bag, manifest)
-        self.pixels = ConfusionMatrix(len(manifest.classes))
-        self.boxes = AveragePrecision(range(len(manifest.classes)))
+        self.sums = _Sums(len(manifest.classes))
+        several = bag.topics if len(bag.topics) > 1 else ()
+        self.cameras = {topic: _Sums(len(manifest.classes)) for topic in several}
         self.labelled = self.labelled_masks = self.labelled_boxes = 0
 
     def add(self, frame: BagFrame, result: FrameResult, mask: np.ndarray | None) -> float | None:
@@ -217,21 +256,27 @@ class _Scorer:
                 f"{self._checks.where(frame)}: {error} in bundle '{self._manifest.name}'; "
                 "name the bundle that the node serves with --bundle"
             ) from error
-        self.pixels.matrix += own.matrix
+        for sums in self._sums_of(frame):
+            sums.pixels.matrix += own.matrix
         return _number(own.miou())
 
     def _add_boxes(self, frame: BagFrame, boxes: Boxes, result: FrameResult) -> None:
         self._checks.check_boxes(frame, boxes)
         found = result.detections
-        self.boxes.update(
-            np.array([item.box for item in found], np.float64).reshape(-1, 4),
-            np.array([item.score for item in found], np.float64),
-            np.array([item.label for item in found], np.int64),
-            boxes.xyxy,
-            boxes.labels,
-            boxes.ignored,
-            boxes.ignored_labels,
-        )
+        for sums in self._sums_of(frame):
+            sums.boxes.update(
+                np.array([item.box for item in found], np.float64).reshape(-1, 4),
+                np.array([item.score for item in found], np.float64),
+                np.array([item.label for item in found], np.int64),
+                boxes.xyxy,
+                boxes.labels,
+                boxes.ignored,
+                boxes.ignored_labels,
+            )
+
+    def _sums_of(self, frame: BagFrame) -> list[_Sums]:
+        own = self.cameras.get(frame.topic)
+        return [self.sums] if own is None else [self.sums, own]
 
 
 def _samples(recording: Recording) -> dict[str, np.ndarray]:

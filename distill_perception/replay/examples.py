@@ -17,9 +17,13 @@ from .recording import FrameResult
 
 @dataclass(frozen=True)
 class Example:
-    """A frame with its pictures. index: place in the drive; pixels: uint8 [H,W,3] BGR; label, mask: [H,W]."""
+    """A frame with its pictures.
+
+    index: place in the drive; camera: its topic; pixels: uint8 [H,W,3] BGR; label, mask: [H,W].
+    """
 
     index: int
+    camera: str
     miou: float | None
     pixels: np.ndarray
     label: np.ndarray | None
@@ -52,7 +56,9 @@ class Examples:
         wanted = index in self._places or (scored.miou is not None and self._ranks(scored.miou))
         if not wanted:
             return
-        example = Example(index, scored.miou, frame.image.bgr(), frame.label, mask, scored.result)
+        example = Example(
+            index, frame.topic, scored.miou, frame.image.bgr(), frame.label, mask, scored.result
+        )
         if index in self._places:
             self._even.append(example)
         if scored.miou is not None:

@@ -138,14 +138,24 @@ class Link:
         while (left := deadline - time.monotonic()) > 0:
             self.spin(left)
 
+    def publishers_of_results(self) -> dict[str, int]:
+        """How many nodes publish each answer that is listened to."""
+        names = [subscription.topic_name for subscription in self._subscriptions]
+        return {name: self._node.count_publishers(name) for name in names}
+
+    def cameras_of_others(self) -> list[str]:
+        """Image topics that somebody else publishes too."""
+        names = [publisher.topic_name for publisher in self._publishers.values()]
+        return [name for name in names if self._node.count_publishers(name) > 1]
+
     def not_ready(self) -> str:
         """What is still missing before frames may be sent; empty when all is there."""
         for publisher in self._publishers.values():
             if not publisher.get_subscription_count():
                 return f"it does not subscribe to {publisher.topic_name}"
-        for subscription in self._subscriptions:
-            if not self._node.count_publishers(subscription.topic_name):
-                return f"it does not publish {subscription.topic_name}"
+        for topic, publishers in self.publishers_of_results().items():
+            if not publishers:
+                return f"it does not publish {topic}"
         if not self._active:
             self._ask_state()
             return "it is not in lifecycle state 'active'"

@@ -14,7 +14,8 @@ from ..bags.reader import Bag, BagFrame
 from ..errors import ImageError, ReplayError, ros_is_missing
 from ..manifest import Manifest
 from ..ros.status import Status, check_node_name
-from .node_process import NodeOptions, NodeProcess, free_domain_id
+from ..terminal import warn
+from .node_process import NodeOptions, NodeProcess, free_domain_id, is_domain_free
 from .pace import PaceMeter
 from .private_transport import private_environment
 from .recording import Recording
@@ -28,6 +29,7 @@ Progress = Callable[[int, int], None]  # frames sent, frames answered
 _TICK_S = 0.05
 _DOUBT_S = 0.2  # without an answer in lockstep; then the frames themselves are looked at
 _MAX_SILENT_FRAMES = 3  # in lockstep; then the node is taken to be stuck
+_DISCOVERY_S = 1.0  # nodes of a domain know of each other by then
 _LAST_ANSWERS_S = 2.0  # after the last frame, silence of this length means that no more will come
 
 
@@ -65,7 +67,8 @@ def play(
 ) -> Recording:
     """Send every frame of the bag, restamped to now, and match the answers by that stamp.
 
-    Ctrl-C ends it early; what was answered until then is returned, marked as not complete.
+    Ctrl-C ends it early, as does a node that fails after it has answered frames; what was answered until
+    then is returned, marked as not complete.
 
     Args:
         bag: what to play.
@@ -75,8 +78,8 @@ def play(
         log: file for the started node's output.
 
     Raises:
-        ReplayError: the node does not start, dies, never answers, or serves another
-            bundle.
+        ReplayError: the node does not start, fails before its first answer, serves another bundle, or is
+            not the only one that answers.
         ConfigError: ROS is not installed.
     """
     with _connected(bag, node, manifest.tasks, options, masks, log) as (link, process):
@@ -84,8 +87,9 @@ def play(
         if options.attach:
             link.spin_for_status()  # its counters so far belong to others
             _check_bundle(link.status, manifest)
+            _tell_other_cameras(link)
         link.start()
-        complete, meter = True, PaceMeter(options.rate)
+        complete, failure, meter = True, "", PaceMeter(options.rate)
         try:
             if options.lockstep:
                 _play_in_lockstep(bag, link, process, options, progress)
@@ -93,11 +97,16 @@ def play(
                 _play_at_pace(bag, link, process, options.rate, meter, progress)
         except KeyboardInterrupt:
             complete = False
+        except ReplayError as error:
+            if not link.ledger.answered:
+                raise
+            complete, failure = False, str(error)
         if complete and link.ledger.sent and not link.ledger.answered:
             raise ReplayError(_silence(process, options, "answered none of the frames"))
         with suppress(KeyboardInterrupt):  # who will not wait gets what is known by now
-            link.hear_out()
-        return replace(link.recording(complete), pace=meter.pace())
+            if not failure:
+                link.hear_out()
+        return replace(link.recording(complete), pace=meter.pace(), failure=failure)
 
 
 @contextmanager
@@ -109,17 +118,20 @@ def _connected(
     except ImportError as error:
         raise ros_is_missing(error, "; --in-process replays without ROS") from error
     with ExitStack() as stack:
-        process = None
-        domain_id = options.domain_id
-        if not options.attach:
-            domain_id = free_domain_id() if domain_id is None else domain_id
-            environ = stack.enter_context(private_environment(domain_id))
-            stack.enter_context(use_environment(environ))
-            process = stack.enter_context(NodeProcess(node, log, environ))
-        else:
+        cameras, domain_id = played_topics(bag), options.domain_id
+        if options.attach:
             stack.enter_context(use_environment({}))
-        link = Link(played_topics(bag), tasks, options.node_name, domain_id, masks)
-        yield stack.enter_context(link), process
+            yield stack.enter_context(Link(cameras, tasks, options.node_name, domain_id, masks)), None
+            return
+        shared = domain_id is not None and not is_domain_free(domain_id)
+        domain_id = free_domain_id() if domain_id is None else domain_id
+        environ = stack.enter_context(private_environment(domain_id))
+        stack.enter_context(use_environment(environ))
+        link = stack.enter_context(Link(cameras, tasks, options.node_name, domain_id, masks))
+        if shared:
+            _refuse_other_nodes(link, domain_id)
+        process = stack.enter_context(NodeProcess(node, log, environ))
+        yield link, process
 
 
 def wait_until_ready(link: Link, process: NodeProcess | None, options: PlayOptions) -> None:
@@ -139,6 +151,32 @@ def wait_until_ready(link: Link, process: NodeProcess | None, options: PlayOptio
             text = f"was not ready after {options.start_timeout_s:g} s (--start-timeout): {missing}"
             raise ReplayError(_silence(process, options, text))
     link.settle(0.3)  # both sides know of each other; let the last discovery messages pass
+    for topic, publishers in link.publishers_of_results().items():
+        if publishers > 1:
+            raise ReplayError(
+                f"{publishers} nodes publish {topic}, and the answers of all would pass for one's: "
+                "stop the others"
+            )
+
+
+def _refuse_other_nodes(link: Link, domain_id: int) -> None:
+    """A node that already answers these cameras would be scored in place of the replay's own."""
+    link.settle(_DISCOVERY_S)
+    for topic, publishers in link.publishers_of_results().items():
+        if publishers:
+            raise ReplayError(
+                f"a node in ROS domain {domain_id} publishes {topic} already: stop it, leave --domain-id "
+                "out, or measure that node with --attach"
+            )
+
+
+def _tell_other_cameras(link: Link) -> None:
+    """The node's figures are of all frames it gets."""
+    if topics := link.cameras_of_others():
+        warn(
+            f"{', '.join(topics)}: another publisher sends frames too; latency and drops are those of a node "
+            "that serves both, and what its counters say of this replay's frames is not known"
+        )
 
 
 def _check_bundle(status: Status | None, manifest: Manifest) -> None:

@@ -33,7 +33,8 @@ class Recording:
     """All answers of one replay.
 
     counters: the node's own figures by camera, empty if it was not asked; score_threshold: lowest score of
-    the detections, None if the node did not tell; pace: None where frames did not go out at the bag's.
+    the detections, None if the node did not tell; pace: None where frames did not go out at the bag's;
+    failure: why the replay ended early, empty if by the user's wish or not at all.
     """
 
     results: tuple[FrameResult, ...]
@@ -44,12 +45,27 @@ class Recording:
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
     score_threshold: float | None = None
     pace: Pace | None = None
+    failure: str = ""
 
 
-def answers_lost(counters: Mapping[str, Mapping[str, int]], answered: int) -> int | None:
-    """Frames that the node has answered, by its own counters, and whose answers did not come."""
-    processed = sum(values.get("processed", 0) for values in counters.values())
-    return max(0, processed - answered) if counters else None
+Counters = Mapping[str, Mapping[str, int]]
+
+
+def lost_on_the_way(counters: Counters, frames: int) -> int | None:
+    """Frames that the node's counters never saw arrive; None if they count others' frames too, or none."""
+    received = _sum(counters, "received")
+    return frames - received if counters and received <= frames else None
+
+
+def answers_lost(counters: Counters, frames: int, answered: int) -> int | None:
+    """Frames that the node's counters saw answered, and whose answers did not come; None as above."""
+    if lost_on_the_way(counters, frames) is None:
+        return None
+    return max(0, _sum(counters, "processed") - answered)
+
+
+def _sum(counters: Counters, name: str) -> int:
+    return sum(values.get(name, 0) for values in counters.values())
 
 
 def answers_lost_words(lost: int) -> str:

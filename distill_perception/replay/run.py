@@ -82,12 +82,19 @@ def replay(options: ReplayOptions, progress: Progress = silent) -> Outcome:
         options.bag, options.topics, options.labels, index_images=True, tell=partial(progress, "reading")
     )
     check_labels(bag, bundle.manifest)
+    _keep_out_of(options.bag, options.out)
     with results_folder(options.out), MaskSpool() as masks:
         with _stopping_told(options, "playing"):
             recording = _record(options, bag, bundle, masks, progress)
         if not recording.results:
             raise ReplayError("stopped before the first frame; nothing was written")
         return _write_results(options, bag, bundle, recording, progress)
+
+
+def _keep_out_of(bag: Path, out: Path) -> None:
+    """A recording is not the place for results."""
+    if bag.is_dir() and out.resolve().is_relative_to(bag.resolve()):
+        raise ReplayError(f"{out} is in the recording itself; give another folder with --out")
 
 
 @contextmanager

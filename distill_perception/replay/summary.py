@@ -6,7 +6,16 @@ from rich.text import Text
 
 from ..terminal import OUT, facts
 from .recording import answers_lost_words
+from .results_folder import NODE_LOG
 from .run import Outcome
+
+# The node's counters of frames that get no answer
+_REASONS = {
+    "dropped_stale": "too old",
+    "dropped_overwritten": "overtaken by newer ones",
+    "malformed": "malformed",
+    "failed": "failed",
+}
 
 
 def print_outcome(outcome: Outcome) -> None:
@@ -31,9 +40,23 @@ def print_outcome(outcome: Outcome) -> None:
     if latency:
         values = ", ".join(f"{name} {value:.1f}" for name, value in latency.items())
         rows.append(("end to end", f"{values} ms"))
-    rows.append(("dropped", f"{evaluation.dropped} of {evaluation.frames} frames"))
+    rows.append(("dropped", _dropped(outcome)))
     rows.append(("metrics", outcome.metrics))
     rows.append(("report", outcome.report))
     if outcome.video:
-        rows.append(("video", outcome.video))
+        of = f" ({info.topics[0]} of {len(info.topics)} cameras)" if len(info.topics) > 1 else ""
+        rows.append(("video", f"{outcome.video}{of}"))
     OUT.print(facts(rows))
+
+
+def _dropped(outcome: Outcome) -> str:
+    """How many, for which of the node's reasons, and where it says more."""
+    evaluation = outcome.evaluation
+    reasons = dict.fromkeys(_REASONS, 0)
+    for counters in evaluation.counters.values():
+        for name in reasons:
+            reasons[name] += counters.get(name, 0)
+    told = ", ".join(f"{number} {_REASONS[name]}" for name, number in reasons.items() if number)
+    text = f"{evaluation.dropped} of {evaluation.frames} frames" + (f": {told}" if told else "")
+    log = outcome.metrics.with_name(NODE_LOG)
+    return f"{text}; {log} says why" if reasons["malformed"] + reasons["failed"] and log.is_file() else text

@@ -75,6 +75,36 @@ def test_a_frames_own_miou_is_over_its_own_classes(labelled_bag: Path, tiny: Pat
     assert [frame.miou for frame in evaluation.scored] == pytest.approx(own, abs=1e-6)
 
 
+def test_each_of_several_cameras_is_scored_by_itself_too(
+    labelled_bag: Path, tiny: Path, tmp_path: Path
+) -> None:
+    """The second camera shows one picture under the label of another, and answers half of its frames."""
+    messages = []
+    for stamp, index in enumerate((0, 1, 2, 3), start=1):
+        for camera, labelled in (("left", index), ("right", (index + 1) % 4)):
+            messages += [
+                (f"/{camera}/image_raw", stamp, image(stamp, drives.picture(index), "bgr8")),
+                (f"/{camera}/label", stamp, image(stamp, drives.label(labelled), "mono8")),
+            ]
+    bag, manifest = open_bag(bag_of(tmp_path / "bag", messages)), load_bundle(tiny).manifest
+    results = []
+    with MaskSpool() as masks:
+        for index in range(4):
+            for camera in ("left", "right"):
+                key, answered = (f"/{camera}/image_raw", index + 1), camera == "left" or index % 2 == 0
+                if answered:
+                    masks.put(key, drives.perceived(drives.picture(index)))
+                times = {"end_to_end": 10.0 if camera == "left" else 30.0}
+                results.append(FrameResult(key, 0.1 * index, answered, timings_ms=times))
+        metrics = evaluate(bag, Recording(tuple(results), masks, True, 1.0, ""), manifest).metrics()
+
+    left, right = (metrics["cameras"][f"/{camera}/image_raw"] for camera in ("left", "right"))
+    assert (left["frames"], left["answered"], left["latency_ms"]["p50"]) == (4, 4, 10.0)
+    assert (right["frames"], right["answered"], right["latency_ms"]["p50"]) == (4, 2, 30.0)
+    assert left["miou"] == pytest.approx(reference_miou(range(4))[0], abs=1e-6)
+    assert right["miou"] < metrics["miou"] < left["miou"]
+
+
 def bag_with(path: Path, names: dict[int, str], label: np.ndarray) -> Path:
     frame = LabelledFrame("one", drives.picture(0), label, None)
     write_bag(path, [frame], BagOptions(), names)

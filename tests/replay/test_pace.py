@@ -140,6 +140,26 @@ def test_answers_that_did_not_come_are_told_apart_from_drops(
     assert ("of the dropped frames" in report) == (lost > 0)
 
 
+def test_a_camera_that_another_publisher_feeds_too_has_no_figures_of_what_got_lost(
+    evaluation: Evaluation,
+) -> None:
+    counters = {"/cam": {"received": 148, "processed": 140}}
+    metrics = replace(evaluation, frames=100, answered=100, counters=counters, pace=None).metrics()
+    assert (metrics["lost_on_the_way"], metrics["answers_lost"]) == (None, None)
+
+
+def test_drops_are_told_with_the_nodes_reasons(
+    evaluation: Evaluation, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counters = {
+        "/left": {"received": 50, "processed": 45, "dropped_stale": 1, "malformed": 4},
+        "/right": {"received": 50, "processed": 47, "dropped_overwritten": 2, "malformed": 1},
+    }
+    some = replace(evaluation, frames=100, answered=92, counters=counters, pace=None)
+    words = "8 of 100 frames: 1 too old, 2 overtaken by newer ones, 5 malformed"
+    assert words in told(some, tiny, capsys)[1]
+
+
 @pytest.mark.parametrize("pace", [KEPT, None])
 def test_a_kept_pace_is_no_warning(
     pace: Pace | None, evaluation: Evaluation, tiny: Path, capsys: pytest.CaptureFixture[str]

@@ -168,6 +168,26 @@ def test_ctrl_c_while_the_node_is_being_ended_ends_it_sooner(
         node.check()
 
 
+def test_what_a_node_answered_before_it_died_is_reported(tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    replay = start("replay", long_bag(tmp_path), "-b", tiny, "-o", out, "--rate", "5")
+    wait_for(
+        lambda: (out / "node.log").is_file() and "active" in (out / "node.log").read_text(), "it is active"
+    )
+    time.sleep(5)  # some of 12 s of frames
+    os.kill(children(replay.pid)[0], signal.SIGKILL)
+    _, err = replay.communicate(timeout=30)
+
+    assert replay.returncode == 2
+    assert "the perception node ended (exit status -9)" in err
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["complete"] is False
+    assert "exit status -9" in metrics["failure"]
+    assert 0 < metrics["answered"] <= metrics["frames"] < 30
+    assert metrics["miou"] is not None
+    assert "exit status -9" in (out / "report.html").read_text()
+
+
 def test_a_node_that_dies_ends_the_replay_with_its_log(tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     replay = start("replay", long_bag(tmp_path), "-b", tiny, "-o", out)
@@ -212,6 +232,32 @@ def test_run_watch_and_attach_work_on_one_node(labelled_bag: Path, tiny: Path, t
     assert metrics["score_threshold"] == 0.3  # the node's own
     assert (metrics["dropped"], metrics["miou"]) == (0, pytest.approx(reference_miou(range(6))[0], abs=1e-6))
     assert node.returncode == 0
+
+
+def test_a_replay_is_not_answered_by_a_node_that_is_there_already(
+    labelled_bag: Path, tiny: Path, tmp_path: Path
+) -> None:
+    domain_id = free_domain_id()
+    words = ("run", "-b", tiny, "-c", "/camera/front/image_raw")
+    nodes = [start(*words, domain_id=domain_id)]
+    try:
+        attached = ("replay", labelled_bag, "-b", tiny, "-o", tmp_path / "out", "--attach")
+        alone = start(*attached, domain_id=domain_id)
+        alone.communicate(timeout=60)
+        (tmp_path / "out" / "metrics.json").unlink()
+        own = command("replay", labelled_bag, "-b", tiny, "-o", tmp_path / "own", "--domain-id", domain_id)
+        nodes.append(start(*words, "--", "-r", "__node:=second", domain_id=domain_id))
+        replay = start(*attached, "--node", "second", domain_id=domain_id)
+        _, err = replay.communicate(timeout=60)
+    finally:
+        for process in nodes:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=20)
+
+    assert (alone.returncode, own.code, replay.returncode) == (0, 2, 2)
+    assert f"a node in ROS domain {domain_id} publishes /camera/front/perception/" in own.err
+    assert "2 nodes publish /camera/front/perception/" in err
+    assert not list(tmp_path.rglob("metrics.json"))
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,14 @@ def test_a_failed_replay_leaves_no_results_of_an_earlier_one(
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["notes.txt"]
 
 
+def test_results_do_not_go_into_the_recording(labelled_bag: Path, tiny: Path) -> None:
+    before = sorted(labelled_bag.iterdir())
+    for out in (labelled_bag, labelled_bag / "results"):
+        with pytest.raises(ReplayError, match="in the recording itself"):
+            replay(ReplayOptions(labelled_bag, str(tiny), out, in_process=True))
+    assert sorted(labelled_bag.iterdir()) == before
+
+
 def test_results_that_cannot_be_removed_are_named(labelled_bag: Path, tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / "metrics.json").mkdir(parents=True)
 

@@ -32,5 +32,9 @@ def write_report(
         groups = [("Best frames", best), ("Worst frames", worst)]
     else:
         groups = [("Frames of the drive", examples.evenly_spaced())]
-    shown = [(heading, figures(items, manifest.classes)) for heading, items in groups if items]
+    shown = [
+        (heading, figures(items, manifest.classes, len(info.topics) > 1))
+        for heading, items in groups
+        if items
+    ]
     write_result(path, page(manifest, evaluation, info, shown))

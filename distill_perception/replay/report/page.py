@@ -45,6 +45,7 @@ def page(
             _header(name, evaluation, info),
             _verdict(manifest, evaluation),
             _accuracy(manifest, evaluation),
+            _cameras(manifest, evaluation),
             _latency(manifest, evaluation),
             _over_time(evaluation),
             _examples(manifest, figures),
@@ -148,6 +149,31 @@ def _scored(evaluation: Evaluation) -> str:
     return f"of detections of score {lowest:g} and above, as a bundle's own figure"
 
 
+def _cameras(manifest: Manifest, evaluation: Evaluation) -> str:
+    """A row for each of several cameras."""
+    if not evaluation.cameras:
+        return ""
+    names = ["frames", "dropped"]
+    names += ["mean IoU"] if "segmentation" in manifest.tasks else []
+    names += ["mAP50"] if "detection" in manifest.tasks else []
+    names += [f"end to end {name}, ms" for name in evaluation.latency_ms.get("end_to_end", ())]
+    rows = ["".join(f"<th>{name}</th>" for name in ("camera", *names))]
+    for topic, camera in evaluation.cameras.items():
+        cells = [str(camera.frames), str(camera.frames - camera.answered)]
+        cells += [_value(camera.miou, 3)] if "segmentation" in manifest.tasks else []
+        cells += [_value(camera.map50, 3)] if "detection" in manifest.tasks else []
+        times = camera.latency_ms or {}
+        cells += [_value(times.get(name), 1) for name in evaluation.latency_ms.get("end_to_end", ())]
+        rows.append(f"<td>{escape(topic)}</td>" + "".join(f"<td>{cell}</td>" for cell in cells))
+    table = "".join(f"<tr>{row}</tr>" for row in rows)
+    note = "Each by itself; all other numbers here are of all cameras together."
+    return _card("Cameras", note, f'<div class="scroll"><table>{table}</table></div>')
+
+
+def _value(value: float | None, digits: int) -> str:
+    return "\u2013" if value is None else f"{value:.{digits}f}"
+
+
 def _latency(manifest: Manifest, evaluation: Evaluation) -> str:
     rows = []
     for stage, samples in evaluation.samples_ms.items():
@@ -219,6 +245,8 @@ def _details(evaluation: Evaluation, info: RunInfo) -> str:
         ("machine", info.machine),
         ("date", info.date),
     ]
+    if evaluation.failure:
+        rows.insert(0, ("ended early", evaluation.failure))
     if evaluation.map is not None:
         rows.append(("average precision", _scored(evaluation)))
     if evaluation.pace:

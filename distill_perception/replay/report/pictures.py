@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from html import escape
 
 import cv2
 import numpy as np
@@ -16,8 +17,8 @@ _MAX_WIDTH, _MAX_HEIGHT = 640, 1280
 _JPEG_QUALITY = 82
 
 
-def figure(example: Example, classes: tuple[ClassInfo, ...]) -> str:
-    """Image, label (if there is one) and prediction side by side."""
+def figure(example: Example, classes: tuple[ClassInfo, ...], with_camera: bool) -> str:
+    """Image, label (if there is one) and prediction side by side; with_camera: name the topic."""
     views = [("image", example.pixels)]
     if example.label is not None:
         views.append(("label", render(example.pixels, classes, example.label, None, legend=False)))
@@ -27,13 +28,14 @@ def figure(example: Example, classes: tuple[ClassInfo, ...]) -> str:
         for name, picture in views
     )
     score = f", <b>mean IoU {example.miou:.3f}</b>" if example.miou is not None else ""
-    caption = f"<figcaption>frame {example.index}{score}</figcaption>"
+    camera = f" of {escape(example.camera)}" if with_camera else ""
+    caption = f"<figcaption>frame {example.index}{camera}{score}</figcaption>"
     return f'<figure>{caption}<div class="views">{cells}</div></figure>'
 
 
-def figures(examples: Sequence[Example], classes: tuple[ClassInfo, ...]) -> str:
+def figures(examples: Sequence[Example], classes: tuple[ClassInfo, ...], with_camera: bool = False) -> str:
     """Several figures, one below the other."""
-    return "".join(figure(example, classes) for example in examples)
+    return "".join(figure(example, classes, with_camera) for example in examples)
 
 
 def data_uri(picture: np.ndarray) -> str:

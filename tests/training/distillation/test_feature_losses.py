@@ -13,6 +13,7 @@ from tests.training.distillation.cases import PATH, VOID, feature_inputs, make_t
 from training.distillation.inputs import DistillInputs
 from training.distillation.losses.base import LOGITS
 from training.distillation.losses.class_memory import ClassMemory
+from training.recipe import load_recipe
 
 
 def kl_of(q: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
