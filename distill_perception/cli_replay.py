@@ -48,7 +48,9 @@ def replay_command(
     topics: Annotated[
         list[str] | None,
         typer.Option(
-            "--topic", metavar="TOPIC", help="Image topic of the bag; may be repeated. Default: every camera."
+            "--topic",
+            metavar="TOPIC",
+            help="Image topic of the bag; may be repeated. Default: one of each namespace.",
         ),
     ] = None,
     rate: Annotated[float, typer.Option(min=0.01, help="Pace, as a factor of the bag's own.")] = 1.0,

@@ -13,10 +13,11 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
 from ..errors import BagError, ImageError
-from ..topics import BOXES, LABEL, LABEL_INFO, beside
+from ..topics import BOXES, LABEL, beside
 from . import message_types as kinds
-from .camera_topics import cameras_of, image_topics
+from .camera_topics import cameras_of, check_namespaces, image_topics
 from .ground_truth import Boxes, boxes_from_message, number_or_name
+from .label_info import class_names
 from .mask_spool import Key, MaskSpool
 from .opening import messages, opened
 from .recorded_image import RecordedImage
@@ -90,21 +91,24 @@ def open_bag(
 
     Args:
         path: a rosbag2 folder, or a .mcap or .db3 file.
-        topics: image topics to use; by default one for each camera namespace.
+        topics: image topics to use, each of another namespace; by default one for each.
         truth: False takes the bag for one without labels and boxes.
         index_images: look through the images too, for who asks for single frames.
         tell: called with how many messages have been looked at, and of how many.
 
     Raises:
-        BagError: no bag, a damaged bag, no image topic that can be used, or no messages in it.
+        BagError: no bag, a damaged bag, no image topic that can be used, or no messages in it; or what is
+            beside the images is ambiguous: two topics of one namespace, two labels (or, if looked through,
+            images) of one stamp, cameras with different classes.
     """
     with opened(path) as reader:
         images = image_topics(reader)
-        chosen = tuple(topics) or cameras_of(reader, path)
+        chosen = tuple(dict.fromkeys(topics)) or cameras_of(reader, path)
         unknown = [topic for topic in chosen if topic not in images]
         if unknown:
             have = ", ".join(f"{c.topic} [{c.msgtype}]" for c in reader.connections)
             raise BagError(f"{path}: no image topic {unknown[0]} in this bag; it holds {have or 'nothing'}")
+        check_namespaces(path, chosen)
         frame_count = sum(images[topic].msgcount for topic in chosen)
         if not frame_count:
             raise BagError(
@@ -112,6 +116,7 @@ def open_bag(
             )
         types = tuple(images[topic].msgtype for topic in chosen)
         _tell_passed_over(path, reader, chosen)
+        names = class_names(path, reader, chosen) if truth else {}
         wanted = _truth(reader, chosen) if truth else []
         if index_images:
             wanted += _images(reader, chosen, types)
@@ -123,7 +128,7 @@ def open_bag(
             frame_count=frame_count,
             image_times={topic: times.pop(topic) for topic in chosen if topic in times},
             truth_times=times,
-            class_names=_class_names(reader, chosen) if truth else {},
+            class_names=names,
         )
 
 
@@ -151,19 +156,34 @@ def _times(
     for done, (connection, stamp_ns, time_ns, _) in enumerate(messages(reader, connections), start=1):
         tell(done, total)
         of_topic = times.setdefault(connection.topic, {})
-        if stamp_ns in of_topic and connection.topic in image_topics:
-            raise _same_stamp(path, connection.topic, stamp_ns)
-        of_topic.setdefault(stamp_ns, time_ns)
+        if stamp_ns in of_topic:
+            same_stamp = _same_stamp if connection.topic in image_topics else _same_label_stamp
+            raise same_stamp(path, connection.topic, stamp_ns)
+        of_topic[stamp_ns] = time_ns
     return times
 
 
 def _same_stamp(path: Path, topic: str, stamp_ns: int) -> BagError:
     """Two images of one stamp are refused: a label or an answer could be either's."""
-    seconds, rest_ns = divmod(stamp_ns, 10**9)
     return BagError(
-        f"{path}: two images on {topic} have the stamp {seconds}.{rest_ns:09} s, "
+        f"{path}: two images on {topic} have the stamp {_seconds(stamp_ns)} s, "
         "so their labels cannot be told apart; record it again with a driver that stamps each image"
     )
+
+
+def _same_label_stamp(path: Path, topic: str, stamp_ns: int) -> BagError:
+    """Two labels of one stamp are refused: the scores would be those of either."""
+    return BagError(
+        f"{path}: two labels on {topic} have the stamp {_seconds(stamp_ns)} s, so which of them is the "
+        "image's cannot be told; write one label for each image, or leave the labels out "
+        "(replay: --no-labels)"
+    )
+
+
+def _seconds(stamp_ns: int) -> str:
+    """All nine digits, which a float has not."""
+    seconds, rest_ns = divmod(stamp_ns, 10**9)
+    return f"{seconds}.{rest_ns:09}"
 
 
 def _tell_passed_over(path: Path, reader: Reader, topics: Sequence[str]) -> None:
@@ -176,18 +196,6 @@ def _tell_passed_over(path: Path, reader: Reader, topics: Sequence[str]) -> None
             _log.warning("%s: %s, labels there are %s", path, found, kind)
 
 
-def _class_names(reader: Reader, topics: Sequence[str]) -> dict[int, str]:
-    wanted = {beside(topic, LABEL_INFO) for topic in topics}
-    connections = [c for c in reader.connections if c.topic in wanted and c.msgtype == kinds.LABEL_INFO]
-    if not connections:
-        return {}
-    for connection, _, data in reader.messages(connections):
-        return {
-            int(c.class_id): str(c.class_name) for c in kinds.deserialize(data, connection.msgtype).class_map
-        }
-    return {}
-
-
 class _Truth:
     """Labels and boxes by topic and stamp, read no further than frames ask for them.
 
@@ -198,14 +206,12 @@ class _Truth:
     def __init__(self, bag: Bag, labels: MaskSpool) -> None:
         self._bag, self._labels = bag, labels
         self._boxes: dict[Key, Boxes] = {}
-        self._cameras = {beside(topic, name): topic for topic in bag.topics for name in _TRUTH}
         self._messages = self._read()
 
     def take(self, image_topic: str, name: str, stamp_ns: int) -> Any:
         """The frame's label (uint8 [H,W]) or boxes; None if it has none. To be asked once for each."""
         key = (beside(image_topic, name), stamp_ns)
-        known = self._bag.truth_times.get(key[0], {})
-        if stamp_ns not in known or self._cameras[key[0]] != image_topic:
+        if stamp_ns not in self._bag.truth_times.get(key[0], {}):
             return None
         if key in self._boxes:
             return self._boxes.pop(key)

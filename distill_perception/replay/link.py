@@ -138,10 +138,16 @@ class Link:
         while (left := deadline - time.monotonic()) > 0:
             self.spin(left)
 
-    def publishers_of_results(self) -> dict[str, int]:
-        """How many nodes publish each answer that is listened to."""
-        names = [subscription.topic_name for subscription in self._subscriptions]
-        return {name: self._node.count_publishers(name) for name in names}
+    def publishers_of_results(self) -> dict[str, list[str]]:
+        """Names of the nodes that publish each answer, with their namespaces; two may have one name."""
+        topics = [subscription.topic_name for subscription in self._subscriptions]
+        return {
+            topic: [
+                f"{item.node_namespace}/{item.node_name}".strip("/")
+                for item in self._node.get_publishers_info_by_topic(topic)
+            ]
+            for topic in topics
+        }
 
     def cameras_of_others(self) -> list[str]:
         """Image topics that somebody else publishes too."""
@@ -154,7 +160,7 @@ class Link:
             if not publisher.get_subscription_count():
                 return f"it does not subscribe to {publisher.topic_name}"
         for topic, publishers in self.publishers_of_results().items():
-            if not publishers:
+            if self._node_name not in publishers:
                 return f"it does not publish {topic}"
         if not self._active:
             self._ask_state()

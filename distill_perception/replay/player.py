@@ -100,13 +100,14 @@ def play(
         except ReplayError as error:
             if not link.ledger.answered:
                 raise
-            complete, failure = False, str(error)
+            failure = str(error)
         if complete and link.ledger.sent and not link.ledger.answered:
             raise ReplayError(_silence(process, options, "answered none of the frames"))
         with suppress(KeyboardInterrupt):  # who will not wait gets what is known by now
             if not failure:
                 link.hear_out()
-        return replace(link.recording(complete), pace=meter.pace(), failure=failure)
+                failure = _several_nodes(link)  # one that came later
+        return replace(link.recording(complete and not failure), pace=meter.pace(), failure=failure)
 
 
 @contextmanager
@@ -150,13 +151,21 @@ def wait_until_ready(link: Link, process: NodeProcess | None, options: PlayOptio
         if time.monotonic() > deadline:
             text = f"was not ready after {options.start_timeout_s:g} s (--start-timeout): {missing}"
             raise ReplayError(_silence(process, options, text))
-    link.settle(0.3)  # both sides know of each other; let the last discovery messages pass
+    # Both sides know of each other; let the last discovery messages pass, and those of other nodes
+    link.settle(_DISCOVERY_S if options.attach else 0.3)
+    if several := _several_nodes(link):
+        raise ReplayError(several)
+
+
+def _several_nodes(link: Link) -> str:
+    """What is wrong if answers come from more than one node; empty if they do not."""
     for topic, publishers in link.publishers_of_results().items():
-        if publishers > 1:
-            raise ReplayError(
-                f"{publishers} nodes publish {topic}, and the answers of all would pass for one's: "
-                "stop the others"
+        if len(publishers) > 1:
+            return (
+                f"{len(publishers)} nodes publish {topic} ({', '.join(publishers)}), and the answers of all "
+                "pass for one's: stop the others"
             )
+    return ""
 
 
 def _refuse_other_nodes(link: Link, domain_id: int) -> None:

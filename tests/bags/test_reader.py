@@ -14,7 +14,7 @@ from distill_perception.bags.reader import open_bag
 from distill_perception.bags.writer import BagOptions, write_bag
 from distill_perception.errors import BagError
 from tests.support import drives
-from tests.support.bags import bag_of, compressed, image
+from tests.support.bags import bag_of, compressed, header, image
 
 COLOUR = np.zeros((4, 6, 3), np.uint8)
 
@@ -81,15 +81,31 @@ def test_labels_of_cameras_that_were_written_one_after_the_other_find_their_imag
 
 def test_two_frames_of_one_stamp_are_refused(tmp_path: Path) -> None:
     picture, ids = np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.uint8)
-    messages = []
-    for when in (100, 200):
-        messages.append(("/cam/image_raw", when, image(1_500_000_000, picture, "bgr8")))
-        messages.append(("/cam/label", when, image(1_500_000_000, ids, "mono8")))
+    messages = [("/cam/image_raw", when, image(1_500_000_000, picture, "bgr8")) for when in (100, 200)]
+    messages.append(("/cam/label", 100, image(1_500_000_000, ids, "mono8")))
 
     with pytest.raises(
         BagError, match=r"two images on /cam/image_raw have the stamp 1\.500000000 s.*a driver that"
     ):
         list(open_bag(bag_of(tmp_path / "bag", messages)).frames())
+
+
+@pytest.mark.parametrize("name", ["label", "boxes"])
+def test_two_labels_of_one_stamp_are_refused(name: str, tmp_path: Path) -> None:
+    store = kinds.typestore()
+    boxes = bytes(store.serialize_cdr(store.types[kinds.DETECTIONS](header(10**9), []), kinds.DETECTIONS))
+    labels = {"label": [image(10**9, np.full((4, 6), number, np.uint8), "mono8") for number in (0, 1)]}
+    messages = [("/cam/image_raw", 100, image(10**9, COLOUR, "bgr8"))]
+    messages += [
+        (f"/cam/{name}", 100 + when, data) for when, data in enumerate(labels.get(name, [boxes] * 2))
+    ]
+    path = bag_of(tmp_path / "bag", messages, boxes=kinds.DETECTIONS)
+
+    with pytest.raises(
+        BagError, match=rf"two labels on /cam/{name} have the stamp 1\.000000000 s.*one label for each image"
+    ):
+        open_bag(path)
+    assert len(list(open_bag(path, truth=False).frames(truth=False))) == 1
 
 
 def test_frames_without_a_stamp_go_by_their_recording_times(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ class Link:
     def not_ready(self) -> str:
         return "" if time.monotonic() - self.begin > self.ready_s else "it is not active"
 
-    def publishers_of_results(self) -> dict[str, int]:
-        return {"/front/perception/mask": 1}
+    def publishers_of_results(self) -> dict[str, list[str]]:
+        return {"/front/perception/mask": ["perception"]}
 
     def spin(self, seconds: float) -> None:
         time.sleep(seconds)
