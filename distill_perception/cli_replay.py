@@ -21,7 +21,6 @@ from .cli_options import (
     is_given,
 )
 from .errors import ReplayError
-from .strict import did_you_mean
 
 # The options that each way to replay does not use. Who gives one would take the results for something else.
 _NOT_USED = {
@@ -162,6 +161,8 @@ def _check_parameters(assignments: Sequence[str]) -> None:
             raise typer.BadParameter("replay starts the node itself, so --param does not set autostart")
         known = _node_parameters()
         if known and name not in known and not name.startswith("qos_overrides."):
+            from .strict import did_you_mean
+
             hint = did_you_mean(name, known, "known")
             raise typer.BadParameter(f"--param {text}: the node has no parameter '{name}' ({hint})")
 

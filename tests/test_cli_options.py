@@ -60,7 +60,12 @@ def test_a_parameter_whose_value_is_no_yaml_is_named_with_what_helps(
 
 @pytest.mark.parametrize(
     "text",
-    ["max_age_ms:=200", "x:=['/a:=b']", "perception:score_threshold:=0", "qos_overrides./a/b.depth:=1"],
+    [
+        "max_age_ms:=200",
+        "qos_reliability:='/a:=b'",
+        "perception:score_threshold:=0",
+        "qos_overrides./a/b.depth:=1",
+    ],
 )
 def test_parameters_as_ros_takes_them_pass(text: str) -> None:
     assert "nowhere: no such bag" in refusal("replay", "nowhere", "-p", text)

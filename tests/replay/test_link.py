@@ -1,6 +1,5 @@
 """What the node says of its frames after the last answer, by a node of this test."""
 
-import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -15,6 +14,7 @@ pytestmark = [pytest.mark.ros]
 pytest.importorskip("rclpy", reason="the link to a node needs rclpy")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue  # noqa: E402
+from rclpy.duration import Duration  # noqa: E402
 
 from distill_perception.replay.link import Link  # noqa: E402
 from tests.support.ros_process import Client, own_domain, wait_until  # noqa: E402
@@ -51,7 +51,7 @@ def speak(client: Client, processed: list[int]) -> None:
     diagnostics = client.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
     wait_until(diagnostics.get_subscription_count, 15.0, "the link listens")
     diagnostics.publish(counted(processed[0]))
-    time.sleep(0.1)
+    assert diagnostics.wait_for_all_acked(Duration(seconds=15.0)), "the first lies in the link's queue"
     later = iter(processed[1:])
     client.node.create_timer(0.2, lambda: diagnostics.publish(counted(next(later, processed[-1]))))
 
