@@ -29,7 +29,7 @@ from .cli_replay import replay_command
 from .compare.cli import compare_command
 from .dependencies import check_dependencies
 from .errors import PerceptionError
-from .terminal import OUT, complain
+from .terminal import OUT, complain, show_warnings
 
 
 class _Edge(TyperGroup):
@@ -179,7 +179,8 @@ def bag_(
     """Make a (labelled) rosbag2 from a folder of pictures or from a video file.
 
     SOURCE as a folder holds images/NAME.jpg or .png and optionally labels/NAME.png (8-bit class ids),
-    boxes.json (COCO, category ids are class ids) and classes.json (names).
+    boxes.json (COCO, category ids are class ids) and classes.json (names). Frames follow one another as
+    their names do, 9 before 10.
     """
     from .bags.make_bag import make_bag
 
@@ -249,6 +250,7 @@ def main() -> None:
     except PerceptionError as error:
         complain(str(error))
         sys.exit(2)
+    show_warnings()
     app(prog_name="distill-perception")
 
 

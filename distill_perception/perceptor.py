@@ -13,7 +13,7 @@ from .bundle import Bundle
 from .engines import Engine
 from .errors import ConfigError
 from .vision.boxes import Detection, decode
-from .vision.color import check_picture, convert, needs_conversion
+from .vision.color import check_picture, convert, needs_conversion, shares_colours
 from .vision.geometry import PAD_VALUE, Letterbox, Size, resize
 
 __all__ = ["Detection", "Frame", "MaskResolution", "Perception", "Perceptor", "Timings"]
@@ -149,16 +149,19 @@ class Perceptor:
         """Resize first, then swap channels on the small picture: the big one is read once."""
         order = self._input.channel_order
         size = (box.height, box.width)
+        pixels, encoding = frame.pixels, frame.encoding
+        if shares_colours(encoding) and frame.size != size:
+            pixels, encoding = convert(pixels, encoding, order), f"{order}8"
         if frame.size == size:
-            convert(frame.pixels, frame.encoding, order, out)
-        elif not needs_conversion(frame.encoding, order):
-            resize(frame.pixels, size, out)
+            convert(pixels, encoding, order, out)
+        elif not needs_conversion(encoding, order):
+            resize(pixels, size, out)
         else:
-            shape = (*size, *frame.pixels.shape[2:])
+            shape = (*size, *pixels.shape[2:])
             scratch = self._scratch.get(shape)
             if scratch is None:
                 scratch = self._scratch[shape] = np.empty(shape, np.uint8)
-            convert(resize(frame.pixels, size, scratch), frame.encoding, order, out)
+            convert(resize(pixels, size, scratch), encoding, order, out)
 
     def _postprocess(
         self, outputs: dict[str, NDArray[Any]], index: int, box: Letterbox, want_confidence: bool

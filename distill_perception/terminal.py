@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -37,6 +38,18 @@ def complain(text: str) -> None:
 def warn(text: str) -> None:
     """Write a warning to stderr; above the progress bars, if there are any."""
     ERR.print(f"warning: {text}", style="yellow", soft_wrap=True)
+
+
+class _Warnings(logging.Handler):
+    """Shows what this package logs; what other libraries log is not for a command's user."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        warn(record.getMessage())
+
+
+def show_warnings() -> None:
+    """Let warnings that modules log be shown as a command's own are."""
+    logging.getLogger(__package__).addHandler(_Warnings(logging.WARNING))
 
 
 @contextmanager

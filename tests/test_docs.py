@@ -12,6 +12,8 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from distill_perception.vision.color import CHANNELS
+
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = r"<!-- gen.*?<!-- end"  # of records, which keep the spelling of their day
 MADE_BY_THE_READER = ("models/your_own", "models/camvid_front")
@@ -85,6 +87,14 @@ def test_no_sentence_stands_twice(document: Path) -> None:
     prose = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
     lines = [line for line in prose.splitlines() if len(line) > 60 and not line.startswith(("|", "- "))]
     assert sorted(lines) == sorted(set(lines))
+
+
+def test_every_encoding_that_is_taken_is_listed() -> None:
+    section = (
+        (ROOT / "docs" / "robot.md").read_text(encoding="utf-8").split("## Cameras")[1].split("\n## ")[0]
+    )
+    listed = set(re.findall(r"\w+", section))
+    assert not CHANNELS.keys() - listed
 
 
 def test_every_key_of_a_recipe_is_explained() -> None:

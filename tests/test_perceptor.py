@@ -10,6 +10,7 @@ from distill_perception.engines import EngineSettings, available_engines, open_e
 from distill_perception.errors import ConfigError, EngineError, ImageError
 from distill_perception.perceptor import Detection, Frame, Perceptor
 from distill_perception.vision.geometry import Letterbox
+from tests.support.encodings import SHARING
 from tests.support.tiny_bundle import write_tiny_bundle
 
 RED, GREEN, BLUE = 0, 1, 2
@@ -31,6 +32,8 @@ def quarters(height: int, width: int, encoding: str = "rgb8") -> Array:
     """Red and green above, blue and red below."""
     ids = np.array([[RED, GREEN], [BLUE, RED]]).repeat(height // 2, axis=0).repeat(width // 2, axis=1)
     pixels = np.eye(3, dtype=np.uint8)[ids] * np.uint8(200)
+    if encoding in SHARING:
+        return SHARING[encoding](pixels)
     if encoding.startswith("bgr"):
         pixels = pixels[:, :, ::-1]
     if encoding.endswith("a8"):
@@ -42,7 +45,7 @@ def quarter_ids(height: int, width: int) -> Array:
     return np.array([[RED, GREEN], [BLUE, RED]]).repeat(height // 2, axis=0).repeat(width // 2, axis=1)
 
 
-@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8"])
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "uyvy", "bayer_grbg8"])
 @pytest.mark.parametrize("size", [(48, 64), (96, 128), (72, 128), (200, 100), (24, 32)])
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
 def test_every_encoding_and_size_gives_the_mask_of_the_camera(

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from distill_perception.errors import PerceptionError
-from distill_perception.terminal import ERR, complain
+from distill_perception.terminal import ERR, complain, show_warnings
 from training.allocator import keep_freed_memory
 from training.cli_compression import archive_app, compress_command
 from training.cli_data import boxes_command, synthetic_command
@@ -321,6 +321,7 @@ app.add_typer(teacher_app, name="teacher")
 def main() -> None:
     """Entry point: project errors become one line and exit code 2."""
     quiet_libraries()
+    show_warnings()
     keep_freed_memory()
     try:
         app(home_expanded(sys.argv[1:]), prog_name="distill-perception-train")

@@ -14,6 +14,7 @@ from rosbags.rosbag2 import Reader
 
 from ..errors import BagError
 from ..topics import LABEL, image_namespace
+from ..vision.color import shares_colours
 from . import message_types as kinds
 from .opening import messages
 from .recorded_image import RecordedImage
@@ -125,5 +126,6 @@ def _look(reader: Reader, connection: Connection) -> _ImageTopic:
         image = RecordedImage.from_message(kinds.deserialize(data, connection.msgtype))
         reason, kind = image.problem(), image.format or image.encoding
         if not reason:
-            return _ImageTopic(connection, colour=_COLOUR.search(kind) is not None)
+            colour = _COLOUR.search(kind) is not None or shares_colours(image.encoding)
+            return _ImageTopic(connection, colour=colour)
     return _ImageTopic(connection, reason, expected=_DEPTH.match(kind) is not None)

@@ -1,6 +1,6 @@
 """The labelled folder: one drive as plain files.
 
-images/NAME.(jpg|png)   camera frames, in the order of their sorted names
+images/NAME.(jpg|png)   camera frames, in the order of their names; numbers count: 9 is before 10
 labels/NAME.png         optional, uint8 class id per pixel, same size as the image
 boxes.json              optional, COCO; category ids are class ids; crowds (`iscrowd`) are regions to ignore,
                         in a bag Detection2D with the id "ignore"
@@ -11,6 +11,8 @@ classes.json            optional, `["sky", ...]` or `[{"id": 0, "name": "sky"}, 
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ import numpy as np
 from ..errors import BagError
 from .box_problems import annotation_problem
 from .ground_truth import Boxes, Corners, make_boxes
+
+_log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_CLASS_ID = 65535  # vision_msgs/VisionClass has 16 bits
@@ -70,22 +74,31 @@ def read_labelled_folder(path: Path) -> LabelledFolder:
     """List what the folder holds; nothing is decoded yet.
 
     Raises:
-        BagError: no images, labels that belong to no image, or malformed JSON.
+        BagError: no images, labels that belong to no image or are no PNG, or malformed JSON.
     """
     folder = path / "images"
     if not folder.is_dir():
         raise BagError(f"{path}: no 'images' folder in it; expected images/NAME.jpg or .png, labels/NAME.png")
-    images = tuple(sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES))
+    images = tuple(sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=_place))
     if not images:
         raise BagError(f"{folder}: no .jpg or .png files in it")
     stems = {p.stem for p in images}
     if len(stems) < len(images):
         raise BagError(f"{folder}: two images share a name (a .jpg and a .png?); give each its own")
-    labels = {p.stem: p for p in (path / "labels").glob("*.png")}
-    if labels and not stems & labels.keys():
+    labels = _labels(path / "labels")
+    strays = sorted(labels.keys() - stems)
+    if strays and len(strays) == len(labels):
         raise BagError(
             f"{path / 'labels'}: none of its {len(labels)} labels has an image of the same name "
-            f"(first label {min(labels)}, first image {images[0].stem})"
+            f"(first label {strays[0]}, first image {images[0].stem})"
+        )
+    if strays:
+        _log.warning(
+            "%s: %d of %d labels have no image of their name and are left out, first %s",
+            path / "labels",
+            len(strays),
+            len(labels),
+            labels[strays[0]].name,
         )
     boxes_file, classes_file = path / "boxes.json", path / "classes.json"
     names = _class_names(classes_file) if classes_file.is_file() else {}
@@ -96,6 +109,23 @@ def read_labelled_folder(path: Path) -> LabelledFolder:
         if unknown:
             raise BagError(f"{boxes_file}: no image of that name: {min(unknown)} ({len(unknown)} in all)")
     return LabelledFolder(path, images, labels, boxes, names)
+
+
+def _place(path: Path) -> tuple[list[tuple[int, str]], str]:
+    """Numbers in a name count as such: frame_9 is before frame_10."""
+    parts = re.split(r"([0-9]+)", path.name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name
+
+
+def _labels(folder: Path) -> dict[str, Path]:
+    files = [item for item in folder.iterdir() if item.is_file()] if folder.is_dir() else []
+    labels = {item.stem: item for item in files if item.suffix.lower() == ".png"}
+    if files and not labels:
+        raise BagError(
+            f"{folder}: labels are PNG files of 8-bit class ids, and none of its {len(files)} files is one "
+            f"(first {min(files).name}); convert them, or take the folder away for a bag without labels"
+        )
+    return labels
 
 
 def _read(path: Path, flags: int) -> np.ndarray:

@@ -16,6 +16,19 @@ CHANNELS: dict[str, int] = {"bgr8": 3, "rgb8": 3, "bgra8": 4, "rgba8": 4, "mono8
 _OPENCV = {"8UC3": "bgr8", "8UC4": "bgra8", "8UC1": "mono8"}
 CHANNELS |= {name: CHANNELS[same] for name, same in _OPENCV.items()}
 
+# Pictures whose neighbouring pixels share colours, and OpenCV's name of each in its conversions: 4:2:2 (two
+# bytes a pixel; BT.601, 16 to 235), as USB cameras give it, and the mosaic of a sensor (one byte).
+_SHARING = {
+    "yuv422": "YUV2{}_UYVY",
+    "uyvy": "YUV2{}_UYVY",
+    "yuv422_yuy2": "YUV2{}_YUY2",
+    "yuyv": "YUV2{}_YUY2",
+}
+_SHARING |= {
+    f"bayer_{pattern}8": f"Bayer{pattern.upper()}2{{}}" for pattern in ("rggb", "bggr", "gbrg", "grbg")
+}
+CHANNELS |= {name: 1 if name.startswith("bayer_") else 2 for name in _SHARING}
+
 # (encoding, wanted order) -> OpenCV's conversion; None where the picture is in that order already.
 _CONVERSIONS: dict[tuple[str, str], int | None] = {
     ("bgr8", "bgr"): None,
@@ -32,10 +45,15 @@ _CONVERSIONS: dict[tuple[str, str], int | None] = {
 _CONVERSIONS |= {
     (name, order): _CONVERSIONS[same, order] for name, same in _OPENCV.items() for order in ("bgr", "rgb")
 }
+_CONVERSIONS |= {
+    (name, order): getattr(cv2, f"COLOR_{code.format(order.upper())}")
+    for name, code in _SHARING.items()
+    for order in ("bgr", "rgb")
+}
 
 
 def check_picture(pixels: NDArray[Any], encoding: str) -> None:
-    """Check a camera picture: uint8 [H,W] for mono8 and 8UC1, else [H,W,channels of the encoding], not empty.
+    """Check a camera picture: uint8 [H,W] for one channel, else [H,W,channels of the encoding], not empty.
 
     Raises:
         ImageError: says what was expected and what was found.
@@ -51,6 +69,15 @@ def check_picture(pixels: NDArray[Any], encoding: str) -> None:
         raise ImageError(f"{encoding} picture must be uint8 {wanted}, found {shape}")
     if pixels.size == 0:
         raise ImageError(f"{encoding} picture is empty: {shape}")
+    if channels == 2 and shape[1] % 2:
+        raise ImageError(
+            f"{encoding} picture must be of even width, found {shape[1]}: two pixels share a colour"
+        )
+
+
+def shares_colours(encoding: str) -> bool:
+    """Whether pictures of `encoding` must be converted before they are resized: pixels share colours."""
+    return encoding in _SHARING
 
 
 def needs_conversion(encoding: str, order: ChannelOrder) -> bool:

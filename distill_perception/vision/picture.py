@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
-from .color import CHANNELS
+from .color import CHANNELS, check_picture
 
 _NOT_8_BIT = re.compile(r"(8S|16|32|64)[USF]?C\d+|\w*16")  # sensor_msgs/image_encodings
 _COLOUR = ("bgr", "rgb")
-_CONVERTIBLE = ("bayer_", "yuv", "yuyv", "uyvy")
+_CONVERTIBLE = ("bayer_", "yuv", "nv")
 _CONVERT = "convert it to colour first, with image_proc for example"
 
 
@@ -55,11 +55,11 @@ def view_raw(height: int, width: int, encoding: str, step: int, data: Any) -> ND
         data: a buffer of bytes.
 
     Returns:
-        uint8 [H,W,C], or [H,W] for mono8 and 8UC1, backed by `data`.
+        uint8 [H,W,C], or [H,W] for one channel, backed by `data`.
 
     Raises:
-        ImageError: unknown encoding, zero size, rows shorter than the width needs, or data of another length
-            than ``step * height``.
+        ImageError: unknown encoding, zero size, odd width of 4:2:2, rows shorter than the width needs, or
+            data of another length than ``step * height``.
     """
     if problem := raw_problem(encoding):
         raise ImageError(problem)
@@ -72,11 +72,13 @@ def view_raw(height: int, width: int, encoding: str, step: int, data: Any) -> ND
     size = len(data)
     if size != step * height:
         raise ImageError(f"data has {size} bytes, but step {step} times height {height} is {step * height}")
-    rows: NDArray[np.uint8] = np.frombuffer(data, np.uint8).reshape(height, step)
+    view: NDArray[np.uint8] = np.frombuffer(data, np.uint8).reshape(height, step)
     if channels == 1:
-        return rows[:, :width]
-    shape, strides = (height, width, channels), (step, channels, 1)
-    view: NDArray[np.uint8] = np.ndarray(shape, np.uint8, buffer=rows, strides=strides)
+        view = view[:, :width]
+    else:
+        shape, strides = (height, width, channels), (step, channels, 1)
+        view = np.ndarray(shape, np.uint8, buffer=view, strides=strides)
+    check_picture(view, encoding)
     return view
 
 

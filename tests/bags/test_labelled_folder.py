@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -53,6 +55,37 @@ def test_a_frame_without_a_label_file_is_a_frame_without_label(tmp_path: Path) -
 
     assert first.label is not None
     assert second.label is None
+
+
+def test_frames_follow_one_another_as_their_numbers_do(tmp_path: Path) -> None:
+    folder = drives.write_folder(tmp_path / "drive", frames=3, labelled=False)
+    images = sorted((folder / "images").iterdir())
+    for image, name in zip(images, ["f10.png", "f9.png", "e2.png"], strict=True):
+        image.rename(image.with_name(name))
+
+    assert [frame.name for frame in read_labelled_folder(folder).frames()] == ["e2", "f9", "f10"]
+
+
+def test_labels_may_be_called_png_in_capitals(tmp_path: Path) -> None:
+    folder = drives.write_folder(tmp_path / "drive", frames=1)
+    (folder / "labels" / "frame_000.png").rename(folder / "labels" / "frame_000.PNG")
+
+    (frame,) = read_labelled_folder(folder).frames()
+
+    np.testing.assert_array_equal(frame.label, drives.label(0))
+
+
+def test_labels_of_no_image_are_told(tmp_path: Path) -> None:
+    folder = drives.write_folder(tmp_path / "drive", frames=2)
+    (folder / "images" / "frame_000.png").rename(folder / "images" / "frame_7.png")
+    (folder / "boxes.json").unlink()
+    words = ["-m", "distill_perception.cli", "bag", folder, tmp_path / "bag"]
+
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 0
+    assert f"warning: {folder / 'labels'}: 1 of 2 labels have no image of their name" in done.stderr
+    assert "first frame_000.png" in done.stderr
 
 
 def test_crowds_are_regions_to_ignore(tmp_path: Path) -> None:
@@ -114,6 +147,9 @@ def broken(folder: Path, what: str) -> None:
     elif what == "labels of other names":
         for file in (folder / "labels").iterdir():
             file.rename(file.with_name("other_" + file.name))
+    elif what == "labels that are no PNG":
+        for file in (folder / "labels").iterdir():
+            file.rename(file.with_suffix(".bmp"))
     elif what == "cut off picture":
         file = folder / "images" / "frame_000.png"
         file.write_bytes(file.read_bytes()[:20])
@@ -149,6 +185,10 @@ def broken(folder: Path, what: str) -> None:
         ("no images folder", "no 'images' folder"),
         ("no pictures", "no .jpg or .png"),
         ("labels of other names", "none of its 2 labels has an image of the same name"),
+        (
+            "labels that are no PNG",
+            "labels are PNG files .* none of its 2 files is one .first frame_000.bmp.",
+        ),
         ("cut off picture", "cannot be decoded"),
         ("empty picture", "cannot be decoded"),
         ("small label", "label is 4x4, its image 64x48"),

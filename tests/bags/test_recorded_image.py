@@ -40,10 +40,11 @@ def sideways() -> CompressedImage:
     [
         image_message(PIXELS, "bgr8", 3),
         image_message(PIXELS[..., 0], "mono8", 1),
+        image_message(PIXELS[..., :2], "uyvy", 3),
         compressed_message(PIXELS, "png"),
         sideways(),
     ],
-    ids=["padded", "mono8", "png", "jpeg turned by EXIF"],
+    ids=["padded", "mono8", "4:2:2", "png", "jpeg turned by EXIF"],
 )
 def test_a_bags_picture_is_the_nodes(message: Image | CompressedImage) -> None:
     node = node_sees(message)
@@ -52,6 +53,7 @@ def test_a_bags_picture_is_the_nodes(message: Image | CompressedImage) -> None:
 
     assert encoding == node.encoding
     np.testing.assert_array_equal(pixels, node.pixels)
+    assert pixels.shape[:2] == PIXELS.shape[:2]  # EXIF turns nothing
 
 
 def changed(message: Image, **fields: object) -> Image:
@@ -71,11 +73,12 @@ def longer(message: Image) -> Image:
         changed(image_message(PIXELS[..., 0], "mono8"), encoding="8SC1"),
         longer(image_message(PIXELS, "bgr8")),
         changed(image_message(PIXELS, "bgr8"), step=9),
+        image_message(PIXELS[:, :63, :2], "uyvy"),
         changed(compressed_message(PIXELS, "png"), format="16UC1; compressedDepth png"),
         changed(compressed_message(PIXELS, "png"), format="16UC1; png compressed "),
         changed(compressed_message(PIXELS, "png"), format="bayer_rggb8; png compressed "),
     ],
-    ids=["8SC1", "trailing bytes", "short step", "depth", "16 bits", "mosaic"],
+    ids=["8SC1", "trailing bytes", "short step", "odd 4:2:2", "depth", "16 bits", "mosaic"],
 )
 def test_what_the_node_drops_is_refused(message: Image | CompressedImage) -> None:
     with pytest.raises(ImageError) as node:

@@ -13,7 +13,7 @@ from distill_perception.perceptor import Detection
 from distill_perception.ros import messages
 from tests.support.ros_process import compressed_message, image_message, pixels_of
 
-CHANNELS = {"bgr8": 3, "rgb8": 3, "bgra8": 4, "rgba8": 4, "mono8": 1}
+CHANNELS = {"bgr8": 3, "rgb8": 3, "bgra8": 4, "rgba8": 4, "mono8": 1, "yuyv": 2, "bayer_rggb8": 1}
 
 
 def noise(height: int, width: int, channels: int) -> np.ndarray:
@@ -24,7 +24,7 @@ def noise(height: int, width: int, channels: int) -> np.ndarray:
 @pytest.mark.parametrize("padding", [0, 1, 13])
 @pytest.mark.parametrize("encoding", CHANNELS)
 def test_every_encoding_is_viewed_in_place_whatever_the_step(encoding: str, padding: int) -> None:
-    pixels = noise(7, 5, CHANNELS[encoding])
+    pixels = noise(7, 6, CHANNELS[encoding])
     message = image_message(pixels, encoding, padding)
     frame = messages.frame_from_image(message)
     assert frame.encoding == encoding
@@ -43,6 +43,7 @@ def test_every_encoding_is_viewed_in_place_whatever_the_step(encoding: str, padd
         ({"step": 0}, "step 0 is too small"),
         ({"height": 8}, "data has 105 bytes"),
         ({"height": 6}, "data has 105 bytes"),
+        ({"encoding": "yuyv"}, "must be of even width, found 5"),
         ({"height": 4_000_000_000, "width": 1}, "data has 105 bytes"),
     ],
 )

@@ -10,6 +10,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
+from tests.support.encodings import SHARING
 from tests.support.ros_process import (
     BEST_EFFORT,
     LATCHED,
@@ -31,6 +32,7 @@ CODES = {
     "bgr8": lambda rgb: rgb[..., ::-1],
     "rgba8": lambda rgb: np.dstack([rgb, np.full(rgb.shape[:2], 9, np.uint8)]),
     "bgra8": lambda rgb: np.dstack([rgb[..., ::-1], np.full(rgb.shape[:2], 9, np.uint8)]),
+    "yuv422_yuy2": SHARING["yuv422_yuy2"],
 }
 
 

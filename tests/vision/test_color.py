@@ -3,6 +3,7 @@ import pytest
 
 from distill_perception.errors import ImageError
 from distill_perception.vision.color import CHANNELS, check_picture, convert
+from tests.support.encodings import SHARING
 
 RED, GREEN, BLUE, ALPHA = 10, 20, 30, 99
 PIXEL = {
@@ -22,7 +23,7 @@ def picture(encoding: str) -> np.ndarray:
     return pixels[:, :, 0] if CHANNELS[encoding] == 1 else pixels
 
 
-@pytest.mark.parametrize("encoding", CHANNELS)
+@pytest.mark.parametrize("encoding", PIXEL)
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
 @pytest.mark.parametrize("given", [True, False])
 def test_every_encoding_reaches_the_models_order(encoding: str, order: str, given: bool) -> None:
@@ -34,6 +35,20 @@ def test_every_encoding_reaches_the_models_order(encoding: str, order: str, give
         assert (out == wanted).all()
 
 
+def test_no_encoding_is_left_untested() -> None:
+    assert CHANNELS.keys() == PIXEL.keys() | SHARING.keys()
+
+
+@pytest.mark.parametrize("encoding", SHARING)
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_pixels_that_share_colours_get_them_back(encoding: str, order: str) -> None:
+    rgb = np.full((6, 8, 3), [200, 90, 40], np.uint8)
+    rgb[:, 4:] = [20, 60, 230]
+    seen = convert(SHARING[encoding](rgb), encoding, order)  # type: ignore[arg-type]
+    wrong = np.abs(seen.astype(int) - (rgb if order == "rgb" else rgb[..., ::-1])).max(axis=-1)
+    assert wrong[:, [0, 1, 2, 5, 6, 7]].max() <= 3  # a mosaic's missing values are those of its neighbours
+
+
 def test_a_read_only_strided_picture_is_converted() -> None:
     wide = np.frombuffer(bytes(range(120)), np.uint8).reshape(4, 10, 3)
     np.testing.assert_array_equal(convert(wide[:, :6], "bgr8", "rgb"), wide[:, :6, ::-1])
@@ -42,7 +57,9 @@ def test_a_read_only_strided_picture_is_converted() -> None:
 @pytest.mark.parametrize(
     ("shape", "dtype", "encoding", "expected"),
     [
-        ((4, 5, 3), np.uint8, "yuv422", "encoding 'yuv422' is not supported; supported: bgr8, rgb8"),
+        ((4, 5, 3), np.uint8, "nv21", "encoding 'nv21' is not supported; supported: bgr8, rgb8"),
+        ((4, 5, 2), np.uint8, "yuyv", "yuyv picture must be of even width, found 5"),
+        ((4, 6, 3), np.uint8, "yuyv", "must be uint8 [H,W,2], found [4, 6, 3]"),
         ((4, 5, 3), np.uint16, "bgr8", "must be uint8 [H,W,3], found uint16 [4, 5, 3]"),
         ((4, 5, 4), np.uint8, "bgr8", "must be uint8 [H,W,3], found [4, 5, 4]"),
         ((4, 5), np.uint8, "rgba8", "must be uint8 [H,W,4], found [4, 5]"),
