@@ -214,10 +214,18 @@ def watch(
     ] = "perception",
     once: Annotated[bool, typer.Option("--once", help="Print the status once and exit.")] = False,
 ) -> None:
-    """Watch a running node: rate, latency and drops of each camera. Ctrl-C ends it."""
-    from .ros.watch import watch as watch_node
+    """Watch a running node: rate, latency and drops of each camera. Ctrl-C ends it.
 
-    watch_node(node, once)
+    With --once the exit status is 0 where the node is active and its cameras are well, 1 where not, and 2
+    where no such node is heard.
+    """
+    from .ros.watch import watch as watch_node
+    from .ros.watch import watch_once
+
+    if not once:
+        watch_node(node)
+    elif not watch_once(node):
+        raise typer.Exit(1)
 
 
 @bundle_app.command()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -20,8 +22,11 @@ from rich.table import Table
 
 from .progress import Progress
 
+# What a file or a pipe gets is not folded: paths and topics are searched for there.
+_UNBROKEN = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 1000
+
 # Nearly all that is shown is somebody's data, and a path may hold [brackets] or :colons:. Colours are Text's.
-OUT = Console(highlight=False, markup=False, emoji=False)
+OUT = Console(width=_UNBROKEN, highlight=False, markup=False, emoji=False)
 ERR = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 Item = TypeVar("Item")

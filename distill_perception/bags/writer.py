@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -136,6 +136,7 @@ def finished_folder(path: Path, worth_keeping: Callable[[], bool] = lambda: Fals
         BagError: nothing can be written at `path`, or what is there cannot be replaced, both found out before
             anything is written; an error has come of which something stays.
     """
+    missing = [place for place in (path.parent, *path.parent.parents) if not place.exists()]
     path, parent = _folder_beside(path)
     new, old = parent / path.name, path.with_name(f"{parent.name}-old")
     replaces, complete = path.exists(), False
@@ -154,6 +155,9 @@ def finished_folder(path: Path, worth_keeping: Callable[[], bool] = lambda: Fals
             reason = str(error) or type(error).__name__
             raise BagError(f"{path} was not written: {reason}; what there is stays in {new}") from error
         shutil.rmtree(parent, ignore_errors=True)
+        with suppress(OSError):  # somebody else has put something there since
+            for place in missing:
+                place.rmdir()
         raise
     for rest in (old, parent):
         shutil.rmtree(rest, ignore_errors=True)

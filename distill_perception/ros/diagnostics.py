@@ -94,8 +94,13 @@ def judge(topic: str, health: Health) -> tuple[bytes, str]:
     if health.silent_s >= SILENCE_S:
         return WARN, f"no frame for {health.silent_s:.0f} s: {_why_silent(topic, health)}"
     if recent.dropped_stale and not recent.processed:
+        ago = (
+            f"{health.age_ms:.0f} ms ago"
+            if health.age_ms >= 0
+            else "ahead of this node's clock, which jumped"
+        )
         return WARN, (
-            f"every frame is too old (the newest was stamped {health.age_ms:.0f} ms ago, max_age_ms is "
+            f"every frame is too old (the newest was stamped {ago}; max_age_ms is "
             f"{health.max_age_ms:.0f}): synchronize the clocks; for a recording set use_sim_time:=true and "
             "play it with `ros2 bag play --clock`; or raise max_age_ms (0 accepts every age)"
         )
@@ -141,7 +146,10 @@ def _why_silent(topic: str, health: Health) -> str:
             f"{health.publishers} publisher(s), but no more frames come: look at the camera and its driver "
             "(a paused recording, a camera that is slower than this?)"
         )
-    return f"{health.publishers} publisher(s) but nothing arrives; {remedy()}"
+    return (
+        f"{health.publishers} publisher(s) but nothing has arrived: look whether the camera sends anything "
+        f"yet (`ros2 topic hz {topic}`); if it does, {remedy()}"
+    )
 
 
 class Reminder:

@@ -17,6 +17,11 @@ from .transport import use_large_messages
 
 _POLL_S = 0.2  # a Python signal handler runs when the executor comes back from waiting
 _SAME_WISH_S = 2.0  # signals that follow the first within it mean the same
+_USAGE = """usage: perception_node [--ros-args -p NAME:=VALUE ... -r FROM:=TO ... --params-file FILE]
+
+The perception node of distill_perception. Its parameters are those of ROS 2, for example
+  ros2 run distill_perception perception_node --ros-args -p cameras:="['/camera/front/image_raw']"
+and are listed in docs/robot.md and by `ros2 param list`; `distill-perception run` has options for most."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -26,7 +31,7 @@ def main(args: Sequence[str] | None = None) -> int:
         args: command line, ``sys.argv`` when None; ROS arguments follow ``--ros-args``.
 
     Returns:
-        0 after an orderly end, 1 when the node could not start, 2 when the ROS arguments could not be read.
+        0 after an orderly end, 1 when the node could not start, 2 when the arguments could not be read.
     """
     stopping = _catch_signals()
     try:
@@ -43,13 +48,22 @@ def _run(args: list[str], stopping: list[int]) -> int:
         import rclpy
         from rclpy.executors import ExternalShutdownException
         from rclpy.signals import SignalHandlerOptions
+        from rclpy.utilities import remove_ros_args
 
         from .lifecycle import PerceptionNode, RosLogHandler
         from .participant import check_domain, why_not_started
     except ImportError as error:
         raise ros_is_missing(error) from error
-    check_domain()
     try:
+        others = remove_ros_args(args)[1:]
+        if {"-h", "--help"} & set(others):
+            print(_USAGE)
+            return 0
+        if others:
+            what = f"'{others[0]}' is no ROS argument; those follow --ros-args"
+            print(f"perception_node: {what}\n{_USAGE}", file=sys.stderr)
+            return 2
+        check_domain()
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = PerceptionNode(lambda: bool(stopping))
     except Exception as error:  # rclpy's argument errors share no public base class

@@ -8,6 +8,8 @@ from typing import Any
 from ..errors import ConfigError
 from ..topics import is_ros_name
 
+_OWN_LINE = ": node"
+
 
 @dataclass(frozen=True)
 class CameraStatus:
@@ -30,6 +32,11 @@ class Status:
     state: str
     message: str
     cameras: tuple[CameraStatus, ...]
+
+    @property
+    def well(self) -> bool:
+        """Whether the node is active and nothing is wrong with any camera."""
+        return self.state == "active" and not any(camera.level for camera in self.cameras)
 
     @property
     def counters(self) -> dict[str, dict[str, int]]:
@@ -63,6 +70,15 @@ def read_status(message: Any, node_name: str = "perception") -> Status | None:
     engine = own.get("engine_description", own.get("engine", ""))
     precision, sha256 = own.get("precision", ""), own.get("model_sha256", "")
     return Status(engine, bundle, precision, sha256, own.get("state", ""), words, tuple(cameras))
+
+
+def node_names(message: Any) -> list[str]:
+    """The perception nodes that speak in a diagnostic_msgs/DiagnosticArray, with their namespaces."""
+    return [
+        status.name.removesuffix(_OWN_LINE)
+        for status in message.status
+        if status.name.endswith(_OWN_LINE) and {"state", "bundle"} <= {pair.key for pair in status.values}
+    ]
 
 
 def check_node_name(name: str) -> None:

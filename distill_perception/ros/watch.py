@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -13,80 +14,112 @@ from rich.text import Text
 
 from ..errors import ConfigError, ros_is_missing
 from ..terminal import OUT
-from .status import CameraStatus, Status, check_node_name, read_status
+from .status import CameraStatus, Status, check_node_name, node_names, read_status
 
 _PERCENTILES = ("p50", "p95", "p99")
 _COLUMNS = ("camera", "Hz", *(f"{name} ms" for name in _PERCENTILES), "received", "dropped", "state")
 _LEVELS = {1: "warning", 2: "error"}
 _STYLES = {0: "green", 1: "yellow", 2: "bold red"}
 _POLL_S = 0.1
+_SETTLE_S = 0.5  # until all publishers are known by name
 
 
-def watch(node_name: str = "perception", once: bool = False, patience_s: float = 5.0) -> None:
-    """Show the node's status until Ctrl-C, or print it once.
+def watch(node_name: str = "perception", patience_s: float = 5.0) -> None:
+    """Show the node's status until Ctrl-C.
 
     Raises:
-        ConfigError: ROS is not installed, no node can have this name, or (with `once`) nothing was heard
-            for `patience_s`.
+        ConfigError: ROS is not installed, or no node can have this name.
     """
-    check_node_name(node_name)
-    with _statuses(node_name) as statuses:
-        if once:
-            deadline = time.monotonic() + patience_s
-            for status in statuses:
-                if status is not None:
-                    OUT.print(view(status))
-                    return
-                if time.monotonic() > deadline:
-                    raise ConfigError(
-                        f"heard no diagnostics of a node '{node_name}' for {patience_s:g} s; is it running, "
-                        "in this terminal's ROS_DOMAIN_ID? start one with: distill-perception run"
-                    )
-        waiting = Text(f"waiting for diagnostics of node '{node_name}' ... (Ctrl-C ends)", style="dim")
-        heard_at = time.monotonic()
+    with _listening(node_name) as ear:
+        waiting = f"waiting for diagnostics of node '{node_name}' ... (Ctrl-C ends)"
+        begun = heard_at = time.monotonic()
         latest: Status | None = None
-        with Live(waiting, console=OUT, refresh_per_second=4) as live:
-            for status in statuses:
+        with Live(Text(waiting, style="dim"), console=OUT, refresh_per_second=4) as live:
+            while True:
+                status, now = ear.listen(), time.monotonic()
                 if status is not None:
-                    latest, heard_at = status, time.monotonic()
-                    live.update(view(status))
-                elif latest is not None and time.monotonic() - heard_at > 3.0:
-                    note = Text(
-                        f"silent for {time.monotonic() - heard_at:.0f} s: has the node ended?", "bold red"
-                    )
+                    latest, heard_at = status, now
+                    live.update(view(status, ear.namesakes()))
+                elif latest is not None and now - heard_at > 3.0:
+                    note = Text(f"silent for {now - heard_at:.0f} s: has the node ended?", "bold red")
                     live.update(Group(view(latest), note))
+                elif latest is None and now - begun > patience_s:
+                    live.update(Text(f"{waiting}\n{ear.others()}", style="dim"))
+
+
+def watch_once(node_name: str = "perception", patience_s: float = 5.0) -> bool:
+    """Print the node's status.
+
+    Returns:
+        Whether it is active and all its cameras are well.
+
+    Raises:
+        ConfigError: ROS is not installed, no node can have this name, or nothing was heard for `patience_s`.
+    """
+    with _listening(node_name) as ear:
+        deadline = time.monotonic() + patience_s
+        while (status := ear.listen()) is None:
+            if time.monotonic() > deadline:
+                raise ConfigError(
+                    f"heard no diagnostics of a node '{node_name}' for {patience_s:g} s; {ear.others()}"
+                )
+        settled = time.monotonic() + _SETTLE_S
+        while time.monotonic() < settled:
+            status = ear.listen() or status
+        OUT.print(view(status, ear.namesakes()))
+        return status.well
+
+
+class _Ear:
+    """Hears the diagnostics of one node, and which others there are."""
+
+    def __init__(self, ros: Any, node_name: str) -> None:
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        self._ros, self._name = ros, node_name.strip("/")
+        self._news: list[Status] = []
+        self._names: set[str] = set()
+        ros.node.create_subscription(DiagnosticArray, "/diagnostics", self._hear, 10)
+
+    def _hear(self, message: Any) -> None:
+        self._names.update(node_names(message))
+        status = read_status(message, self._name)
+        if status is not None:
+            self._news.append(status)
+
+    def listen(self) -> Status | None:
+        """What the node says next; None if that is nothing for the moment."""
+        self._ros.executor.spin_once(timeout_sec=_POLL_S)
+        return self._news.pop(0) if self._news else None
+
+    def namesakes(self) -> int:
+        """How many nodes of this name publish diagnostics."""
+        found = self._ros.node.get_publishers_info_by_topic("/diagnostics")
+        names = [f"{item.node_namespace}/{item.node_name}".strip("/") for item in found]
+        return names.count(self._name)
+
+    def others(self) -> str:
+        """What may help who does not hear the node."""
+        if self._names:
+            return f"heard are: {', '.join(sorted(self._names))}; choose with --node"
+        return "is it running, in this terminal's ROS_DOMAIN_ID? start one with: distill-perception run"
 
 
 @contextmanager
-def _statuses(node_name: str) -> Iterator[Iterator[Status | None]]:
-    """An endless stream of statuses, None while there is nothing new."""
+def _listening(node_name: str) -> Iterator[_Ear]:
+    check_node_name(node_name)
     try:
-        from diagnostic_msgs.msg import DiagnosticArray
-
         from .participant import Participant
     except ImportError as error:
         raise ros_is_missing(error) from error
     ros = Participant("watch")
-    news: list[Status] = []
-
-    def hear(message: DiagnosticArray) -> None:
-        status = read_status(message, node_name)
-        if status is not None:
-            news.append(status)
-
-    def stream() -> Iterator[Status | None]:
-        while True:
-            ros.executor.spin_once(timeout_sec=_POLL_S)
-            yield news.pop(0) if news else None
-
-    ros.node.create_subscription(DiagnosticArray, "/diagnostics", hear, 10)
     try:
-        yield stream()
+        yield _Ear(ros, node_name)
     finally:
         ros.close()
 
 
-def view(status: Status) -> RenderableType:
+def view(status: Status, namesakes: int = 1) -> RenderableType:
     """The node's line, a table of its cameras, and what is wrong with them, which takes the whole width."""
     head = Text.assemble(
         (status.bundle or "no bundle loaded", "bold"),
@@ -95,6 +128,12 @@ def view(status: Status) -> RenderableType:
     )
     if status.message and status.message != status.state:
         head.append(f"\n{status.message}", _STYLES[2])
+    if namesakes > 1:
+        head.append(
+            f"\n{namesakes} nodes have this name, and what they say takes turns here: give one another name "
+            "(perception_node --ros-args -r __node:=rear; distill-perception run ... -- -r __node:=rear)",
+            _STYLES[1],
+        )
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in _COLUMNS:
         words = name in ("camera", "state")

@@ -26,6 +26,7 @@ TOPIC = "/cam/image_raw"
         (Health(Tally(), Tally(), 1.0, 0), OK, "waiting for the first frame"),
         (Health(Tally(), Tally(), 4.0, 0), WARN, f"nobody publishes {TOPIC}"),
         (Health(Tally(), Tally(), 4.0, 2), WARN, "config/fastdds.xml in its environment"),
+        (Health(Tally(), Tally(), 4.0, 2), WARN, "look whether the camera sends anything yet"),
         (Health(Tally(received=9, processed=9), Tally(), 4.0, 1), WARN, "look at the camera and its driver"),
         (Health(Tally(), Tally(), 4.0, 1, qos_problem="reliability"), WARN, "qos_reliability:=best_effort"),
         (Health(Tally(), Tally(), 4.0, 1, other_type="x/msg/Y"), WARN, "is published as x/msg/Y"),
@@ -33,6 +34,11 @@ TOPIC = "/cam/image_raw"
             Health(Tally(), Tally(received=9, dropped_stale=9), 0.1, 1, age_ms=9e9, max_age_ms=500.0),
             WARN,
             "ros2 bag play --clock",
+        ),
+        (
+            Health(Tally(), Tally(received=9, dropped_stale=9), 0.1, 1, age_ms=-9e9, max_age_ms=500.0),
+            WARN,
+            "the newest was stamped ahead of this node's clock, which jumped",
         ),
         (
             Health(Tally(), Tally(received=9, processed=9), 0.1, 1, age_ms=-3.6e6, max_age_ms=500.0),

@@ -102,6 +102,21 @@ def test_cameras_of_bad_names_are_refused(domain: int, tmp_path: Path, value: st
     assert said in error
 
 
+def test_help_is_a_page_not_a_node(domain: int, tmp_path: Path) -> None:
+    node = NodeProcess(domain, tmp_path / "log", {}, "--help")
+    assert node.wait() == 0
+    assert node.log.startswith("usage: perception_node [--ros-args")
+
+
+@pytest.mark.parametrize(
+    "words", [("--bundle", "mine"), ("--ros-args", "-p", "threads:=1", "--", "--bundle")]
+)
+def test_what_is_no_ros_argument_is_refused(domain: int, tmp_path: Path, words: tuple[str, ...]) -> None:
+    node = NodeProcess(domain, tmp_path / "log", {}, *words)
+    assert node.wait() == 2
+    assert node.log.startswith("perception_node: '--bundle' is no ROS argument; those follow --ros-args")
+
+
 def test_a_misspelt_parameter_fails_configuring_and_a_foreign_one_is_logged(
     domain: int, tiny_bundle: Path, tmp_path: Path
 ) -> None:

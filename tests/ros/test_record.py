@@ -186,7 +186,7 @@ def test_it_ends_by_itself_after_its_seconds(domain: int, client: Client, tmp_pa
 
 
 def test_a_silent_topic_is_explained_while_waiting_and_leaves_no_bag(domain: int, tmp_path: Path) -> None:
-    recorder = start(domain, "/nobody/image_raw", tmp_path / "bag")
+    recorder = start(domain, "/nobody/image_raw", tmp_path / "new" / "folders" / "bag")
     with pytest.raises(subprocess.TimeoutExpired):
         recorder.wait(7)
     recorder.send_signal(signal.SIGINT)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,9 @@ from rich.console import Console
 
 from distill_perception.errors import ConfigError
 from distill_perception.ros.status import Status, read_status
-from distill_perception.ros.watch import view, watch
+from distill_perception.ros.watch import view
+from distill_perception.ros.watch import watch_once as print_status
+from tests.support.ros_process import environment, running_node
 
 CAMERA = {
     "rate_hz": "14.9",
@@ -107,7 +110,50 @@ def test_what_is_wrong_with_a_camera_has_the_width_of_the_terminal() -> None:
 
 def test_a_name_that_no_node_can_have_is_refused() -> None:
     with pytest.raises(ConfigError, match="--node 'bad name' is not a node's name"):
-        watch("bad name", once=True, patience_s=0.1)
+        print_status("bad name", patience_s=0.1)
+
+
+def watch_once(domain: int, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "distill_perception.cli", "watch", "--once", *words]
+    environ = {name: text for name, text in environment(domain).items() if name != "COLUMNS"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ)
+
+
+def test_a_pipe_gets_whole_lines_and_the_exit_status_says_how_the_node_fares(
+    domain: int, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    topic = f"/{'a_camera_of_a_long_name/' * 5}image_raw"
+    with running_node(domain, tmp_path / "log", bundle=str(tiny_bundle), cameras=[topic]) as node:
+        node.wait_for_log("nobody publishes")
+        watched, other = watch_once(domain), watch_once(domain, "--node", "rear")
+
+    assert watched.returncode == 1
+    assert f"{topic}: no frame for" in watched.stdout
+    assert watched.stdout.count(topic) >= 2  # in the table too
+    assert "have this name" not in watched.stdout
+    assert other.returncode == 2
+    assert "heard no diagnostics of a node 'rear' for 5 s; heard are: perception" in other.stderr
+
+
+def test_two_nodes_of_one_name_are_told(domain: int, tiny_bundle: Path, tmp_path: Path) -> None:
+    with (
+        running_node(domain, tmp_path / "one", bundle=str(tiny_bundle), cameras=["/front/image_raw"]),
+        running_node(domain, tmp_path / "two", bundle=str(tiny_bundle), cameras=["/rear/image_raw"]),
+    ):
+        assert "2 nodes have this name" in watch_once(domain).stdout
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "well"), [("active", 0, True), ("active", 1, False), ("inactive", 0, False)]
+)
+def test_a_node_is_well_that_is_active_with_no_camera_in_trouble(state: str, level: int, well: bool) -> None:
+    lines = [
+        line("perception: node", {"state": state, "bundle": "tiny"}),
+        line("perception: /front/image_raw", CAMERA, "/front/image_raw", "", level),
+    ]
+    status = read_status(SimpleNamespace(status=lines))
+    assert status is not None
+    assert status.well is well
 
 
 def test_a_domain_that_is_none_ends_in_one_line() -> None:
