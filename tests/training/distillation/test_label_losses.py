@@ -5,8 +5,27 @@ import torch
 
 from training.data.sample import Batch
 from training.distillation.label_losses import label_losses
-from training.models.outputs import Outputs, upsample
+from training.models.outputs import DetectionMaps, Outputs, upsample
 from training.recipe import LossSpec
+
+
+def test_the_box_term_counts_five_times_the_heatmaps_as_in_ttfnet() -> None:
+    """Liu et al., AAAI 2020 (https://arxiv.org/abs/1909.00700), section 4.1: 1.0 and 5.0."""
+    batch = Batch(
+        images=torch.zeros(1, 3, 32, 32),
+        masks=torch.full((1, 32, 32), 255),
+        boxes=[torch.tensor([[4.0, 4.0, 20.0, 28.0]])],
+        labels=[torch.tensor([1])],
+        has_mask=torch.zeros(1, dtype=torch.bool),
+        has_boxes=torch.ones(1, dtype=torch.bool),
+    )
+    maps = DetectionMaps(torch.full((1, 1, 8, 8), -2.0), torch.full((1, 4, 8, 8), 6.0), 4)
+    spec = LossSpec(detection=0.5)
+
+    loss, terms = label_losses(spec, Outputs(None, maps), batch, 255, torch.ones(2), torch.tensor([1]))
+
+    assert min(terms["box"].item(), terms["heatmap"].item()) > 0.1
+    assert loss.item() == pytest.approx(0.5 * (terms["heatmap"].item() + 5 * terms["box"].item()), rel=1e-6)
 
 
 @pytest.mark.parametrize("edge", [60, 61, 62, 63])

@@ -120,6 +120,17 @@ def test_fully_balanced_kl_is_the_mean_of_the_classes_means() -> None:
     assert found.item() == pytest.approx(np.mean([np.mean(v) for v in by_class.values()]), rel=1e-9)
 
 
+def test_half_balanced_kl_weighs_a_pixel_by_one_over_the_root_of_how_many_its_class_has() -> None:
+    # Four pixels of class 0 with KL a, one of class 1 with KL b: weights 1/2 and 1, so (2a + b) / 3.
+    teacher = torch.cat([logits_of(0.8, 0.2)] * 4 + [logits_of(0.1, 0.9)], dim=3)
+    student = torch.cat([logits_of(0.7, 0.3)] * 4 + [logits_of(0.3, 0.7)], dim=3)
+    a = 0.8 * math.log(0.8 / 0.7) + 0.2 * math.log(0.2 / 0.3)
+    b = 0.1 * math.log(0.1 / 0.3) + 0.9 * math.log(0.9 / 0.7)
+    inputs = logit_inputs(student, teacher, target=torch.tensor([[[0, 0, 0, 0, 1]]]))
+    found = Kl(KlSpec(balance=0.5), Site(classes=2))(inputs)
+    assert found.item() == pytest.approx((2 * a + b) / 3, rel=1e-6)
+
+
 def test_confidence_weighs_pixels_by_the_teachers_highest_probability() -> None:
     student, teacher = random_logits(1)
     p, q = pixels(teacher), pixels(student)

@@ -1,7 +1,9 @@
 """What a training step gives to the distillation losses: which pixels count, and what the teacher knows."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.support.tiny_nets import tiny_net
 from tests.support.tiny_training import SIZE, tiny_recipe, write_color_blocks
 from tests.training.teachers.fakes import FakeTeacher
 from training.data.answers import Answers
@@ -57,6 +60,62 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Batch, Teacher 
     return make
 
 
+def module_of(**optimizer: object) -> DistillationModule:
+    """Of 20 steps, a tiny network of both tasks, without a teacher."""
+    spec = {"epochs": 2, "batch": 4, "precision": "32", **optimizer}
+    recipe = tiny_recipe(Path("none"), Path("none"), optimizer=spec)
+    return DistillationModule(recipe, class_set("camvid"), tiny_net(), torch.ones(CLASSES), 20, None)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "half"),
+    [({"schedule": "cosine"}, 0.5), ({"schedule": "poly", "power": 0.9}, 0.5**0.9)],
+    ids=["cosine", "poly"],
+)
+def test_the_learning_rate_rises_and_falls_step_by_step(schedule: dict[str, object], half: float) -> None:
+    plan = module_of(lr=0.1, warmup_steps=4, **schedule).configure_optimizers()
+    optimizer, scheduler = plan["optimizer"], plan["lr_scheduler"]["scheduler"]
+    assert plan["lr_scheduler"]["interval"] == "step"
+    rates = []
+    for _ in range(20):
+        rates.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        scheduler.step()
+    assert rates[0] == pytest.approx([0.025] * 2)
+    assert 0.04 < rates[1][0] < 0.05, "half warm, and hardly any decay yet"
+    assert max(rates) == rates[3]
+    assert rates[10] == pytest.approx([0.1 * half] * 2)
+    assert 0 < rates[19][0] < 0.01
+
+
+def test_norms_and_biases_have_no_weight_decay() -> None:
+    module = module_of(weight_decay=0.3)
+    optimizer = module.configure_optimizers()["optimizer"]
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+    free = {id(p) for norm in norms for p in norm.parameters()}
+    free |= {id(p) for name, p in module.named_parameters() if name.endswith(".bias")}
+    assert norms
+    assert {name: decay[id(p)] for name, p in module.named_parameters()} == {
+        name: 0.0 if id(p) in free else 0.3 for name, p in module.named_parameters()
+    }
+
+
+def test_what_a_step_draws_depends_on_seed_epoch_batch_and_process_alone() -> None:
+    module = module_of()
+
+    def drawn(seed: int, epoch: int, index: int, rank: int) -> float:
+        module.recipe = module.recipe.model_copy(update={"seed": seed})
+        module._trainer = SimpleNamespace(current_epoch=epoch, global_rank=rank)
+        module.on_train_batch_start(batch_of(torch.zeros(1, *SIZE).long()), index)
+        return float(torch.rand(()))
+
+    places = list(itertools.product((3, 4), (0, 1), (0, 1), (0, 1)))
+    first = [drawn(*place) for place in places]
+    assert len(set(first)) == len(places)
+    assert [drawn(*place) for place in places] == first
+
+
 def batch_of(masks: Tensor, **changes: object) -> Batch:
     """One grey frame for each mask [N,H,W]."""
     count = len(masks)
@@ -88,6 +147,19 @@ def test_what_the_teacher_holds_for_none_of_the_classes_is_not_distilled(
     assert valid[..., : SIZE[1] // 2].all()
     assert valid[..., SIZE[1] // 2 :].all() == counts
     assert valid[..., SIZE[1] // 2 :].any() == counts
+
+
+def test_where_a_cached_teacher_has_no_answer_nothing_is_distilled(
+    given: Callable[..., DistillInputs],
+) -> None:
+    said = half_other(0.9)
+    answered = torch.ones(1, *said.shape[2:]).bool()
+    answered[..., : SIZE[1] // 8] = False
+    batch = batch_of(torch.zeros(1, *SIZE).long(), answers=Answers(answered, encode_log_probs(said)))
+    inputs = given(batch, Recall(torch.ones(CLASSES).bool(), None, 4))
+    for counts in (inputs.valid, inputs.seen):
+        assert not counts[..., : SIZE[1] // 2].any()
+        assert counts[..., SIZE[1] // 2 :].all()
 
 
 def test_losses_are_told_what_the_teacher_knows(given: Callable[..., DistillInputs]) -> None:

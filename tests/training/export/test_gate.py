@@ -97,6 +97,17 @@ def test_losses_count_from_the_baseline_where_it_names_the_score(
     )
 
 
+def test_the_baseline_is_of_the_first_source_and_of_no_other(
+    drafted: tuple[Bundle, Recipe], blocks: Path
+) -> None:
+    bundle, recipe = drafted
+    several = validated_on(recipe, source(blocks, "masks", boxes=False), source(blocks, "both"))
+    first, second = judges(bundle, several, Budget(0.02, {"miou": 0.9, "map50": 0.8}))
+    assert first.counted_from == {"miou": 0.9}
+    assert second.counted_from == {"map50": second.full["map50"]}
+    assert second.full["map50"] < 0.5
+
+
 def test_fp32_scores_what_torch_does_on_every_engine(drafted: tuple[Bundle, Recipe], blocks: Path) -> None:
     bundle, recipe = drafted
     (judge,) = judges(bundle, validated_on(recipe, source(blocks, "a")), Budget())

@@ -105,6 +105,35 @@ def test_failing_gate_says_that_scores_are_tied(spread: float, tied: bool) -> No
     assert (HARDLY_TRAINED in str(caught.value)) == tied
 
 
+def detections(*found: tuple[float, float, int]) -> dict[str, np.ndarray]:
+    """An engine's answer: boxes of 10x10 pixels by left edge, score and class."""
+    boxes = np.array([[left, 0, left + 10, 10] for left, _, _ in found], np.float32)
+    scores, labels = (np.array([[item[part] for item in found]]) for part in (1, 2))
+    return {"boxes": boxes[None], "scores": scores.astype(np.float32), "labels": labels}
+
+
+CAR, OTHER_CAR = (0, 0.9, 1), (50, 0.8, 1)
+
+
+@pytest.mark.parametrize(
+    ("in_torch", "in_engine", "agreement"),
+    [
+        ([CAR], [CAR], 1.0),
+        ([CAR, OTHER_CAR], [CAR], 0.75),  # half of torch's found again, and all of the engine's
+        ([CAR], [CAR, OTHER_CAR], 0.75),
+        ([CAR], [(0, 0.9, 2)], 0.0),
+        ([CAR], [(3, 0.9, 1)], 0.0),  # 7 of 13 pixels in common
+        ([CAR], [(0, 0.5, 1)], 0.0),
+    ],
+    ids=["same", "one missing", "one too many", "other class", "other place", "other score"],
+)
+def test_detections_agree_that_both_have_alike(
+    in_torch: list[tuple[float, float, int]], in_engine: list[tuple[float, float, int]], agreement: float
+) -> None:
+    found = compare_answers("openvino", [detections(*in_torch)], [detections(*in_engine)])
+    assert found.box_agreement == pytest.approx(agreement)
+
+
 @pytest.mark.parametrize("difference", [0.5, float("nan")])
 def test_logits_that_are_apart_stop_an_export(difference: float) -> None:
     result = Parity("fp32 on openvino", 1, 1.0, 0, 1.0, difference, difference)
