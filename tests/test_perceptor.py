@@ -90,6 +90,30 @@ def test_frames_of_unlike_sizes_and_encodings_share_a_batch(perceptor: Perceptor
         assert seen.mask.shape == frame.size
 
 
+class Counting:
+    """Sees in frame i of a batch one box, i pixels wide."""
+
+    name = "counting"
+
+    def infer(self, frames: Array) -> dict[str, Array]:
+        count = len(frames)
+        boxes = np.array([[[0, 0, index + 1, 8]] for index in range(count)], np.float32)
+        return {
+            "boxes": boxes,
+            "scores": np.full((count, 1), 0.9, np.float32),
+            "labels": np.ones((count, 1), int),
+        }
+
+
+def test_each_frame_of_a_batch_has_its_own_detections(tmp_path: Path) -> None:
+    bundle = load_bundle(write_tiny_bundle(tmp_path / "b", ("detection",)))
+    frames = [Frame(np.zeros((48, 64, 3), np.uint8))] * 3
+    seen = Perceptor(bundle, Counting()).perceive(frames)  # type: ignore[arg-type]
+    assert [[item.box for item in one.detections] for one in seen] == [
+        [(0, 0, width, 8)] for width in (1, 2, 3)
+    ]
+
+
 def test_an_earlier_frames_picture_never_shines_through_the_border(tmp_path: Path) -> None:
     perceptor = make(tmp_path / "b")
     white, wide = np.full((48, 64, 3), 255, np.uint8), np.zeros((20, 64, 3), np.uint8)
