@@ -119,7 +119,10 @@ def _place(path: Path) -> tuple[list[tuple[int, str]], str]:
 
 def _labels(folder: Path) -> dict[str, Path]:
     files = [item for item in folder.iterdir() if item.is_file()] if folder.is_dir() else []
-    labels = {item.stem: item for item in files if item.suffix.lower() == ".png"}
+    found = [item for item in files if item.suffix.lower() == ".png"]
+    labels = {item.stem: item for item in found}
+    if len(labels) < len(found):
+        raise BagError(f"{folder}: two labels share a name (a .png and a .PNG?); keep the right one of them")
     if files and not labels:
         raise BagError(
             f"{folder}: labels are PNG files of 8-bit class ids, and none of its {len(files)} files is one "

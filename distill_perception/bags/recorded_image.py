@@ -54,7 +54,7 @@ class RecordedImage:
         """
         if self.format:
             return decode_compressed(self.data, self.format), "bgr8"
-        return view_raw(self.height, self.width, self.encoding, self.step, self.data), self.encoding
+        return view_raw(self.height, self.width, self.encoding, self.step, self.data)
 
     def bgr(self) -> np.ndarray:
         """Pixels as uint8 [H,W,3] BGR. Raises ImageError as `native` does."""
@@ -65,4 +65,4 @@ class RecordedImage:
         """Class ids, uint8 [H,W]. Raises ImageError if it is not a one-channel 8-bit image."""
         if self.encoding not in ("mono8", "8UC1"):  # OpenCV's name of it, which labelling tools write
             raise ImageError(f"a label must be mono8 class ids, not {self.encoding or self.format}")
-        return view_raw(self.height, self.width, "mono8", self.step, self.data)
+        return view_raw(self.height, self.width, "mono8", self.step, self.data)[0]

@@ -38,12 +38,12 @@ UInt8 = npt.NDArray[np.uint8]
 
 
 def frame_from_image(msg: Image) -> Frame:
-    """View a ``sensor_msgs/Image`` as a frame without copying, backed by the message's own data.
+    """View a ``sensor_msgs/Image`` as a frame, backed by the message's own data where `view_raw` copies none.
 
     Raises:
         ImageError: as `view_raw`.
     """
-    return Frame(view_raw(msg.height, msg.width, msg.encoding, msg.step, msg.data), msg.encoding)
+    return Frame(*view_raw(msg.height, msg.width, msg.encoding, msg.step, msg.data))
 
 
 def frame_from_compressed(msg: CompressedImage) -> Frame:

@@ -29,6 +29,9 @@ _SHARING |= {
 }
 CHANNELS |= {name: 1 if name.startswith("bayer_") else 2 for name in _SHARING}
 
+# 4:2:0 as hardware decoders give it: a plane of luma, below it one of half the rows with both colours.
+TWO_PLANES: dict[str, int] = {"nv12": cv2.COLOR_YUV2BGR_NV12, "nv21": cv2.COLOR_YUV2BGR_NV21}
+
 # (encoding, wanted order) -> OpenCV's conversion; None where the picture is in that order already.
 _CONVERSIONS: dict[tuple[str, str], int | None] = {
     ("bgr8", "bgr"): None,
@@ -77,7 +80,7 @@ def check_picture(pixels: NDArray[Any], encoding: str) -> None:
 
 def shares_colours(encoding: str) -> bool:
     """Whether pictures of `encoding` must be converted before they are resized: pixels share colours."""
-    return encoding in _SHARING
+    return encoding in _SHARING or encoding in TWO_PLANES
 
 
 def needs_conversion(encoding: str, order: ChannelOrder) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
-from .color import CHANNELS, check_picture
+from .color import CHANNELS, TWO_PLANES, check_picture
 
 _NOT_8_BIT = re.compile(r"(8S|16|32|64)[USF]?C\d+|\w*16")  # sensor_msgs/image_encodings
 _COLOUR = ("bgr", "rgb")
@@ -18,10 +18,11 @@ _CONVERT = "convert it to colour first, with image_proc for example"
 
 def raw_problem(encoding: str) -> str:
     """Why raw pictures of this encoding cannot be taken; empty if they can."""
-    if encoding in CHANNELS:
+    if encoding in CHANNELS or encoding in TWO_PLANES:
         return ""
     remedy = f"; {_CONVERT}" if encoding.startswith(_CONVERTIBLE) else ""
-    return f"encoding '{encoding}' is not supported; supported: {', '.join(CHANNELS)}{remedy}"
+    supported = ", ".join((*CHANNELS, *TWO_PLANES))
+    return f"encoding '{encoding}' is not supported; supported: {supported}{remedy}"
 
 
 def compressed_problem(kind: str) -> str:
@@ -48,27 +49,33 @@ def compressed_problem(kind: str) -> str:
     return ""
 
 
-def view_raw(height: int, width: int, encoding: str, step: int, data: Any) -> NDArray[np.uint8]:
+def view_raw(
+    height: int, width: int, encoding: str, step: int, data: Any
+) -> tuple[NDArray[np.uint8], str]:
     """View the data of a raw image as pixels without copying; padded rows stay where they are.
+
+    Pictures of two planes are no array of pixels before they are colour: these are made bgr8.
 
     Args:
         data: a buffer of bytes.
 
     Returns:
-        uint8 [H,W,C], or [H,W] for one channel, backed by `data`.
+        uint8 [H,W,C], or [H,W] for one channel, backed by `data`; and its encoding.
 
     Raises:
-        ImageError: unknown encoding, zero size, odd width of 4:2:2, rows shorter than the width needs, or
-            data of another length than ``step * height``.
+        ImageError: unknown encoding, zero size, odd width of 4:2:2 or side of 4:2:0, rows shorter than the
+            width needs, or data of another length than ``step * height``, of two planes half as much again.
     """
     if problem := raw_problem(encoding):
         raise ImageError(problem)
-    channels = CHANNELS[encoding]
+    channels = CHANNELS.get(encoding, 1)
     if height == 0 or width == 0:
         raise ImageError(f"image of {width}x{height} pixels is empty")
     row = width * channels
     if step < row:
         raise ImageError(f"step {step} is too small: {width} pixels of {encoding} need {row} bytes")
+    if encoding in TWO_PLANES:
+        return _from_two_planes(height, width, encoding, step, data), "bgr8"
     size = len(data)
     if size != step * height:
         raise ImageError(f"data has {size} bytes, but step {step} times height {height} is {step * height}")
@@ -79,7 +86,24 @@ def view_raw(height: int, width: int, encoding: str, step: int, data: Any) -> ND
         shape, strides = (height, width, channels), (step, channels, 1)
         view = np.ndarray(shape, np.uint8, buffer=view, strides=strides)
     check_picture(view, encoding)
-    return view
+    return view, encoding
+
+
+def _from_two_planes(height: int, width: int, encoding: str, step: int, data: Any) -> NDArray[np.uint8]:
+    """Rows of `step` bytes in both planes (ros2/common_interfaces#264) to bgr8, uint8 [H,W,3]."""
+    if height % 2 or width % 2:
+        raise ImageError(
+            f"{encoding} picture must be of even width and height, found {width}x{height}: "
+            "four pixels share a colour"
+        )
+    rows = height + height // 2
+    if len(data) != step * rows:
+        raise ImageError(
+            f"data has {len(data)} bytes, but step {step} times {rows} rows (height {height} and half of it "
+            f"for colour) is {step * rows}"
+        )
+    planes = np.frombuffer(data, np.uint8).reshape(rows, step)[:, :width]
+    return np.asarray(cv2.cvtColor(planes, TWO_PLANES[encoding]), np.uint8)
 
 
 def decode_compressed(data: Any, kind: str) -> NDArray[np.uint8]:

@@ -150,6 +150,8 @@ def broken(folder: Path, what: str) -> None:
     elif what == "labels that are no PNG":
         for file in (folder / "labels").iterdir():
             file.rename(file.with_suffix(".bmp"))
+    elif what == "two labels of one name":
+        (folder / "labels" / "frame_000.PNG").write_bytes(b"")
     elif what == "cut off picture":
         file = folder / "images" / "frame_000.png"
         file.write_bytes(file.read_bytes()[:20])
@@ -189,6 +191,7 @@ def broken(folder: Path, what: str) -> None:
             "labels that are no PNG",
             "labels are PNG files .* none of its 2 files is one .first frame_000.bmp.",
         ),
+        ("two labels of one name", "two labels share a name"),
         ("cut off picture", "cannot be decoded"),
         ("empty picture", "cannot be decoded"),
         ("small label", "label is 4x4, its image 64x48"),

@@ -35,16 +35,24 @@ def sideways() -> CompressedImage:
     return message
 
 
+def two_planes(padding: int = 0) -> Image:
+    """Luma and below it, in half as many rows, colour."""
+    message = image_message(np.vstack([PIXELS[..., 0], PIXELS[:24, :, 1]]), "nv12", padding)
+    message.height = 48
+    return message
+
+
 @pytest.mark.parametrize(
     "message",
     [
         image_message(PIXELS, "bgr8", 3),
         image_message(PIXELS[..., 0], "mono8", 1),
         image_message(PIXELS[..., :2], "uyvy", 3),
+        two_planes(padding=3),
         compressed_message(PIXELS, "png"),
         sideways(),
     ],
-    ids=["padded", "mono8", "4:2:2", "png", "jpeg turned by EXIF"],
+    ids=["padded", "mono8", "4:2:2", "4:2:0", "png", "jpeg turned by EXIF"],
 )
 def test_a_bags_picture_is_the_nodes(message: Image | CompressedImage) -> None:
     node = node_sees(message)
@@ -74,11 +82,12 @@ def longer(message: Image) -> Image:
         longer(image_message(PIXELS, "bgr8")),
         changed(image_message(PIXELS, "bgr8"), step=9),
         image_message(PIXELS[:, :63, :2], "uyvy"),
+        changed(two_planes(), height=72),
         changed(compressed_message(PIXELS, "png"), format="16UC1; compressedDepth png"),
         changed(compressed_message(PIXELS, "png"), format="16UC1; png compressed "),
         changed(compressed_message(PIXELS, "png"), format="bayer_rggb8; png compressed "),
     ],
-    ids=["8SC1", "trailing bytes", "short step", "odd 4:2:2", "depth", "16 bits", "mosaic"],
+    ids=["8SC1", "trailing bytes", "short step", "odd 4:2:2", "one plane", "depth", "16 bits", "mosaic"],
 )
 def test_what_the_node_drops_is_refused(message: Image | CompressedImage) -> None:
     with pytest.raises(ImageError) as node:

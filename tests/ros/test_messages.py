@@ -44,6 +44,7 @@ def test_every_encoding_is_viewed_in_place_whatever_the_step(encoding: str, padd
         ({"height": 8}, "data has 105 bytes"),
         ({"height": 6}, "data has 105 bytes"),
         ({"encoding": "yuyv"}, "must be of even width, found 5"),
+        ({"encoding": "nv12"}, "must be of even width and height, found 5x7"),
         ({"height": 4_000_000_000, "width": 1}, "data has 105 bytes"),
     ],
 )

@@ -144,7 +144,7 @@ def test_run_may_start_from_the_weights_of_another(
     before, after = (load_model(run)[1].head[2].weight for run in (teacher, tmp_path / "run"))
     torch.testing.assert_close(after, before, atol=1e-6, rtol=0)
 
-    wider = model.model_copy(update={"decoder": {"name": "fpn", "width": 24}})
+    wider = model.model_copy(update={"decoder": FpnSpec(width=24)})
     save(tiny_recipe(*folders, model=wider), tmp_path / "wider.yaml")
     assert "model.init" in refusal("train", tmp_path / "wider.yaml", "--out", tmp_path / "other")
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from distill_perception.errors import ImageError
-from distill_perception.vision.color import CHANNELS, check_picture, convert
+from distill_perception.vision.color import CHANNELS, check_picture, convert, shares_colours
 from tests.support.encodings import SHARING
 
 RED, GREEN, BLUE, ALPHA = 10, 20, 30, 99
@@ -49,6 +49,18 @@ def test_pixels_that_share_colours_get_them_back(encoding: str, order: str) -> N
     assert wrong[:, [0, 1, 2, 5, 6, 7]].max() <= 3  # a mosaic's missing values are those of its neighbours
 
 
+@pytest.mark.parametrize("size", [(3, 3), (5, 8), (4, 7), (5, 7)])
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+def test_a_mosaic_may_have_odd_sides(pattern: str, size: tuple[int, int]) -> None:
+    encoding, rgb = f"bayer_{pattern}8", np.full((*size, 3), [200, 90, 40], np.uint8)
+    np.testing.assert_array_equal(convert(SHARING[encoding](rgb), encoding, "rgb"), rgb)
+
+
+def test_encodings_whose_pixels_share_colours_are_known() -> None:
+    assert all(shares_colours(encoding) for encoding in (*SHARING, "nv12", "nv21"))
+    assert not any(shares_colours(encoding) for encoding in PIXEL)
+
+
 def test_a_read_only_strided_picture_is_converted() -> None:
     wide = np.frombuffer(bytes(range(120)), np.uint8).reshape(4, 10, 3)
     np.testing.assert_array_equal(convert(wide[:, :6], "bgr8", "rgb"), wide[:, :6, ::-1])
@@ -57,7 +69,7 @@ def test_a_read_only_strided_picture_is_converted() -> None:
 @pytest.mark.parametrize(
     ("shape", "dtype", "encoding", "expected"),
     [
-        ((4, 5, 3), np.uint8, "nv21", "encoding 'nv21' is not supported; supported: bgr8, rgb8"),
+        ((4, 5, 3), np.uint8, "nv24", "encoding 'nv24' is not supported; supported: bgr8, rgb8"),
         ((4, 5, 2), np.uint8, "yuyv", "yuyv picture must be of even width, found 5"),
         ((4, 6, 3), np.uint8, "yuyv", "must be uint8 [H,W,2], found [4, 6, 3]"),
         ((4, 5, 3), np.uint16, "bgr8", "must be uint8 [H,W,3], found uint16 [4, 5, 3]"),
