@@ -49,9 +49,7 @@ def compressed_problem(kind: str) -> str:
     return ""
 
 
-def view_raw(
-    height: int, width: int, encoding: str, step: int, data: Any
-) -> tuple[NDArray[np.uint8], str]:
+def view_raw(height: int, width: int, encoding: str, step: int, data: Any) -> tuple[NDArray[np.uint8], str]:
     """View the data of a raw image as pixels without copying; padded rows stay where they are.
 
     Pictures of two planes are no array of pixels before they are colour: these are made bgr8.

@@ -54,7 +54,7 @@ def test_the_compressed_twin_of_the_one_taken_is_no_news(
         ("/cam/image_raw", 1, image(1, GREY, "mono8")),
         ("/cam/image_raw/compressed", 1, compressed(1, GREY, "mono8; jpeg compressed ")),
         ("/rear/image/compressed", 1, compressed(1, COLOUR, "jpeg")),
-        ("/rear/image", 1, image(1, COLOUR[..., :2], "nv21")),
+        ("/rear/image", 1, image(1, COLOUR[..., :2], "nv24")),
     ]
     path = bag_of(tmp_path / "bag", messages, compressed=kinds.COMPRESSED_IMAGE)
 

@@ -284,7 +284,7 @@ def test_a_label_topic_of_compressed_images_is_passed_over(tmp_path: Path) -> No
 
 def test_a_bag_without_a_usable_camera_says_why_of_each_topic(tmp_path: Path) -> None:
     messages = [
-        ("/front/image_raw", 1, image(1, COLOUR[..., :2], "yuv422_yuy2")),
+        ("/front/image_raw", 1, image(1, COLOUR[..., :2], "nv24")),
         ("/front/label", 2, image(1, COLOUR[..., 0], "mono8")),
         ("/front/perception/mask", 3, image(1, COLOUR[..., 0], "mono8")),
     ]
@@ -295,7 +295,7 @@ def test_a_bag_without_a_usable_camera_says_why_of_each_topic(tmp_path: Path) ->
 
     for words in (
         "no image topic of this bag can be used",
-        "/front/image_raw: encoding 'yuv422_yuy2' is not supported; supported: bgr8",
+        "/front/image_raw: encoding 'nv24' is not supported; supported: bgr8",
         "/front/label: it holds labels",
         "/front/perception/mask: it is a perception node's result",
     ):

@@ -1,4 +1,4 @@
-"""Which pictures are cameras', by encoding and by the format that image_transport writes, and their pixels."""
+"""Which pictures are cameras', by encoding and image_transport's format; the pixels of raw ones."""
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_the_colours_of_two_planes_are_where_they_belong() -> None:
     [
         (4, 5, 6, 36, "nv12 picture must be of even width and height, found 5x4: four pixels share a colour"),
         (3, 4, 4, 18, "even width and height, found 4x3"),
-        (4, 6, 6, 24, "data has 24 bytes, but step 6 times 6 rows (height 4 and half of it for colour) is 36"),
+        (4, 6, 6, 24, "but step 6 times 6 rows (height 4 and half of it for colour) is 36"),
         (4, 6, 6, 37, "data has 37 bytes"),
         (4, 6, 5, 30, "step 5 is too small: 6 pixels of nv12 need 6 bytes"),
         (0, 6, 6, 0, "image of 6x0 pixels is empty"),
