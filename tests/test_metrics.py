@@ -191,3 +191,14 @@ def test_boxes_score_as_the_coco_evaluation_scores_them(seed: int, crowded: bool
 def coco_box(corners: Array) -> dict[str, Any]:
     x1, y1, x2, y2 = (float(value) for value in corners)
     return {"bbox": [x1, y1, x2 - x1, y2 - y1]}
+
+
+def test_a_miss_of_which_just_the_threshold_lies_within_a_crowd_counts_for_nothing() -> None:
+    """Half of the best detection is in the crowd: no miss at IoU 0.5, one at each higher threshold."""
+    boxes, scores = np.array([[5.0, 0, 15, 10], [40, 40, 60, 60]]), np.array([0.9, 0.8])
+    labels = np.zeros(2, int)
+    found = AveragePrecision([0])
+    found.update(boxes, scores, labels, boxes[1:], labels[1:], np.array([[0.0, 0, 10, 10]]), np.zeros(1, int))
+    result = found.compute()
+    assert result.map50 == pytest.approx(1.0)
+    assert result.map == pytest.approx((1.0 + 9 * 0.5) / 10)

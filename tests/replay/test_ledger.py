@@ -57,6 +57,19 @@ def test_a_frame_is_answered_when_every_task_has_answered() -> None:
         assert (kept == 7).all()
 
 
+def test_frames_that_are_given_up_are_not_waited_for_and_their_late_answers_count() -> None:
+    with MaskSpool() as spool:
+        ledger = Ledger(("detection",), spool)
+        ledger.note_sent(frame(5), 5)
+        ledger.give_up()
+        ledger.note_sent(frame(6), 6)
+        assert ledger.waiting == 1
+
+        ledger.on_detections(CAM, detections(5))
+
+        assert (ledger.answered, ledger.waiting) == (1, 1)
+
+
 def test_strange_late_and_repeated_answers_do_no_harm() -> None:
     with MaskSpool() as spool:
         ledger = Ledger(("segmentation",), spool)

@@ -39,6 +39,15 @@ def test_lateness_is_told_in_milliseconds_and_the_period_as_it_is_played() -> No
     assert pace.period_ms == 50.0
 
 
+def test_a_pause_of_the_camera_is_not_its_period() -> None:
+    meter = PaceMeter(rate=1.0)
+    for time_ms in (0, 100, 200, 5000, 5100):
+        meter.note("/cam", time_ms * 1_000_000, late_s=0.0)
+    pace = meter.pace()
+    assert pace is not None
+    assert pace.period_ms == 100.0
+
+
 def test_no_frames_have_no_pace_and_one_frame_has_no_period() -> None:
     meter = PaceMeter(rate=1.0)
     assert meter.pace() is None

@@ -24,6 +24,32 @@ class PerceptorThatSeesNothing:
         return [Perception(None, None, (), Timings(0.0, 0.0, 0.0)) for _ in frames]
 
 
+class SlowPerceptor:
+    """Takes 60 ms and says how they passed."""
+
+    def perceive(self, frames: list[Frame], want_confidence: bool) -> list[Perception]:
+        begin = time.perf_counter()
+        time.sleep(0.06)
+        spent_ms = (time.perf_counter() - begin) * 1e3
+        return [Perception(None, None, (), Timings(10.0, spent_ms - 15.0, 5.0)) for _ in frames]
+
+
+class TimedResults:
+    """Publishes within 30 ms and keeps how long each stage took."""
+
+    def __init__(self) -> None:
+        self.stages_ms: dict[str, float] = {}
+
+    def wants_confidence(self) -> bool:
+        return False
+
+    def publish(self, header: Header, frame: Frame, seen: Perception) -> None:
+        time.sleep(0.03)
+
+    def publish_timing(self, header: Header, stages_ms: dict[str, float]) -> None:
+        self.stages_ms = stages_ms
+
+
 class ResultsWithoutTiming:
     def wants_confidence(self) -> bool:
         return False
@@ -80,6 +106,30 @@ def test_the_next_frame_is_seen_while_results_are_published_and_later_ones_wait_
     assert slot.counts().dropped_overwritten == 1
     assert stats.tally(slot.counts).processed == 3
     assert not said
+
+
+def test_the_stages_of_a_frame_are_all_of_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 ms in the queue, 40 of decoding, then as the stand-ins take; nothing left out or counted twice."""
+
+    def decode(message: CompressedImage) -> Frame:
+        time.sleep(0.04)
+        return Frame(np.zeros((4, 4, 3), np.uint8), "rgb8")
+
+    monkeypatch.setattr("distill_perception.ros.worker.frame_from_compressed", decode)
+    slots: LatestSlots[Arrival] = LatestSlots()
+    slot, results = slots.add("/cam"), TimedResults()
+    camera = Camera(results, CameraStats(0.0))
+    worker = Worker(slots, {"/cam": camera}, SlowPerceptor(), lambda: 0.0, lambda: 0, print)
+    slot.put(Arrival(Header(), CompressedImage(), time.perf_counter() - 0.1))
+    wait_until(lambda: results.stages_ms, 5.0, "its timing")
+    worker.stop()
+
+    stages = dict(results.stages_ms)
+    total = stages.pop("total")
+    least = {"queue": 100, "preprocess": 50, "inference": 45, "postprocess": 5, "publish": 30}
+    assert stages.keys() == least.keys()
+    assert all(stages[name] >= least[name] - 0.1 for name in least), stages
+    assert total == pytest.approx(sum(stages.values()), abs=10)
 
 
 def test_stopping_publishes_what_was_seen() -> None:
