@@ -117,7 +117,7 @@ def _preference(topic: _ImageTopic) -> tuple[bool, bool, bool, str]:
 
 
 def _look(reader: Reader, connection: Connection) -> _ImageTopic:
-    if connection.topic.endswith(f"/{LABEL}"):
+    if _transported(connection.topic).endswith(f"/{LABEL}"):
         return _ImageTopic(connection, "it holds labels", expected=True)
     if _RESULT.fullmatch(connection.topic):
         return _ImageTopic(connection, "it is a perception node's result", expected=True)

@@ -38,6 +38,19 @@ def test_a_second_camera_of_a_namespace_is_told(tmp_path: Path, caplog: pytest.L
     ]
 
 
+def test_labels_that_image_transport_has_compressed_are_no_camera(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages = [
+        ("/cam/image_raw", 1, image(1, GREY, "mono8")),
+        ("/cam/label/compressed", 1, compressed(1, GREY, "mono8; png compressed ")),
+    ]
+    path = bag_of(tmp_path / "bag", messages, compressed=kinds.COMPRESSED_IMAGE)
+
+    assert open_bag(path).topics == ("/cam/image_raw",)
+    assert passed_over(caplog) == []
+
+
 def test_who_names_a_topic_is_told_nothing_of_others(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
