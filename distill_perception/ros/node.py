@@ -54,6 +54,7 @@ def _run(args: list[str], stopping: list[int]) -> int:
         from .participant import check_domain, why_not_started
     except ImportError as error:
         raise ros_is_missing(error) from error
+    check_domain()
     try:
         others = remove_ros_args(args)[1:]
         if {"-h", "--help"} & set(others):
@@ -63,7 +64,6 @@ def _run(args: list[str], stopping: list[int]) -> int:
             what = f"'{others[0]}' is no ROS argument; those follow --ros-args"
             print(f"perception_node: {what}\n{_USAGE}", file=sys.stderr)
             return 2
-        check_domain()
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = PerceptionNode(lambda: bool(stopping))
     except Exception as error:  # rclpy's argument errors share no public base class
