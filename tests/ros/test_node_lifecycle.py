@@ -232,14 +232,22 @@ def test_silence_is_explained(client: Client, domain: int, tiny_bundle: Path, tm
         assert values["engine"] in ("openvino", "onnxruntime")
 
 
-def test_a_second_node_on_the_same_camera_is_told_of(domain: int, tiny_bundle: Path, tmp_path: Path) -> None:
+def test_a_second_node_on_the_same_camera_is_told_of(
+    domain: int, client: Client, tiny_bundle: Path, tmp_path: Path
+) -> None:
     parameters = {"bundle": str(tiny_bundle), "cameras": [RAW]}
+    camera = CameraClient(client, RAW)
     with (
         running_node(domain, tmp_path / "first", **parameters) as first,
         running_node(domain, tmp_path / "second", **parameters) as second,
     ):
-        for node in (first, second):
-            node.wait_for_log("1 other node(s) publish results of this camera")
+
+        def both_tell() -> bool:  # of a silent camera another trouble would be told
+            camera.send(image_message(np.zeros((48, 64, 3), np.uint8)))
+            words = "1 other node(s) publish results of this camera"
+            return all(words in node.log for node in (first, second))
+
+        wait_until(both_tell, 30.0, "both nodes tell")
 
 
 def test_a_camera_of_the_wrong_type_is_named(client: Client, tiny_bundle: Path, tmp_path: Path) -> None:
