@@ -83,7 +83,7 @@ def test_malformed_frames_are_counted_logged_once_and_harmless(
         raw, packed = CameraClient(client, RAW), CameraClient(client, PACKED, CompressedImage)
         diagnostics.connect(raw)
         diagnostics.connect(packed)
-        changes = ({"encoding": "yuv422"}, {"step": 3}, {"height": 0}, {"width": 9999}, {"height": 47})
+        changes = ({"encoding": "16UC1"}, {"step": 3}, {"height": 0}, {"width": 9999}, {"height": 47})
         for change in changes:
             message = image_message(np.zeros((48, 64, 3), np.uint8))
             for field, value in change.items():
@@ -163,7 +163,7 @@ def test_a_camera_whose_trouble_is_over_is_said_to_be_well_again_and_the_node_li
         camera = CameraClient(client, RAW)
         camera.connect()
         bad = image_message(np.zeros((48, 64, 3), np.uint8))
-        bad.encoding = "yuv422"
+        bad.encoding = "16UC1"
         camera.send(bad)
         node.wait_for_log(f"{RAW}: 1 malformed frames", 5.0)
 
