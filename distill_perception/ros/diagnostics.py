@@ -97,7 +97,7 @@ def judge(topic: str, health: Health) -> tuple[bytes, str]:
         ago = (
             f"{health.age_ms:.0f} ms ago"
             if health.age_ms >= 0
-            else "ahead of this node's clock, which jumped"
+            else f"{-health.age_ms / 1e3:.1f} s ahead of this node's clock, which jumped"
         )
         return WARN, (
             f"every frame is too old (the newest was stamped {ago}; max_age_ms is "

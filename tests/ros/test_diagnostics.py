@@ -38,7 +38,7 @@ TOPIC = "/cam/image_raw"
         (
             Health(Tally(), Tally(received=9, dropped_stale=9), 0.1, 1, age_ms=-9e9, max_age_ms=500.0),
             WARN,
-            "the newest was stamped ahead of this node's clock, which jumped",
+            "the newest was stamped 9000000.0 s ahead of this node's clock, which jumped",
         ),
         (
             Health(Tally(), Tally(received=9, processed=9), 0.1, 1, age_ms=-3.6e6, max_age_ms=500.0),

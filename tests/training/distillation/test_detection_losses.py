@@ -180,6 +180,19 @@ def test_box_masks_are_empty_where_boxes_are_unknown_but_not_where_there_are_non
     torch.testing.assert_close(outside[1], torch.full((3, 4), 1 / 12))
 
 
+def test_box_masks_leave_out_invalid_cells() -> None:
+    # 3 x 4 cells without the left column. Frame 0: of the box's six cells (each 1/6) four are left; outside
+    # it five cells share the background.
+    valid = torch.ones(2, 3, 4, dtype=torch.bool)
+    valid[0, :, 0] = False
+    inside, outside = box_masks(random_inputs(), valid)
+    sixth = 1 / 6
+    torch.testing.assert_close(
+        inside[0], torch.tensor([[0, sixth, sixth, 0], [0, sixth, sixth, 0], [0, 0, 0, 0]])
+    )
+    torch.testing.assert_close(outside[0], torch.tensor([[0, 0, 0, 0.2], [0, 0, 0, 0.2], [0, 0.2, 0.2, 0.2]]))
+
+
 def test_fgd_equals_loops_over_the_papers_sums() -> None:
     inputs = random_inputs()
     inputs = replace(inputs, valid=torch.ones_like(inputs.valid))

@@ -217,6 +217,16 @@ def test_cirkd_memory_stores_a_region_for_each_class_of_each_frame_and_no_more()
     torch.testing.assert_close(term.regions.vectors().norm(dim=1), torch.ones(3).double())
 
 
+def test_cirkd_memory_stores_a_few_pixels_of_each_class_however_many_there_are() -> None:
+    """A road of thousands would push all that earlier batches showed out of the memory."""
+    target = torch.zeros(2, 3, 4, dtype=torch.int64)
+    target[0, 0, :2] = 1
+    term = make_term("cirkd_memory", new_pixels=3)
+    maps = torch.randn(2, 2, 5, 3, 4, dtype=torch.float64)
+    term(feature_inputs(*maps, target=target))
+    assert term.pixels.written.tolist() == [3, 2, 0, 0]
+
+
 def test_class_memory_overwrites_the_oldest() -> None:
     memory = ClassMemory(classes=2, slots=3, channels=1)
     memory.push(1, torch.tensor([[1.0], [2.0]]))

@@ -266,6 +266,19 @@ def test_jaccard_metric_leaves_out_classes_that_are_absent() -> None:
     assert found.item() == pytest.approx(one_class, rel=1e-6)
 
 
+def test_jaccard_term_leaves_out_what_the_teacher_sees_nowhere() -> None:
+    # Class 1 has at most 0.5 % of the teacher's: its 1 - 0.006 / 0.201 does not count.
+    teacher, student = logits_of(0.995, 0.005), logits_of(0.8, 0.2)
+    found = make_term("jaccard")(logit_inputs(student, teacher))
+    assert found.item() == pytest.approx(1 - (0.8 + 1e-3) / (0.995 + 1e-3), rel=1e-6)
+
+
+def test_jaccard_term_softens_the_teacher_and_not_the_student() -> None:
+    # T = 2: (0.9, 0.1) becomes (3, 1) / 4, as the square roots are in that proportion.
+    found = make_term("jaccard", temperature=2.0)(logit_inputs(logits_of(0.75, 0.25), logits_of(0.9, 0.1)))
+    assert found.item() == pytest.approx(0.0, abs=1e-12)
+
+
 def test_jaccard_term_is_least_at_the_teachers_own_probabilities() -> None:
     # The soft Jaccard 1 - <x,y> / (|x| + |y| - <x,y>) is not: it favours hard answers.
     _, teacher = random_logits(7)

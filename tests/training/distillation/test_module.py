@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.support.tiny_nets import tiny_net
+from tests.support.tiny_nets import BOTH, tiny_net
 from tests.support.tiny_training import SIZE, tiny_recipe, write_color_blocks
 from tests.training.teachers.fakes import FakeTeacher
 from training.data.answers import Answers
@@ -44,15 +44,16 @@ class Recorder(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Batch, Teacher | Recall], DistillInputs]:
-    """What the losses get of a batch and a teacher."""
+def given(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., DistillInputs]:
+    """What the losses get of a batch and a teacher, after some of 10 steps."""
     folder = write_color_blocks(tmp_path_factory.mktemp("blocks") / "train", 4)
     spec = ModelSpec(encoder="mobilenet_v3_small", pretrained=False, decoder=FpnSpec(width=16))
     recipe = tiny_recipe(folder, folder, model=spec, teacher={"run": "any"})
     model = start_model(recipe, class_set("camvid"))
 
-    def make(batch: Batch, teacher: Teacher | Recall) -> DistillInputs:
+    def make(batch: Batch, teacher: Teacher | Recall, steps: int = 0) -> DistillInputs:
         module = DistillationModule(recipe, class_set("camvid"), model, torch.ones(CLASSES), 10, teacher)
+        module._trainer = SimpleNamespace(global_step=steps)
         module.distillation = Recorder()
         module.losses(batch)
         return module.distillation.inputs
@@ -60,10 +61,11 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Batch, Teacher 
     return make
 
 
-def module_of(**optimizer: object) -> DistillationModule:
+def module_of(freeze_norm: bool = False, **optimizer: object) -> DistillationModule:
     """Of 20 steps, a tiny network of both tasks, without a teacher."""
     spec = {"epochs": 2, "batch": 4, "precision": "32", **optimizer}
-    recipe = tiny_recipe(Path("none"), Path("none"), optimizer=spec)
+    model = ModelSpec(pretrained=False, tasks=BOTH, freeze_norm=freeze_norm)
+    recipe = tiny_recipe(Path("none"), Path("none"), model=model, optimizer=spec)
     return DistillationModule(recipe, class_set("camvid"), tiny_net(), torch.ones(CLASSES), 20, None)
 
 
@@ -116,6 +118,27 @@ def test_what_a_step_draws_depends_on_seed_epoch_batch_and_process_alone() -> No
     assert [drawn(*place) for place in places] == first
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_frozen_norms_keep_their_statistics_and_learn_all_the_same(frozen: bool) -> None:
+    module = module_of(freeze_norm=frozen).train()
+    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+    before = [norm.running_mean.clone() for norm in norms]
+    module.on_train_epoch_start()
+    module(torch.rand(2, 3, *SIZE) * 255).logits.sum().backward()
+    changed = [not torch.equal(norm.running_mean, old) for norm, old in zip(norms, before, strict=True)]
+    assert any(changed) != frozen
+    assert any(norm.weight.grad is not None for norm in norms)
+
+
+def test_validation_is_in_full_precision_even_where_training_is_not() -> None:
+    module, seen = module_of(), []
+    module.model.register_forward_hook(lambda *answer: seen.append(answer[-1].logits.dtype))
+    module.on_validation_epoch_start()
+    with torch.autocast("cpu", torch.bfloat16):
+        module.validation_step(batch_of(torch.zeros(1, *SIZE).long()), 0)
+    assert seen == [torch.float32]
+
+
 def batch_of(masks: Tensor, **changes: object) -> Batch:
     """One grey frame for each mask [N,H,W]."""
     count = len(masks)
@@ -160,6 +183,15 @@ def test_where_a_cached_teacher_has_no_answer_nothing_is_distilled(
     for counts in (inputs.valid, inputs.seen):
         assert not counts[..., : SIZE[1] // 2].any()
         assert counts[..., SIZE[1] // 2 :].all()
+
+
+@pytest.mark.parametrize(("steps", "progress"), [(0, 0.0), (4, 0.4), (10, 1.0), (12, 1.0)])
+def test_schedules_of_losses_end_with_the_training(
+    given: Callable[..., DistillInputs], steps: int, progress: float
+) -> None:
+    teacher = FakeTeacher(lambda _: TeacherOutputs(half_other(0.9)), [True] * CLASSES)
+    inputs = given(batch_of(torch.zeros(1, *SIZE).long()), teacher, steps)
+    assert inputs.progress == pytest.approx(progress)
 
 
 def test_losses_are_told_what_the_teacher_knows(given: Callable[..., DistillInputs]) -> None:
