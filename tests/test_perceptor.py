@@ -91,7 +91,7 @@ def test_frames_of_unlike_sizes_and_encodings_share_a_batch(perceptor: Perceptor
 
 
 class Counting:
-    """Sees in frame i of a batch one box, i pixels wide."""
+    """Sees in frame i of a batch one box of class i, i + 1 pixels wide and scored 0.9, 0.8, 0.7."""
 
     name = "counting"
 
@@ -100,8 +100,8 @@ class Counting:
         boxes = np.array([[[0, 0, index + 1, 8]] for index in range(count)], np.float32)
         return {
             "boxes": boxes,
-            "scores": np.full((count, 1), 0.9, np.float32),
-            "labels": np.ones((count, 1), int),
+            "scores": np.array([[0.9 - 0.1 * index] for index in range(count)], np.float32),
+            "labels": np.arange(count)[:, None],
         }
 
 
@@ -109,9 +109,10 @@ def test_each_frame_of_a_batch_has_its_own_detections(tmp_path: Path) -> None:
     bundle = load_bundle(write_tiny_bundle(tmp_path / "b", ("detection",)))
     frames = [Frame(np.zeros((48, 64, 3), np.uint8))] * 3
     seen = Perceptor(bundle, Counting()).perceive(frames)  # type: ignore[arg-type]
-    assert [[item.box for item in one.detections] for one in seen] == [
-        [(0, 0, width, 8)] for width in (1, 2, 3)
-    ]
+    (first,), (second,), (third,) = (one.detections for one in seen)
+    assert [item.box for item in (first, second, third)] == [(0, 0, 1, 8), (0, 0, 2, 8), (0, 0, 3, 8)]
+    assert [item.score for item in (first, second, third)] == pytest.approx([0.9, 0.8, 0.7])
+    assert [item.label for item in (first, second, third)] == [0, 1, 2]
 
 
 def test_an_earlier_frames_picture_never_shines_through_the_border(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from distill_perception.compare.comparison import compare
 from distill_perception.compare.errors import CompareError
-from tests.compare.runs import write_run, write_seeds, write_staged
+from tests.compare.runs import write_replay, write_run, write_seeds, write_staged
 
 
 @pytest.fixture
@@ -51,10 +51,29 @@ def test_runs_of_the_same_seed_are_averaged_and_count_once(root: Path) -> None:
     write_run(root / "again" / "kl_s1", 1, {"miou/camvid": 0.73}, losses=[{"name": "kl"}])
     found = compare([root, root / "again"], "labels")
     kl = found.groups[1]
+    assert kl.seeds == 2
     assert kl.values("miou/camvid") == {"seed 1": pytest.approx(0.72), "seed 2": 0.75}
     gain = found.difference(kl, "miou/camvid")
     assert gain is not None
     assert (gain.mean, gain.pairs) == (pytest.approx(0.025), 2)
+
+
+def test_runs_without_a_seed_stand_for_themselves(tmp_path: Path) -> None:
+    for name, miou in (("first", 0.7), ("second", 0.8)):
+        write_replay(tmp_path / name, miou=miou)
+    (group,) = compare([tmp_path]).groups
+    found = group.spread("miou")
+    assert found is not None
+    assert (group.seeds, found.n, found.mean) == (2, 2, pytest.approx(0.75))
+
+
+def test_a_group_costs_its_runs_mean_time_and_has_the_size_that_one_of_them_tells(tmp_path: Path) -> None:
+    engine = "openvino, cpu, fp32"
+    write_run(tmp_path / "kl_s1", 1, {"miou": 0.7}, cost={"latency_ms": {engine: 10.0}})
+    write_run(tmp_path / "kl_s2", 2, {"miou": 0.7}, cost={"parameters": 7, "latency_ms": {engine: 14.0}})
+    write_run(tmp_path / "kl_s3", 3, {"miou": 0.7})
+    (group,) = compare([tmp_path]).groups
+    assert (group.cost.parameters, group.cost.latency_ms) == (7, {engine: 12.0})
 
 
 def test_a_run_from_when_the_decoder_had_other_keys_is_of_the_same_recipe(tmp_path: Path) -> None:
@@ -76,6 +95,14 @@ def test_recipes_of_the_same_name_are_told_apart_by_what_differs(tmp_path: Path)
         "kl [distillation.0.weight=3.0]",
     }
     assert [group.seeds for group in found.groups] == [2, 2]
+
+
+@pytest.mark.parametrize(("count", "ending"), [(3, "c=1]"), (4, "c=1, ...]")])
+def test_at_most_three_differences_are_named(tmp_path: Path, count: int, ending: str) -> None:
+    for value in (1, 2):
+        differing = dict.fromkeys("abcd"[:count], value)
+        write_run(tmp_path / f"{value}", 1, {"miou": 0.7}, name="kl", **differing)
+    assert compare([tmp_path]).groups[0].name == f"kl [a=1, b=1, {ending}"
 
 
 def test_where_a_staged_run_goes_on_from_itself_tells_nothing(tmp_path: Path) -> None:
@@ -125,9 +152,25 @@ def test_default_metrics_are_all_but_those_by_class_and_patterns_choose(root: Pa
 
 def test_less_is_better_for_calibration_error(tmp_path: Path) -> None:
     for name, value in (("a", 0.05), ("b", 0.02)):
-        write_run(tmp_path / name, 1, {"ece/camvid": value, "miou/camvid": value})
+        write_run(tmp_path / name, 1, {f"{of}/camvid": value for of in ("ece", "teacher_kl", "miou")})
     assert [group.name for group in compare([tmp_path], None, ["ece/*"]).groups] == ["b", "a"]
+    assert [group.name for group in compare([tmp_path], None, ["teacher_kl/*"]).groups] == ["b", "a"]
     assert [group.name for group in compare([tmp_path], None, ["miou/*"]).groups] == ["a", "b"]
+
+
+def test_what_lacks_the_first_metric_comes_last(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", 1, {"map50": 0.9})
+    write_run(tmp_path / "b", 1, {"miou": 0.7})
+    assert [group.name for group in compare([tmp_path], None, ["miou", "map50"]).groups] == ["b", "a"]
+
+
+def test_teachers_of_several_names_are_counted_and_averaged_in_what_all_have(tmp_path: Path) -> None:
+    for seed, metrics in ((1, {"miou": 0.8, "map50": 0.4}), (2, {"miou": 0.9})):
+        write_run(tmp_path / f"big_s{seed}", seed, metrics)
+        write_run(tmp_path / f"kl_s{seed}", seed, {"miou": 0.7}, teacher={"run": f"big_s{seed}"})
+    (group,) = compare(sorted(tmp_path.glob("kl*"))).groups
+    assert group.teacher is not None
+    assert (group.teacher.name, group.teacher.metrics) == ("2 teachers", {"miou": pytest.approx(0.85)})
 
 
 @pytest.mark.parametrize("named", ["runs/teacher", "teacher", "elsewhere/runs/teacher"])

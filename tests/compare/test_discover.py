@@ -1,6 +1,7 @@
 """What counts as a run, what is left out, what is refused."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,11 @@ MIOU: dict[str, float | None] = {"miou/camvid": 0.7}
 
 def test_a_training_is_read_with_seed_metrics_and_costs(tmp_path: Path) -> None:
     cost = {"parameters": 10, "macs": 20, "latency_ms": {"openvino, cpu, fp32": 3.5}}
-    folder = write_run(tmp_path / "kl_s2", 2, MIOU | {"iou/camvid/sky": None}, cost=cost)
+    others = {"iou/camvid/sky": None, "iou/camvid/car": math.nan, "converged": True}
+    folder = write_run(tmp_path / "kl_s2", 2, MIOU | others, cost=cost)
     ((run,), skipped) = discover([folder])
     assert (run.name, run.seed, run.kind, skipped) == ("kl", 2, "training", [])
-    assert run.metrics == {"miou/camvid": 0.7}  # null is no number
+    assert run.metrics == {"miou/camvid": 0.7}  # null is no number, nor is what is not finite or yes or no
     assert (run.cost.parameters, run.cost.macs, run.cost.latency_ms) == (10, 20, {"openvino, cpu, fp32": 3.5})
 
 
@@ -85,6 +87,22 @@ def test_a_bundle_brings_its_manifests_metrics(tmp_path: Path) -> None:
     assert run.metrics
 
 
+def test_a_bundles_score_is_that_of_the_first_engine_and_its_versions_are_apart(tmp_path: Path) -> None:
+    keys = []
+    for version in ("1", "2"):
+        manifest = write_tiny_bundle(tmp_path / version) / "manifest.yaml"
+        told = yaml.safe_load(manifest.read_text()) | {"version": version}
+        told["metrics"] = [
+            {"name": "miou", "value": value, "data": f"camvid val, 101 frames, {engine}"}
+            for engine, value in (("onnxruntime", 0.7), ("openvino", 0.6))
+        ]
+        manifest.write_text(yaml.safe_dump(told))
+        ((run,), _) = discover([manifest])
+        assert run.metrics == {"miou/camvid": 0.7}
+        keys.append(run.key)
+    assert keys[0] != keys[1]
+
+
 def test_the_shipped_bundles_scores_are_named_as_in_run_folders() -> None:
     bundle = Path(__file__).resolve().parents[2] / "models" / "camvid_lite0"
     ((run,), _) = discover([bundle])
@@ -114,13 +132,39 @@ def test_a_replay_brings_accuracy_and_the_engines_latency(tmp_path: Path) -> Non
     assert run.name == "lite0 replayed (openvino, cpu, fp32)"
 
 
-def test_replays_of_other_engines_are_other_groups(tmp_path: Path) -> None:
-    first, second = (
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("engine", "onnxruntime 1.31, cpu, fp32"),
+        ("score_threshold", 0.3),
+        ("machine", "another"),
+        ("bag", "another"),
+        ("bundle_sha256", "def"),
+        ("mode", "in process"),
+        ("rate", 2.0),
+    ],
+)
+def test_replays_that_measured_something_else_are_other_groups(
+    part: str, value: object, tmp_path: Path
+) -> None:
+    replays = [
         write_replay(tmp_path / "a"),
-        write_replay(tmp_path / "b", engine="onnxruntime 1.31, cpu, fp32"),
-    )
-    runs, _ = discover([first, second])
-    assert runs[0].key != runs[1].key
+        write_replay(tmp_path / "b"),
+        write_replay(tmp_path / "c", **{part: value}),
+    ]
+    (first, same, other), _ = discover(replays)
+    assert first.key == same.key != other.key
+
+
+def test_metrics_of_something_else_are_no_replay(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", 1, MIOU)
+    folder = write_replay(tmp_path / "b")
+    record = json.loads((folder / "metrics.json").read_text())
+    del record["bundle"]
+    (folder / "metrics.json").write_text(json.dumps(record))
+    runs, (skipped,) = discover([tmp_path])
+    assert [run.name for run in runs] == ["a"]
+    assert "is not of a replay" in skipped.reason
 
 
 def test_costs_are_read_as_they_were_written(tmp_path: Path) -> None:

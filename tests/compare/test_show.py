@@ -50,6 +50,36 @@ def test_one_teacher_of_all_seeds_is_paired_with_none_of_them(shown: Comparison,
     assert column(found, "Δ miou/camvid")["teacher"] == "+0.0900 (unpaired)"  # 0.80 - (0.70 + 0.72) / 2
 
 
+def test_students_are_paired_with_none_of_the_one_teacher_of_all_where_it_is_the_baseline(
+    shown: Comparison, tmp_path: Path
+) -> None:
+    found = compare([tmp_path], tmp_path / "big" / "teacher")
+    assert column(found, "Δ miou/camvid")["kl"] == "-0.0700 (unpaired)"  # (0.71 + 0.75) / 2 - 0.80
+
+
+def test_a_difference_says_of_how_many_seeds_it_is_where_the_baseline_lacks_some(tmp_path: Path) -> None:
+    write_seeds(tmp_path, "labels", [0.70, 0.72])
+    write_seeds(tmp_path, "kl", [0.71, 0.75, 0.99], losses=[{"name": "kl"}])
+    assert column(compare([tmp_path], "labels"), "Δ miou/camvid")["kl"] == "+0.0200 ± 0.0141 (2)"
+
+
+def test_each_reason_is_told_with_what_was_skipped_for_it_and_repeated_seeds_are_told(
+    shown: Comparison, tmp_path: Path
+) -> None:
+    write_run(
+        tmp_path / "more" / "kl_s1",
+        1,
+        {"miou/camvid": 0.7},
+        losses=[{"name": "kl"}],
+        teacher={"run": "big/teacher"},
+    )
+    (tmp_path / "more" / "notes").mkdir()
+    lines = markdown(compare([tmp_path, tmp_path / "more", tmp_path / "more" / "notes"])).splitlines()
+    assert f"- skipped {tmp_path / 'more' / 'notes'}: is no run" in lines
+    assert any(line.startswith(f"- skipped {tmp_path / 'open'}: unfinished") for line in lines)
+    assert "- 2 runs of 'kl' have seed 1: they are averaged and count once" in lines
+
+
 def test_a_teacher_of_each_seed_is_paired_with_its_student(tmp_path: Path) -> None:
     write_seeds(tmp_path, "big", [0.80, 0.84])
     for seed, miou in ((1, 0.70), (2, 0.72)):
@@ -129,6 +159,7 @@ def test_json_holds_every_run_and_the_scores_by_class(shown: Comparison) -> None
 
 def test_numbers_are_short() -> None:
     assert [number(0.67784), number(20.6412), number(0.015, "+")] == ["0.6778", "20.64", "+0.0150"]
+    assert [number(-20.6412), quantity(1_000_000)] == ["-20.64", "1.00 M"]
     assert [number(0.0), number(3.21e-7), number(-4e-5, "+")] == ["0.0000", "3.2e-07", "-4.0e-05"]
     assert [quantity(value) for value in (None, 12, 1500, 3_242_000, 5_100_000_000)] == [
         "",

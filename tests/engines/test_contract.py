@@ -76,6 +76,32 @@ def test_batch_sizes_may_change_from_call_to_call(engine: Engine) -> None:
         np.testing.assert_array_equal(engine.infer(frames)["mask"], frames.argmax(axis=3))
 
 
+def test_a_graph_of_just_two_frames_runs_as_often_as_needed_and_filled_up_with_black(
+    engine_name: str, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = onnx.load(str(bundle.model_path()))
+    for tensor in (*model.graph.input, *model.graph.output):
+        tensor.type.tensor_type.shape.dim[0].dim_value = 2
+    onnx.save(model, str(bundle.model_path()))
+    spec = bundle.manifest.input.model_copy(update={"batch": 2})
+    pairs = Bundle(bundle.path, bundle.manifest.model_copy(update={"input": spec}))
+    opened = open_engine(pairs, engine_name, settings_for(engine_name, max_batch=5))
+    ran: list[np.ndarray[Any, np.dtype[np.uint8]]] = []
+    run = opened._run
+    monkeypatch.setattr(opened, "_run", lambda frames: ran.append(frames.copy()) or run(frames))
+
+    for count in (1, 2, 5):
+        frames = random_frames(count)
+        ran.clear()
+        outputs = opened.infer(frames)
+        np.testing.assert_array_equal(outputs["mask"], frames.argmax(axis=3))
+        np.testing.assert_array_equal(outputs["confidence"], frames.max(axis=3))
+        assert len(outputs["boxes"]) == count
+        padding = np.zeros((-count % 2, HEIGHT, WIDTH, 3), np.uint8)
+        np.testing.assert_array_equal(np.concatenate(ran), np.concatenate([frames, padding]))
+        assert {len(part) for part in ran} == {2}
+
+
 def test_frames_that_are_a_strided_view_are_read_right(engine: Engine) -> None:
     view = random_frames(2)[:, ::-1]
     np.testing.assert_array_equal(engine.infer(view)["mask"], view.argmax(axis=3))

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from distill_perception.engines import (
     EngineSettings,
     available_engines,
     engine_problems,
+    engines_by_precision,
     open_engine,
 )
 from distill_perception.errors import EngineError
@@ -163,6 +165,74 @@ def test_device_auto_is_the_cpu_where_there_is_no_gpu(bundle: Bundle) -> None:
     if available_engines("cuda"):
         pytest.skip("this machine has a GPU")
     assert open_engine(bundle, "auto", EngineSettings(device="auto")).description.endswith("cpu, fp32")
+
+
+def with_precisions(bundle: Bundle, *names: str) -> Bundle:
+    """The bundle as if it had a file for each."""
+    files = dict.fromkeys(names, bundle.manifest.precisions["fp32"])
+    return Bundle(bundle.path, bundle.manifest.model_copy(update={"precisions": files}))
+
+
+def test_the_precision_that_auto_stands_for_is_that_of_the_device(bundle: Bundle) -> None:
+    class Plain(Engine):
+        name = "plain"
+
+        def _run(self, frames: object) -> dict[str, object]:  # type: ignore[override]
+            return {}
+
+        def close(self) -> None:
+            pass
+
+    every = with_precisions(bundle, "fp32", "fp16", "int8")
+    assert Plain(every, EngineSettings(device="cuda:1")).precision == "fp16"
+    assert Plain(every, EngineSettings(device="cpu")).precision == "int8"
+
+
+def test_onnxruntime_is_not_asked_for_fp8(bundle: Bundle) -> None:
+    both = with_precisions(bundle, "fp32", "fp8")
+    pairs = engines_by_precision(both)
+    assert ("onnxruntime", "fp32") in pairs
+    assert ("onnxruntime", "fp8") not in pairs
+    with pytest.raises(EngineError, match="onnxruntime has no fp8 on the CPU; choose another precision"):
+        open_engine(both, "onnxruntime", EngineSettings(precision="fp8"))
+
+
+def test_the_engines_of_a_device_are_those_that_can_serve_it(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (tensorrt_module, openvino_module, onnxruntime_module):
+        own = "cuda" if module is tensorrt_module else "cpu"
+        monkeypatch.setattr(module, "problem", lambda device, own=own: None if device == own else "no")
+    assert engines_by_precision(bundle, "cuda") == [("tensorrt", "fp32")]
+    assert engines_by_precision(bundle) == [("openvino", "fp32"), ("onnxruntime", "fp32")]
+
+
+def test_openvino_serves_one_of_several_gpus_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    core = SimpleNamespace(available_devices=["CPU", "GPU.0", "GPU.1"])
+    monkeypatch.setattr(openvino_module, "core", lambda: core)
+    assert [openvino_module.problem(device) for device in ("cpu", "gpu", "gpu:1")] == [None] * 3
+    assert "it finds no device 'gpu:2' (it has: cpu, gpu.0, gpu.1)" in str(openvino_module.problem("gpu:2"))
+
+
+@pytest.mark.parametrize("device", ["cpu:0", "cuda:first", "npu"])
+def test_onnxruntime_knows_which_devices_it_has(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime_module.ort, "get_available_providers", lambda: every)
+    assert onnxruntime_module.problem(device) == f"it knows no device '{device}'; use cpu, cuda or cuda:N"
+    assert [onnxruntime_module.problem(known) for known in ("cpu", "cuda", "cuda:1")] == [None] * 3
+
+
+def test_onnxruntime_that_falls_back_to_the_cpu_is_an_error(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ort, session = onnxruntime_module.ort, onnxruntime_module.ort.InferenceSession
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(ort, "preload_dlls", lambda: None, raising=False)
+    monkeypatch.setattr(
+        ort, "InferenceSession", lambda file, options, providers: session(file, providers=[providers[-1]])
+    )
+    with pytest.raises(EngineError, match="could not start CUDAExecutionProvider and would run on the CPU"):
+        open_engine(bundle, "onnxruntime", EngineSettings(device="cuda"))
 
 
 def test_negative_threads_are_refused() -> None:

@@ -15,7 +15,7 @@ from distill_perception.bags.writer import BagOptions, write_bag
 from distill_perception.bundle import load_bundle
 from distill_perception.engines import Engine, EngineSettings
 from distill_perception.errors import BagError, ReplayError
-from distill_perception.replay.evaluation import Evaluation, evaluate
+from distill_perception.replay.evaluation import Evaluation, evaluate, measured
 from distill_perception.replay.in_process import perceive_bag
 from distill_perception.replay.label_checks import check_labels
 from distill_perception.replay.recording import FrameResult, Recording
@@ -23,6 +23,7 @@ from distill_perception.replay.run import ReplayOptions, replay
 from tests.replay.references import reference_map, reference_miou
 from tests.support import drives
 from tests.support.bags import bag_of, image
+from tests.support.tiny_bundle import write_tiny_bundle
 
 
 def evaluated(bag: Path, bundle: Path) -> Evaluation:
@@ -64,8 +65,41 @@ def test_dropped_frames_are_counted_and_not_scored(labelled_bag: Path, tiny: Pat
         evaluation = evaluate(bag, Recording(tuple(results), masks, True, 1.0, ""), manifest)
 
     assert (evaluation.frames, evaluation.answered, evaluation.dropped) == (6, 5, 1)
+    assert evaluation.metrics()["answered_hz"] == 5.0
     assert evaluation.miou == pytest.approx(reference_miou(range(5))[0], abs=1e-6)
     assert [frame.miou is None for frame in evaluation.scored] == [False] * 5 + [True]
+
+
+def test_the_confusion_matrix_has_what_was_labelled_by_row(tiny: Path, tmp_path: Path) -> None:
+    label, seen = drives.label(5), drives.perceived(drives.picture(5))
+    evaluation = evaluated(bag_with(tmp_path / "bag", {}, label, seen_in=drives.picture(5)), tiny)
+
+    by_hand = [[np.sum((label == row) & (seen == column)) for column in range(3)] for row in range(3)]
+    assert evaluation.confusion is not None
+    np.testing.assert_array_equal(evaluation.confusion, by_hand)
+    right = np.sum((label == seen) & (label != drives.VOID)) / np.sum(label != drives.VOID)
+    assert evaluation.pixel_accuracy == pytest.approx(right)
+
+
+def test_a_bundle_without_boxes_has_no_average_precision_whatever_is_labelled(
+    labelled_bag: Path, tmp_path: Path
+) -> None:
+    evaluation = evaluated(labelled_bag, write_tiny_bundle(tmp_path / "masks", ("segmentation",)))
+
+    assert evaluation.miou is not None
+    assert (evaluation.map50, evaluation.map, evaluation.ap) == (None, None, {})
+
+
+def test_latency_is_of_answered_frames_in_percentiles() -> None:
+    results = [
+        FrameResult(("/cam", index), 0.0, True, timings_ms={"end_to_end": float(index)})
+        for index in range(101)
+    ]
+    results.append(FrameResult(("/cam", 101), 0.0, answered=False, timings_ms={"end_to_end": 9000.0}))
+    with MaskSpool() as masks:
+        evaluation = measured(Recording(tuple(results), masks, True, 1.0, ""))
+
+    assert evaluation.latency_ms == {"end_to_end": {"p50": 50.0, "p95": 95.0, "p99": 99.0}}
 
 
 def test_a_frames_own_miou_is_over_its_own_classes(labelled_bag: Path, tiny: Path) -> None:
@@ -105,8 +139,8 @@ def test_each_of_several_cameras_is_scored_by_itself_too(
     assert right["miou"] < metrics["miou"] < left["miou"]
 
 
-def bag_with(path: Path, names: dict[int, str], label: np.ndarray) -> Path:
-    frame = LabelledFrame("one", drives.picture(0), label, None)
+def bag_with(path: Path, names: dict[int, str], label: np.ndarray, seen_in: np.ndarray | None = None) -> Path:
+    frame = LabelledFrame("one", drives.picture(0) if seen_in is None else seen_in, label, None)
     write_bag(path, [frame], BagOptions(), names)
     return path
 

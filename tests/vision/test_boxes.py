@@ -30,10 +30,28 @@ def test_padding_nonsense_and_what_lies_outside_is_left_out() -> None:
         ([0, nan, 9, 9], 0.9, 0),
         ([0, 0, inf, 9], 0.9, 0),
         ([5, 5, 5, 9], 0.9, 0),
+        ([5, 5, 9, 5], 0.9, 0),
         ([9, 9, 1, 1], 0.9, 0),
         ([200, 200, 300, 300], 0.9, 0),
     ]
     assert decode_rows(rows) == ()
+
+
+def test_what_is_left_out_takes_neither_score_nor_class_from_what_is_kept() -> None:
+    nan = float("nan")
+    rows = [
+        ([200, 200, 300, 300], 0.9, 0),
+        ([0, 0, 1, 1], 0.5, 1),
+        ([nan, 0, 9, 9], 0.8, 0),
+        ([0, 0, 2, 2], 0.75, 2),
+    ]
+    assert decode_rows(rows) == (Detection((0, 0, 2, 2), 0.75, 2), Detection((0, 0, 1, 1), 0.5, 1))
+
+
+def test_detections_of_equal_score_keep_the_graphs_order() -> None:
+    rows = [([0, 0, index + 1, 1], (0.5, 0.75)[index % 2], 0) for index in range(60)]
+    widths = [item.box[2] for item in decode_rows(rows)]
+    assert widths == [*range(2, 61, 2), *range(1, 61, 2)]
 
 
 def test_values_are_plain_python_numbers() -> None:
@@ -45,8 +63,8 @@ def test_values_are_plain_python_numbers() -> None:
 
 def test_iou_by_hand() -> None:
     first = np.array([[0, 0, 2, 2], [0, 0, 0, 0]], np.float32)
-    second = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [2, 0, 4, 2], [0, 0, 0, 0]], np.float32)
-    np.testing.assert_allclose(iou_matrix(first, second), [[1, 1 / 7, 0, 0], [0, 0, 0, 0]])
+    second = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [2, 0, 4, 2], [3, 3, 5, 5], [0, 0, 0, 0]], np.float32)
+    np.testing.assert_allclose(iou_matrix(first, second), [[1, 1 / 7, 0, 0, 0], [0, 0, 0, 0, 0]])
 
 
 def test_iou_of_nothing_is_empty() -> None:

@@ -3,10 +3,11 @@ import logging
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from distill_perception.engines.tensorrt.store import EngineKey, EngineStore, Entry
+from distill_perception.engines.tensorrt.store import EngineKey, EngineStore, Entry, engines_kept_in
 
 KEY = EngineKey("ab" * 32, "fp32", "tensorrt", "10.3.0", "NVIDIA X, sm86, driver 12.6", (48, 64), 2)
 TARGETS = (KEY.target, "sm86", "ampere+")
@@ -78,6 +79,16 @@ def test_of_several_the_most_particular_is_taken(store: EngineStore) -> None:
     assert entry.key == KEY
 
 
+def test_an_engine_of_the_very_version_goes_before_one_of_an_older_that_fits_better(
+    store: EngineStore,
+) -> None:
+    stored(store, replace(KEY, version="10.1.0", version_compatible=True))
+    stored(store, replace(KEY, max_batch=8))
+    entry = store.find(KEY, TARGETS)
+    assert entry is not None
+    assert entry.key.version == KEY.version
+
+
 def test_a_changed_engine_is_not_read(store: EngineStore, caplog: pytest.LogCaptureFixture) -> None:
     entry = stored(store)
     entry.path.write_bytes(b"evil!!")
@@ -93,15 +104,27 @@ def test_a_description_moved_to_another_engine_is_not_believed(store: EngineStor
     assert store.read(changed) is None
 
 
+@pytest.mark.parametrize("who", [0o020, 0o002], ids=["group", "others"])
 @pytest.mark.parametrize("place", ["engine", "description", "folder"])
 def test_what_others_could_have_written_is_not_read(
-    store: EngineStore, place: str, caplog: pytest.LogCaptureFixture
+    store: EngineStore, place: str, who: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = stored(store)
     files = {"engine": entry.path, "description": entry.path.with_suffix(".json"), "folder": store.folder}
-    files[place].chmod(files[place].stat().st_mode | 0o022)
+    files[place].chmod(files[place].stat().st_mode | who)
     assert store.read(entry) is None
     assert "others than this user can write it" in caplog.text
+
+
+@pytest.mark.parametrize(("owner", "read"), [(1000, True), (0, True), (1001, False)], ids=str)
+def test_an_engine_of_another_user_is_not_read_but_one_of_root_is(
+    store: EngineStore, owner: int, read: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = stored(store)
+    mode = entry.path.stat().st_mode
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(Path, "stat", lambda path, **_: SimpleNamespace(st_uid=owner, st_mode=mode))
+    assert (store.read(entry) is not None) is read
 
 
 def test_a_missing_engine_is_not_read(store: EngineStore) -> None:
@@ -136,6 +159,12 @@ def test_extras_come_back_unless_they_were_changed(store: EngineStore) -> None:
     assert store.read_extra("x.timing") is None
 
 
+def test_extras_that_others_could_have_written_are_not_read(store: EngineStore) -> None:
+    store.write_extra("x.timing", b"timings")
+    (store.folder / "x.timing").chmod(0o620)
+    assert store.read_extra("x.timing") is None
+
+
 def test_extras_that_cannot_be_kept_are_no_matter(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
     with caplog.at_level(logging.INFO):
@@ -167,6 +196,28 @@ def test_clearing_removes_what_a_killed_write_left_behind(
     assert len(os.listdir(store.folder)) == 1
     assert store.clear() == 1
     assert os.listdir(store.folder) == []
+
+
+def test_a_write_that_fails_leaves_nothing_behind(
+    store: EngineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "replace", lambda old, new: os.stat("/nowhere"))
+    with pytest.raises(OSError, match="nowhere"):
+        store.write(KEY, b"engine", "tiny")
+    assert os.listdir(store.folder) == []
+
+
+@pytest.mark.parametrize("before", ["/vehicle/engines", None])
+def test_engines_are_kept_elsewhere_for_a_while_only(
+    before: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISTILL_PERCEPTION_CACHE", raising=False)
+    if before:
+        monkeypatch.setenv("DISTILL_PERCEPTION_CACHE", before)
+    usual = EngineStore().folder
+    with engines_kept_in(tmp_path):
+        assert EngineStore().folder == tmp_path
+    assert EngineStore().folder == usual != tmp_path
 
 
 def test_the_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

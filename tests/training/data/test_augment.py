@@ -157,14 +157,14 @@ def test_what_a_crop_leaves_of_an_ignored_region_is_ignored_however_little_it_is
     sample = dataclasses.replace(street(), ignored=whole, ignored_labels=np.array([10, 9]))
     narrow = 0
     for number in range(20):
-        out = augment(quiet(crop=(32, 32), scale=(1.0, 1.0), flip=flip), number, sample)
+        out = augment(quiet(crop=(32, 48), scale=(1.0, 1.0), flip=flip), number, sample)
         assert out.ignored_labels[0] == 10
-        np.testing.assert_array_equal(out.ignored[0], [0, 0, 32, 32])
+        np.testing.assert_array_equal(out.ignored[0], [0, 0, 48, 32])
         # Red tells each pixel's column in the frame: it is in the second region if that is below 40.
         inside = np.flatnonzero(out.image[0, :, 0] < 40)
         if len(inside):
             np.testing.assert_array_equal(out.ignored[1], [inside.min(), 0, inside.max() + 1, 32])
-            narrow += len(inside) < 32
+            narrow += len(inside) < 48
         else:
             assert 9 not in out.ignored_labels
     assert narrow
@@ -267,6 +267,21 @@ def test_changes_are_chosen_independently_of_each_other() -> None:
         mirrored = bool((out.mask[:, 0] == out.mask[:, -1]).all() and (out.mask[50, 160 - 40] == CAR))
         seen.add((mirrored, bool((out.image == street().image[:, :: -1 if mirrored else 1]).all())))
     assert len(seen) == 4
+
+
+def test_a_box_that_a_pasted_piece_hides_is_neither_an_object_nor_background() -> None:
+    """The piece is as wide as the picture: wherever it moves, the car in the middle is behind it."""
+    poles = np.full((120, 160), 2, np.uint8)
+    wall = Sample("wall", np.full((120, 160, 3), 200, np.uint8), poles)
+    middle = np.array([[70, 50, 90, 70]], np.float32)
+    car = dataclasses.replace(street(), boxes=middle, labels=np.array([CAR]))
+    paste = CopyPasteSpec(classes=("pole",), probability=1.0)
+    spec = quiet(crop=(120, 160), scale=(1.0, 1.0), flip=0.0, copy_paste=paste)
+    for number in range(10):
+        out = Augmenter(spec, CAMVID)(car, generator(7, 0, number), lambda _: wall)
+        assert (out.mask[50:70, 70:90] == 2).all(), "at least one piece"
+        assert len(out.boxes) == 0
+        np.testing.assert_allclose(out.ignored, middle)
 
 
 def test_copy_paste_of_an_unknown_class_is_refused() -> None:

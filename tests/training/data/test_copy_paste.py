@@ -147,3 +147,11 @@ def test_the_visible_share_of_a_box_counts_pixels(
     expected = [1 - picture[y1:y2, x1:x2].mean() for x1, y1, x2, y2 in corners]
     shares = visible_share(np.array(corners, np.float32).reshape(-1, 4), picture)
     np.testing.assert_allclose(shares, expected, atol=1e-12)
+
+
+def test_the_visible_share_is_of_all_pixels_that_a_box_touches_in_the_picture() -> None:
+    picture = np.zeros((6, 8), bool)
+    picture[:, :2] = True
+    # Columns 1 to 3, of which the first is covered; and, of a box that stands out to the left, 0 to 3.
+    shares = visible_share(np.array([[1.5, 0, 3.5, 2], [-4, 0, 4, 2]], np.float32), picture)
+    np.testing.assert_allclose(shares, [2 / 3, 1 / 2])

@@ -122,6 +122,12 @@ def test_an_epoch_shows_every_frame_once_but_for_the_rest_of_a_batch() -> None:
     assert orders[0] != orders[1] != orders[2]
 
 
+def test_an_epoch_of_whole_batches_shows_every_frame() -> None:
+    sampler = EpochSampler(8, 4, seed=3)
+    assert sorted(draw.index for draw in sampler) == list(range(8))
+    assert len(sampler) == 8
+
+
 @pytest.mark.parametrize("world", [2, 4])
 def test_processes_together_get_the_batches_of_one(world: int) -> None:
     whole = EpochSampler(21, 8, seed=3)
