@@ -22,7 +22,7 @@ from vision_msgs.msg import Detection2DArray
 
 from ..bags.mask_spool import MaskSpool
 from ..bags.reader import BagFrame
-from ..ros.participant import Participant
+from ..ros.participant import Participant, publishers_of
 from ..ros.status import Status, read_status
 from ..ros.transport import use_large_messages
 from ..topics import is_compressed, result_topic
@@ -139,15 +139,9 @@ class Link:
             self.spin(left)
 
     def publishers_of_results(self) -> dict[str, list[str]]:
-        """Names of the nodes that publish each answer, with their namespaces; two may have one name."""
+        """Names of the nodes that publish each answer: see `publishers_of`."""
         topics = [subscription.topic_name for subscription in self._subscriptions]
-        return {
-            topic: [
-                f"{item.node_namespace}/{item.node_name}".strip("/")
-                for item in self._node.get_publishers_info_by_topic(topic)
-            ]
-            for topic in topics
-        }
+        return {topic: publishers_of(self._node, topic) for topic in topics}
 
     def cameras_of_others(self) -> list[str]:
         """Image topics that somebody else publishes too."""

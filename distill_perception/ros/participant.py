@@ -36,6 +36,12 @@ def why_not_started(error: Exception) -> str:
     return refused_by_ros(error) or first_line(error)
 
 
+def publishers_of(node: Node, topic: str) -> list[str]:
+    """Names of the nodes that publish a topic, with their namespaces; two may have one name."""
+    found = node.get_publishers_info_by_topic(topic)
+    return [f"{item.node_namespace}/{item.node_name}".strip("/") for item in found]
+
+
 class Participant:
     """A node in a context of its own, which leaves signals alone, and the executor that spins it.
 

@@ -94,9 +94,9 @@ class _Ear:
 
     def namesakes(self) -> int:
         """How many nodes of this name publish diagnostics."""
-        found = self._ros.node.get_publishers_info_by_topic("/diagnostics")
-        names = [f"{item.node_namespace}/{item.node_name}".strip("/") for item in found]
-        return names.count(self._name)
+        from .participant import publishers_of
+
+        return publishers_of(self._ros.node, "/diagnostics").count(self._name)
 
     def others(self) -> str:
         """What may help who does not hear the node."""
