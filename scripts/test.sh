@@ -6,7 +6,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 computing=" $(echo \
-  tests/replay/test_{evaluation,ledger,report,run,topics}.py \
+  tests/replay/test_{charts,evaluation,examples,label_checks,ledger,report_page,run,topics}.py \
   tests/ros/test_{diagnostics,messages,parameters}.py) "
 timed=" $(echo \
   tests/replay/test_{camvid_val,replay,shipped_students}.py \
